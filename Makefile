@@ -1,0 +1,52 @@
+# make demo, make test: with python3 (3.11 or newer, with venv), make and git, and nothing else.
+# Every target builds .venv from the hashed lock when it is missing or older than the lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test test-all check format mutants lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      a worker archives real folders on a local SWF (no AWS account needed)"
+	@echo "make test      the tests, under 5 minutes"
+	@echo "make test-all  the tests with the whole matrices and long runs"
+	@echo "make check     lint, types, layers"
+	@echo "make mutants   plants defects in the state machine; a test must fail for each"
+	@echo "make format    formats the code"
+	@echo "make lock      writes requirements.lock anew"
+
+.venv/.ready: requirements.lock pyproject.toml tools/venv.sh
+	@PYTHON="$(PYTHON)" sh tools/venv.sh
+
+demo: .venv/.ready
+	@$(BIN)/swf-worker demo
+
+test: .venv/.ready
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not full"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python tools/coverage_floor.py
+
+test-all: .venv/.ready
+	$(BIN)/pytest
+
+check: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mutants: .venv/.ready
+	$(BIN)/python tools/mutants.py
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
+	  --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache

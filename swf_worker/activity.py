@@ -1,0 +1,232 @@
+"""``@activity`` marks a function; a worker turns the mark into an ``ActivityDefinition``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from .converter import Converter, HandlerSignature, JsonConverter
+from .errors import ConfigurationError
+from .options import (
+    Duration,
+    check_converter,
+    check_duration,
+    check_name,
+    check_number,
+    check_version,
+    check_whole,
+)
+from .task import ActivityType
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+_MARK = "__swf_activity__"
+
+TIMEOUT_NAMES = (
+    "heartbeat_timeout",
+    "start_to_close_timeout",
+    "schedule_to_start_timeout",
+    "schedule_to_close_timeout",
+)
+"""The registration defaults that are timeouts, as ``@activity`` and ``LocalSwf`` name them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityMark:
+    """What ``@activity`` was given. Unchecked: the worker's construction validates it."""
+
+    name: str | None
+    version: str
+    isolation: Literal["thread", "process"] = "thread"
+    heartbeat_interval: float | None = None
+    deadline: float | None = None
+    heartbeat_deadline: float | None = None
+    heartbeat_timeout: Duration | None = None
+    start_to_close_timeout: Duration | None = None
+    schedule_to_start_timeout: Duration | None = None
+    schedule_to_close_timeout: Duration | None = None
+    default_task_list: str | None = None
+    description: str | None = None
+    max_concurrent: int | None = None
+    converter: Converter | None = None
+    input: Literal["whole", "members"] | None = None
+    manual_completion: bool = False
+    cancel_kills: bool = False
+
+
+def activity(
+    *,
+    name: str | None = None,
+    version: str,
+    isolation: Literal["thread", "process"] = "thread",
+    heartbeat_interval: float | None = None,
+    deadline: float | None = None,
+    heartbeat_deadline: float | None = None,
+    heartbeat_timeout: Duration | None = None,
+    start_to_close_timeout: Duration | None = None,
+    schedule_to_start_timeout: Duration | None = None,
+    schedule_to_close_timeout: Duration | None = None,
+    default_task_list: str | None = None,
+    description: str | None = None,
+    max_concurrent: int | None = None,
+    converter: Converter | None = None,
+    input: Literal["whole", "members"] | None = None,  # noqa: A002 (the contract's name)
+    manual_completion: bool = False,
+    cancel_kills: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Mark a function or method as the handler of an activity type, and return it unchanged.
+
+    name: SWF's name of the activity type, 1 to 256 characters; the function's by default.
+    version: SWF's version of it, 1 to 64 characters.
+    isolation: where a plain function runs; an ``async def`` runs on the worker's event loop.
+    heartbeat_interval: seconds between beats; by default a third of the heartbeat timeout.
+    deadline: the worker's own limit in seconds, counted from the poll's answer: the handler is
+        asked to stop before it (``CancelReason.TIMED_OUT``). Off by default.
+    heartbeat_deadline: ask to stop (``LEASE_LOST``) when no beat was accepted for so many
+        seconds. Off by default.
+    heartbeat_timeout, start_to_close_timeout, schedule_to_start_timeout,
+    schedule_to_close_timeout, default_task_list, description: the type's registration defaults
+        (RegisterActivityType). Timeouts are whole seconds or "NONE". A decider may override
+        each of them, so they set beat intervals and estimates, and never stop a handler.
+    max_concurrent: how many tasks of this type run at once in a worker.
+    converter: how this type's payloads are read and written; the worker's by default.
+    input: "whole" gives the decoded input to the one parameter, "members" spreads a JSON
+        object over the parameters; by default one parameter is whole, several are members.
+    manual_completion: the handler's return answers nothing: whoever holds the token answers.
+    cancel_kills: a process that ignores a cancel request is killed.
+
+    Nothing is checked here: ``ActivityWorker(...)`` raises ConfigurationError.
+    """
+    mark = ActivityMark(
+        name=name,
+        version=version,
+        isolation=isolation,
+        heartbeat_interval=heartbeat_interval,
+        deadline=deadline,
+        heartbeat_deadline=heartbeat_deadline,
+        heartbeat_timeout=heartbeat_timeout,
+        start_to_close_timeout=start_to_close_timeout,
+        schedule_to_start_timeout=schedule_to_start_timeout,
+        schedule_to_close_timeout=schedule_to_close_timeout,
+        default_task_list=default_task_list,
+        description=description,
+        max_concurrent=max_concurrent,
+        converter=converter,
+        input=input,
+        manual_completion=manual_completion,
+        cancel_kills=cancel_kills,
+    )
+
+    def put_mark(function: Handler) -> Handler:
+        if not callable(function):
+            raise ConfigurationError(
+                f"@activity marks functions, not {function!r}; put it below @staticmethod"
+            )
+        setattr(function, _MARK, mark)
+        return function
+
+    return put_mark
+
+
+def mark_of(function: object) -> ActivityMark | None:
+    """The mark that ``@activity`` left on ``function``, or None."""
+    mark = getattr(function, _MARK, None)
+    return mark if isinstance(mark, ActivityMark) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityDefinition:
+    """A validated handler: its type, its function, how to call it, its options."""
+
+    type: ActivityType
+    function: Callable[..., Any]
+    signature: HandlerSignature
+    converter: Converter
+    options: ActivityMark
+    is_async: bool
+
+    @property
+    def mode(self) -> Literal["thread", "async", "process"]:
+        """Where its handler runs."""
+        return "async" if self.is_async else self.options.isolation
+
+
+def define(
+    function: Callable[..., Any], mark: ActivityMark, default_converter: Converter | None
+) -> ActivityDefinition:
+    """Validate a marked function; ConfigurationError says what is allowed."""
+    label = getattr(function, "__qualname__", None) or repr(function)
+    name = mark.name if mark.name is not None else getattr(function, "__name__", None)
+    check_name(f"the activity name of {label}", name)
+    assert isinstance(name, str)
+    where = f"activity {name}"
+    check_version(f"{where}: version", mark.version)
+    _check_numbers(where, mark)
+    _check_choices(where, mark)
+    is_async = _check_kind(where, function)
+    if mark.isolation == "process":
+        if is_async:
+            raise ConfigurationError(f"{where}: an async handler can't have isolation='process'")
+        _refuse_process(where)
+    converter = mark.converter or default_converter or JsonConverter()
+    signature = HandlerSignature.of(where, function, mark.input)
+    check_converter(f"{where}: converter", converter)
+    signature.check(where, converter)
+    return ActivityDefinition(
+        type=ActivityType(name, mark.version),
+        function=function,
+        signature=signature,
+        converter=converter,
+        options=mark,
+        is_async=is_async,
+    )
+
+
+def _refuse_process(where: str) -> None:
+    raise ConfigurationError(
+        f"{where}: isolation='process' is not available in this version; leave it out to run "
+        "the handler in a thread"
+    )
+
+
+def _check_numbers(where: str, mark: ActivityMark) -> None:
+    for seconds in ("heartbeat_interval", "deadline", "heartbeat_deadline"):
+        value = getattr(mark, seconds)
+        if value is not None:
+            check_number(f"{where}: {seconds}", value, 0.1, 31_536_000)
+    for timeout in TIMEOUT_NAMES:
+        value = getattr(mark, timeout)
+        if value is not None:
+            check_duration(f"{where}: {timeout}", value)
+    if mark.max_concurrent is not None:
+        check_whole(f"{where}: max_concurrent", mark.max_concurrent, 1, 100_000)
+
+
+def _check_choices(where: str, mark: ActivityMark) -> None:
+    for option, value, allowed in (
+        ("isolation", mark.isolation, ("thread", "process")),
+        ("input", mark.input, (None, "whole", "members")),
+    ):
+        if value not in allowed:
+            raise ConfigurationError(f"{where}: {option} is {value!r}: allowed are {allowed}")
+    if mark.default_task_list is not None:
+        check_name(f"{where}: default_task_list", mark.default_task_list)
+    if mark.cancel_kills and mark.isolation != "process":
+        raise ConfigurationError(f"{where}: cancel_kills needs isolation='process'")
+
+
+def _check_kind(where: str, function: Callable[..., Any]) -> bool:
+    plain = function.func if isinstance(function, functools.partial) else function
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise ConfigurationError(f"{where}: a generator can't be a handler; return the result")
+    if inspect.iscoroutinefunction(plain):
+        return True
+    if inspect.iscoroutinefunction(inspect.unwrap(plain)):
+        raise ConfigurationError(
+            f"{where}: a decorator wraps the async handler in a plain function, whose coroutine "
+            "nobody would await; make the decorator's inner function `async def`, and await the "
+            "handler in it"
+        )
+    return False

@@ -1,0 +1,1 @@
+"""The command line, ``swf-worker``: the only part that configures logging."""

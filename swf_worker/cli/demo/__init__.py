@@ -1,0 +1,1 @@
+"""``swf-worker demo``."""

@@ -1,0 +1,255 @@
+"""The demo: a local SWF in this process, the worker in another, and what the histories say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ConfigurationError, SwfWorkerError
+from ...outcome import Canceled, Completed, Failed
+from ..dev import load_local_swf
+from ..settings import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ...local import LocalActivity
+
+CANDIDATES = ("asyncio", "email", "encodings", "unittest", "xml", "multiprocessing", "json")
+INTERRUPTED = 130
+_CANCEL_AFTER_FILES = 60
+_LONGEST = 50.0
+
+
+@dataclass
+class Row:
+    """One scheduled archive."""
+
+    folder: Path
+    archive: Path
+    activity: LocalActivity
+    cancel: bool = False
+    outcome: Any = None
+    seconds: float = 0.0
+    asked: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """The last heartbeat's details."""
+        details = self.activity.heartbeat_details
+        return json.loads(details) if details else {}
+
+
+def demo(given: argparse.Namespace) -> int:
+    """Run it; 0 when everything ended as it should, 130 after Ctrl-C."""
+    console = _console()
+    into = Path(given.into).resolve()
+    created = not into.exists()
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--into {given.into}: {error.strerror}") from None
+    rows: list[Row] = []
+    try:
+        return _show(console, into, rows)
+    except KeyboardInterrupt:
+        console.print("interrupted: nothing is left behind")
+        _remove([row.archive for row in rows], into if created else None)
+        return INTERRUPTED
+
+
+def _console() -> Console:
+    try:
+        from rich.console import Console
+    except ImportError:
+        raise ConfigurationError("the demo needs rich: pip install 'swf_worker[cli]'") from None
+    return Console(highlight=False)
+
+
+def _show(console: Console, into: Path, rows: list[Row]) -> int:
+    from .archiver import worker
+
+    log = into / "worker.log"
+    with load_local_swf()(poll_hold=1.0) as swf:
+        console.print(f"local SWF listens at [bold]{swf.endpoint_url}[/] (no AWS account needed)")
+        swf.register(worker)
+        with _worker_process(swf.endpoint_url, log) as process:
+            console.print(f"worker runs as process {process.pid}: swf-worker run {_TARGET}")
+            began = time.monotonic()
+            for folder, cancel in _folders():
+                archive = into / f"{folder.name}.tar.gz"
+                request = {"folder": str(folder), "archive": str(archive)}
+                activity = swf.schedule("Archive", "1.0", request)
+                rows.append(Row(folder, archive, activity, cancel))
+            _watch(console, rows, process, log)
+        console.print(_table(rows))
+        console.print(_summary(rows, into, log, time.monotonic() - began))
+    return 0 if all(_as_expected(row) for row in rows) else 1
+
+
+_TARGET = "swf_worker.cli.demo.archiver:worker"
+
+
+def _folders() -> list[tuple[Path, bool]]:
+    library = Path(sysconfig.get_path("stdlib"))
+    complete = [library / name for name in CANDIDATES if (library / name).is_dir()]
+    return [
+        *((folder, False) for folder in complete[:2]),
+        (library, True),
+        (library / "no-such-folder", False),
+        *((folder, False) for folder in complete[2:]),
+    ]
+
+
+@contextmanager
+def _worker_process(endpoint_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "swf_worker", "run", _TARGET]
+    command += ["--endpoint-url", endpoint_url, "--log-format", "console"]
+    with log.open("wb") as output:
+        # A session of its own: a Ctrl-C in the terminal reaches the demo, which stops it.
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
+            command, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            yield process
+        except BaseException:
+            _stop(process, signal.SIGTERM, signal.SIGINT)  # two signals: don't wait for the tasks
+            raise
+        _stop(process, signal.SIGTERM)
+
+
+def _stop(process: subprocess.Popen[bytes], *signals: int) -> None:
+    for number in signals:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _watch(
+    console: Console, rows: Sequence[Row], process: subprocess.Popen[bytes], log: Path
+) -> None:
+    from rich.live import Live
+
+    until = time.monotonic() + _LONGEST
+    with Live(_table(rows), console=console, refresh_per_second=8, transient=True) as live:
+        while any(row.outcome is None for row in rows):
+            for row in rows:
+                _look_at(row)
+            live.update(_table(rows))
+            if process.poll() is not None:
+                raise SwfWorkerError(
+                    f"the worker ended with {process.returncode}; its log is {log}: {_tail(log)}"
+                )
+            if time.monotonic() > until:
+                raise SwfWorkerError(f"the demo took over {_LONGEST:g} s; the worker's log: {log}")
+
+
+def _look_at(row: Row) -> None:
+    if row.outcome is not None:
+        return
+    with suppress(TimeoutError):
+        row.outcome = row.activity.outcome(timeout=0.02)
+        row.seconds = time.monotonic() - row.began
+    if row.cancel and not row.asked and row.progress.get("files", 0) >= _CANCEL_AFTER_FILES:
+        row.asked = True
+        row.activity.request_cancel()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "(empty)"
+
+
+# --- what is shown ------------------------------------------------------------------------------
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Archive 1.0", title_justify="left")
+    for column in ("folder", "outcome", "seconds", "beats", "what SWF's history says"):
+        justify: Any = "right" if column in ("seconds", "beats") else "left"
+        table.add_column(column, justify=justify, overflow="fold")
+    for row in rows:
+        seconds = row.seconds if row.outcome else time.monotonic() - row.began
+        table.add_row(
+            row.folder.name,
+            _outcome(row),
+            f"{seconds:.1f}",
+            str(row.activity.heartbeats),
+            _events(row) if row.outcome else "",
+        )
+    return table
+
+
+def _outcome(row: Row) -> str:
+    match row.outcome:
+        case None:
+            progress = row.progress
+            told = f"{progress['files']}/{progress['of']} files" if progress else "waiting"
+            return f"[cyan]{told}{', cancel requested' if row.asked else ''}[/]"
+        case Completed(result):
+            done = json.loads(result or "{}")
+            return f"[green]Completed[/] {done['files']} files, {done['size'] / 1024:,.0f} KiB"
+        case Canceled(details):
+            done = json.loads(details or "{}")
+            return f"[yellow]Canceled[/] after {done.get('files_before_cancel')} files"
+        case Failed(reason, _):
+            return f"[red]Failed[/] {reason}"
+        case other:
+            return f"[red]{other}[/]"
+
+
+def _events(row: Row) -> str:
+    shown = [
+        f"{event['eventId']} {event['eventType'].removeprefix('ActivityTask')}"
+        for event in row.activity.history()
+        if event["eventType"].startswith("ActivityTask")
+    ]
+    return " → ".join(shown)
+
+
+def _summary(rows: Sequence[Row], into: Path, log: Path, seconds: float) -> str:
+    canceled = [row for row in rows if isinstance(row.outcome, Canceled)]
+    gone = all(not row.archive.exists() for row in canceled) and not list(into.glob("*.part"))
+    removed = "its half-written file was removed" if gone else "its half-written file is LEFT"
+    archives = sum(isinstance(row.outcome, Completed) for row in rows)
+    return (
+        f"{archives} archives are in [bold]{into}[/]; {len(canceled)} was canceled midway, and "
+        f"{removed}.\nThe worker's log: {log}. All of it took {seconds:.1f} s."
+    )
+
+
+def _as_expected(row: Row) -> bool:
+    if row.cancel:
+        return isinstance(row.outcome, Canceled)
+    if not row.folder.is_dir():
+        return isinstance(row.outcome, Failed)
+    return isinstance(row.outcome, Completed) and row.archive.exists()
+
+
+def _remove(archives: Sequence[Path], folder: Path | None) -> None:
+    for path in archives:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".part").unlink(missing_ok=True)
+    if folder is not None:
+        (folder / "worker.log").unlink(missing_ok=True)
+        with suppress(OSError):
+            os.rmdir(folder)

@@ -1,0 +1,41 @@
+"""``swf-worker dev``: the local SWF as a server."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import signal
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..options import check_number, check_whole
+from .settings import UsageError
+
+if TYPE_CHECKING:
+    from ..local import LocalSwf
+
+
+def dev(given: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT. The address is the first line on stdout."""
+    try:
+        check_whole("--port", given.port, 0, 65_535)
+        check_number("--poll-hold", given.poll_hold, 0, 3_600)
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from None
+    local_swf = load_local_swf()
+    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stops.put(number))
+    with local_swf(poll_hold=given.poll_hold, port=given.port) as swf:
+        print(f"local SWF listens at {swf.endpoint_url}", flush=True)
+        stops.get()
+    return 0
+
+
+def load_local_swf() -> type[LocalSwf]:
+    """LocalSwf, or an error that names the pip command."""
+    try:
+        from ..local import LocalSwf
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from None
+    return LocalSwf

@@ -1,0 +1,139 @@
+"""``swf-worker``: arguments in, exit code out. argparse only: it is a production entry point and
+runs without extras."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from .. import __version__
+from ..errors import SwfWorkerError
+from ..text import safe_str
+from .settings import Setting, UsageError, add_settings, settled
+
+Command = Callable[[argparse.Namespace], int]
+
+FATAL, USAGE = 1, 2
+
+RUN_SETTINGS = (
+    Setting("domain", str, "the domain to poll"),
+    Setting("task-list", str, "the task list to poll"),
+    Setting("region", str, "the AWS region"),
+    Setting("endpoint-url", str, "another endpoint, the local SWF's say"),
+    Setting("identity", str, "what histories call this worker (default: host:pid)"),
+    Setting("max-concurrent-activities", int, "tasks at once (default: 10)"),
+    Setting("max-concurrent-polls", int, "the most open polls"),
+    Setting("drain-timeout", float, "seconds running tasks get at a stop (default: 60)"),
+    Setting("log-format", str, "console or json", choices=("console", "json")),
+    Setting(
+        "log-level",
+        str,
+        "debug, info, warning or error",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+    ),
+)
+DEV_SETTINGS = (
+    Setting("port", int, "the port to listen on (default: 0, any free one)", default=0),
+    Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    command: Command | None = getattr(given, "command", None)
+    if command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    try:
+        settled(given, getattr(given, "settings", ()))
+        return command(given)
+    except UsageError as error:
+        return _say(error, USAGE)
+    except SwfWorkerError as error:
+        return _say(error, FATAL)
+    except KeyboardInterrupt:
+        return 0  # before the first poll was opened: no task was taken
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+
+
+def _say(error: Exception, code: int) -> int:
+    print(f"swf-worker: {' '.join(safe_str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="swf-worker",
+        description="The activity worker for Amazon SWF.",
+        epilog="Every flag can also be set in the environment: --task-list as "
+        "SWF_WORKER_TASK_LIST. A flag beats the environment, which beats the code.",
+    )
+    parser.add_argument("--version", action="version", version=f"swf_worker {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run a worker",
+        description="Run a worker until it is stopped. Exit codes: 0 every task taken was "
+        "answered, handed over or closed by SWF; 1 fatal; 2 usage; 3 tasks were abandoned.",
+    )
+    run.add_argument(
+        "target",
+        metavar="MODULE:ATTRIBUTE",
+        help="a worker instance, an ActivityWorker subclass, or a list of activities; the "
+        "current directory is first on the path",
+    )
+    add_settings(run, RUN_SETTINGS)
+    run.set_defaults(command=_run, settings=RUN_SETTINGS)
+
+    dev = commands.add_parser(
+        "dev",
+        help="run a local SWF",
+        description="Run a local SWF on 127.0.0.1. Needs no account, region or credentials.",
+    )
+    add_settings(dev, DEV_SETTINGS)
+    dev.set_defaults(command=_dev, settings=DEV_SETTINGS)
+
+    demo = commands.add_parser(
+        "demo",
+        help="watch a worker archive real folders on a local SWF",
+        description="Start a local SWF and a worker, archive folders of this machine into "
+        ".tar.gz files, cancel one of them midway, and show what SWF's histories say.",
+    )
+    demo.add_argument(
+        "--into", metavar="FOLDER", default="demo-archives", help="where the archives go"
+    )
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+# The commands import their own parts: `run` must not pay for the local SWF.
+
+
+def _run(given: argparse.Namespace) -> int:
+    from .run import run
+
+    return run(given)
+
+
+def _dev(given: argparse.Namespace) -> int:
+    from .dev import dev
+
+    return dev(given)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from .demo.show import demo
+
+    return demo(given)

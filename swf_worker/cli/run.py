@@ -1,0 +1,137 @@
+"""``swf-worker run MODULE:ATTRIBUTE``: find the worker, settle its options, run it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+from ..activity import mark_of
+from ..text import safe_str
+from ..worker import ActivityWorker
+from .logging import configure_logging
+from .settings import UsageError
+
+_OPTIONS = {
+    "domain": "domain",
+    "task_list": "task_list",
+    "region": "region_name",
+    "endpoint_url": "endpoint_url",
+    "identity": "identity",
+    "max_concurrent_activities": "max_concurrent_activities",
+    "max_concurrent_polls": "max_concurrent_polls",
+    "drain_timeout": "drain_timeout",
+}
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the worker that the target names, until it is stopped."""
+    configure_logging(given.log_format, given.log_level)
+    overrides = {
+        option: getattr(given, attribute)
+        for attribute, option in _OPTIONS.items()
+        if getattr(given, attribute) is not None
+    }
+    return load(given.target, overrides).run()
+
+
+def load(target: str, overrides: dict[str, Any]) -> ActivityWorker:
+    """The worker behind MODULE:ATTRIBUTE, with these options."""
+    module_name, colon, attribute = target.partition(":")
+    if not colon or not module_name or not attribute:
+        raise UsageError(f"{target!r} is not MODULE:ATTRIBUTE, as in myservice.workers:worker")
+    module = _import(module_name)
+    found: Any = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise UsageError(_offer(module, attribute)) from None
+    return _worker(found, target, module, attribute, overrides)
+
+
+def _worker(
+    found: Any, target: str, module: ModuleType, attribute: str, overrides: dict[str, Any]
+) -> ActivityWorker:
+    if isinstance(found, ActivityWorker):
+        found.configure(overrides)
+        return found
+    if inspect.isclass(found) and issubclass(found, ActivityWorker):
+        return found(**overrides)
+    if isinstance(found, (list, tuple)) and found and all(mark_of(each) for each in found):
+        return ActivityWorker(activities=found, **overrides)
+    raise UsageError(
+        f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker subclass, or "
+        f"a list or tuple of activities is needed. {_offers(module)}"
+    )
+
+
+def _import(name: str) -> ModuleType:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            raise UsageError(
+                f"there is no module {missing!r} in this directory or on the path"
+            ) from None
+        raise UsageError(f"module {name!r} needs {missing!r}, which is not installed") from None
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the user's module raises when it is imported
+        if isinstance(error, _own_errors()):
+            raise
+        where = _line_of(error)
+        raise UsageError(
+            f"module {name!r} can't be imported: {type(error).__name__}: {safe_str(error)}{where}"
+        ) from error
+
+
+def _own_errors() -> tuple[type[BaseException], ...]:
+    from ..errors import SwfWorkerError
+
+    return (SwfWorkerError,)
+
+
+def _line_of(error: BaseException) -> str:
+    trace = error.__traceback__
+    last = None
+    while trace is not None:
+        last, trace = trace, trace.tb_next
+    if last is None:
+        return ""
+    return f" ({last.tb_frame.f_code.co_filename}, line {last.tb_lineno})"
+
+
+def _offer(module: ModuleType, attribute: str) -> str:
+    names = [name for name, _ in _runnable(module)]
+    close = get_close_matches(attribute, names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"module {module.__name__!r} has no {attribute!r}{hint or '.'} {_offers(module)}"
+
+
+def _offers(module: ModuleType) -> str:
+    offers = [f"{name} ({kind})" for name, kind in _runnable(module)]
+    if not offers:
+        return "It offers no worker and no list of activities."
+    return f"It offers: {', '.join(offers)}."
+
+
+def _runnable(module: ModuleType) -> Iterator[tuple[str, str]]:
+    for name, value in vars(module).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, ActivityWorker):
+            yield name, "a worker"
+        elif inspect.isclass(value) and issubclass(value, ActivityWorker):
+            if value is not ActivityWorker:
+                yield name, "a worker class"
+        elif isinstance(value, (list, tuple)) and value and all(mark_of(v) for v in value):
+            yield name, f"{len(value)} activities"

@@ -1,0 +1,69 @@
+"""Flags that can also be set in the environment: flag beats environment beats code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class UsageError(Exception):
+    """What the command line itself gets wrong: exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One flag."""
+
+    name: str
+    type: Callable[[str], Any]
+    help: str
+    default: Any = None
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"SWF_WORKER_{self.name.upper().replace('-', '_')}"
+
+    @property
+    def attribute(self) -> str:
+        """Its attribute of the parsed arguments."""
+        return self.name.replace("-", "_")
+
+    def parse(self, text: str, source: str) -> Any:
+        """The value of ``text``; UsageError names where it came from."""
+        try:
+            value = self.type(text)
+        except ValueError:
+            kind = {int: "a whole number", float: "a number"}.get(self.type, "valid")  # type: ignore[call-overload]
+            raise UsageError(f"{source} is {text!r}: it must be {kind}") from None
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{source} is {text!r}: allowed are {', '.join(self.choices)}")
+        return value
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
+    """Add the flags; their values are checked in ``settled``, as the environment's are."""
+    for setting in settings:
+        parser.add_argument(
+            f"--{setting.name}",
+            metavar="|".join(setting.choices) if setting.choices else setting.name.upper(),
+            help=f"{setting.help} [{setting.variable}]",
+        )
+
+
+def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:
+    """Fill each setting in: the flag, else the environment, else the default."""
+    for setting in settings:
+        flag = getattr(given, setting.attribute)
+        variable = os.environ.get(setting.variable)
+        if flag is not None:
+            value = setting.parse(flag, f"--{setting.name}")
+        elif variable:
+            value = setting.parse(variable, setting.variable)
+        else:
+            value = setting.default
+        setattr(given, setting.attribute, value)

@@ -1,0 +1,182 @@
+"""``ActivityContext``: what a handler sees of its task, and ``current_context()``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import ActivityCanceled
+from .outcome import MAX_HEARTBEAT_DETAILS
+from .task import ActivityTask, CancelReason
+from .text import compact_json, printable, safe_str, shorten, utf16_units
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class TaskLink(Protocol):
+    """What a context needs of whoever runs the task."""
+
+    def progress(self, details: str | None) -> None:
+        """Take details for the next heartbeat; None asks for one with the last details."""
+
+    def shortened(self, why: str) -> None:
+        """Be told that details were shortened or reworded."""
+
+    def worker_stopping(self) -> bool:
+        """Whether the worker has been told to stop."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the nearest known limit of time, or None."""
+
+
+current: ContextVar[ActivityContext] = ContextVar("swf_worker.current_context")
+
+
+def current_context() -> ActivityContext:
+    """The context of the handler this code runs in; LookupError outside of one.
+
+    Threads that a handler starts itself don't inherit it: hand the context over, or run them in
+    ``contextvars.copy_context()``.
+    """
+    try:
+        return current.get()
+    except LookupError:
+        raise LookupError("current_context() was called outside of an activity handler") from None
+
+
+class ActivityContext:
+    """One task, as its handler sees it. All of it may be used from any thread."""
+
+    def __init__(self, task: ActivityTask, link: TaskLink) -> None:
+        self.task = task
+        self._link = link
+        self._lock = threading.Lock()
+        self._causes: list[CancelReason] = []
+        self._stop = threading.Event()
+        self._async_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._warned = False
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Report progress: ``details`` replaces those of the next heartbeat
+        (RecordActivityTaskHeartbeat), which goes out early where the budget allows.
+
+        Never blocks, never raises for the network, and costs nothing when called often: the last
+        details win. A str goes out as it is, anything else as JSON; over 2,048 characters it
+        is shortened. After the task has ended it does nothing. Beats that keep the task alive go
+        out by themselves: without progress to tell there is no need to call this.
+        """
+        self._link.progress(self._text(details))
+
+    def _text(self, details: Any) -> str | None:
+        if details is None:
+            return None
+        if isinstance(details, str):
+            text = printable(details)
+        else:
+            try:
+                text = compact_json(details)
+            except (TypeError, ValueError, RecursionError) as error:
+                # Progress details are no reason to lose hours of work.
+                self._warn(f"no JSON: {safe_str(error)}")
+                text = safe_str(details)
+        if utf16_units(text) > MAX_HEARTBEAT_DETAILS:
+            self._warn(f"{utf16_units(text)} characters, {MAX_HEARTBEAT_DETAILS} are allowed")
+            text = shorten(text, MAX_HEARTBEAT_DETAILS)
+        return text
+
+    def _warn(self, why: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._link.shortened(why)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether anything asks the handler to stop: the one to ask in loops."""
+        return self._stop.is_set()
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether SWF asked for the task's cancellation (a heartbeat's ``cancelRequested``)."""
+        return CancelReason.REQUESTED in self._causes
+
+    @property
+    def cancel_reason(self) -> CancelReason | None:
+        """Why the handler should stop: TASK_CLOSED, else REQUESTED, else the first cause."""
+        causes = list(self._causes)
+        for strongest in (CancelReason.TASK_CLOSED, CancelReason.REQUESTED):
+            if strongest in causes:
+                return strongest
+        return causes[0] if causes else None
+
+    def raise_if_canceled(self) -> None:
+        """Raise ActivityCanceled if anything asks the handler to stop."""
+        if self.should_stop:
+            raise ActivityCanceled
+
+    def wait_for_stop(self, timeout: float | None = None) -> bool:
+        """Block until something asks the handler to stop, ``timeout`` seconds at most; returns
+        ``should_stop``. Use it instead of ``time.sleep``."""
+        return self._stop.wait(timeout)
+
+    async def wait_for_stop_async(self) -> None:
+        """Return when something asks the handler to stop. (An async handler also gets
+        ``asyncio.CancelledError`` at its await then; this is for the tasks it starts.)"""
+        event = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), event)
+        with self._lock:
+            if self._stop.is_set():
+                return
+            self._async_waiters.append(waiter)
+        try:
+            await event.wait()
+        finally:
+            with self._lock, suppress(ValueError):
+                self._async_waiters.remove(waiter)
+
+    @property
+    def worker_stopping(self) -> bool:
+        """Whether the worker is draining. The handler isn't asked to stop yet: a long one may
+        use the time to save what it has."""
+        return self._link.worker_stopping()
+
+    @property
+    def time_remaining(self) -> float | None:
+        """Seconds until the activity's deadline or its start-to-close timeout as registered, or
+        None. An estimate: deciders may override timeouts, and the poll doesn't tell them."""
+        return self._link.time_remaining()
+
+    @property
+    def logger(self) -> FilteringBoundLogger:
+        """A structlog logger, bound to the task's identity."""
+        import structlog  # here: it is a large part of the package's import time
+
+        task = self.task
+        bound: FilteringBoundLogger = structlog.get_logger("swf_worker").bind(
+            activity=str(task.activity_type),
+            activity_id=task.activity_id,
+            workflow_id=task.workflow_execution.workflow_id,
+            run_id=task.workflow_execution.run_id,
+        )
+        return bound
+
+    def _ask_to_stop(self, reason: CancelReason) -> None:
+        with self._lock:
+            if reason not in self._causes:
+                self._causes.append(reason)
+            self._stop.set()
+            waiters = list(self._async_waiters)
+        for loop, event in waiters:
+            with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(event.set)
+
+
+def ask_to_stop(context: ActivityContext, reason: CancelReason) -> None:
+    """For the runtime and the test kit: make ``context`` tell its handler to stop."""
+    context._ask_to_stop(reason)
+
+
+__all__ = ["ActivityContext", "TaskLink", "ask_to_stop", "current", "current_context"]

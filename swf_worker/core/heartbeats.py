@@ -1,0 +1,108 @@
+"""Which beat is due when: one task's plan, and the budget of progress beats for all.
+
+A *liveness* beat is due one interval after the last beat that left and was accepted (or, for
+the first, after the poll's answer). A *progress* beat goes early with new details, where the
+budget allows. Details are a latest-wins cell. Times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LONGEST_DERIVED_INTERVAL = 60.0
+INTERVAL_UNKNOWN = 30.0
+"""Where nothing tells a type's heartbeat timeout."""
+INTERVAL_WHILE_LOOKING_UP = 5.0
+"""Until the look-up of a type's registered timeout has ended: beating too often costs a call,
+beating too seldom costs the task."""
+SENDERS = 16
+ATTEMPT_LIMIT = 5.0
+
+
+def derived_interval(timeout: float) -> float:
+    """A third of a heartbeat timeout, at most 60 s."""
+    return max(0.1, min(timeout / 3, LONGEST_DERIVED_INTERVAL))
+
+
+def attempt_limit(interval: float) -> float:
+    """How long one attempt of a beat may last: min(5 s, interval)."""
+    return min(ATTEMPT_LIMIT, interval)
+
+
+@dataclass(slots=True)
+class BeatPlan:
+    """One task's beats. Not thread-safe: its task's lock guards it."""
+
+    interval: float
+    last_left: float
+    """When the last accepted beat left (at first: when the poll's answer came)."""
+    details: str | None = None
+    fresh: bool = False
+    """``details`` have not been sent yet, or a beat was asked for."""
+    in_flight: bool = False
+    retry_at: float | None = None
+    accepted: int = 0
+    last_accepted: float = 0.0
+    failures: int = 0
+    ended: bool = False
+    _left: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.last_accepted = self.last_left
+
+    @property
+    def due(self) -> float:
+        """When the next liveness beat (or the retry of a missed one) is due."""
+        return self.last_left + self.interval if self.retry_at is None else self.retry_at
+
+    def progress(self, details: str | None) -> bool:
+        """Take details for the next beat; True if a progress beat should now be queued."""
+        if self.ended:
+            return False
+        if details is not None:
+            self.details = details
+        was_fresh, self.fresh = self.fresh, True
+        return not was_fresh and not self.in_flight
+
+    def leave(self, now: float) -> tuple[str | None, float] | None:
+        """A beat leaves: its details and how late it is; None if it must not."""
+        if self.ended or self.in_flight:
+            return None
+        late = max(0.0, now - self.due)
+        self.in_flight, self.fresh, self._left = True, False, now
+        return self.details, late
+
+    def accept(self, now: float) -> bool:
+        """The beat was accepted; True if newer details wait for a progress beat."""
+        self.in_flight, self.retry_at, self.failures = False, None, 0
+        self.last_left, self.last_accepted = self._left, now
+        self.accepted += 1
+        return self.fresh and not self.ended
+
+    def miss(self, now: float, wait: float) -> float:
+        """The beat was missed: it is due again after ``wait``, and soon in any case. Returns the
+        wait that was planned."""
+        self.in_flight = False
+        self.failures += 1
+        wait = min(wait, max(self.interval / 3, 0.05))
+        self.retry_at = now + wait
+        return wait
+
+
+@dataclass(slots=True)
+class ProgressBudget:
+    """A token bucket for progress beats of the whole process. Not thread-safe."""
+
+    per_second: float
+    tokens: float = 1.0
+    at: float = 0.0
+
+    def take(self, now: float) -> float:
+        """0.0 if a progress beat may go now, else the seconds until one may."""
+        most = max(1.0, self.per_second)
+        self.tokens = min(most, self.tokens + max(0.0, now - self.at) * self.per_second)
+        self.at = now
+        if self.tokens >= 1.0 - 1e-9:
+            self.tokens -= 1.0
+            return 0.0
+        return (1.0 - self.tokens) / self.per_second

@@ -1,0 +1,47 @@
+"""How many polls should be open now: as many as the flow of tasks needs, one at least.
+
+One at first; one more whenever a poll brings a task, one fewer when it comes back empty, half
+as many when the service says there are too many pollers or throttles. A failed poll backs off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EMPTY_POLLS_PER_SECOND = 5.0
+"""The most polls a second that one poller makes when they come back empty at once."""
+
+
+@dataclass(slots=True)
+class PollPlan:
+    """The worker's polling. Not thread-safe: the poller's lock guards it."""
+
+    most: int
+    target: int = 1
+    failures: int = 0
+    not_before: float = 0.0
+    """No poll is opened before this time of the monotonic clock."""
+
+    def brought_task(self) -> None:
+        """A poll brought a task: more may be waiting."""
+        self.failures = 0
+        self.target = min(self.most, self.target + 1)
+
+    def came_empty(self, now: float, lasted: float) -> float:
+        """A poll came back empty; returns the wait before its poller's next one."""
+        self.failures = 0
+        self.target = max(1, self.target - 1)
+        return max(0.0, 1 / EMPTY_POLLS_PER_SECOND - lasted)
+
+    def failed(self, now: float, wait: float, *, shed: bool) -> None:
+        """A poll failed: back off; ``shed``: with fewer pollers from now on."""
+        self.failures += 1
+        self.not_before = max(self.not_before, now + wait)
+        if shed:
+            self.target = max(1, self.target // 2)
+
+    def may_open(self, now: float, open_polls: int, running: int, slots: int) -> int:
+        """How many polls to open now. Open polls and running tasks never exceed the slots."""
+        if now < self.not_before:
+            return 0
+        return max(0, min(self.target - open_polls, slots - open_polls - running))

@@ -1,0 +1,156 @@
+"""The wording of failures: text rules, and the envelope that is every SDK failure's details.
+
+The envelope is JSON within SWF's limit, always parseable: ``version``, ``type``, ``message``,
+``retryable``, ``details``, ``cause`` (nested) and ``traceback``. When it is too long its texts
+are shortened first, then its deepest causes dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ActivityFailed
+from .outcome import MAX_PAYLOAD, MAX_REASON, Failed, FailureReason
+from .text import (
+    bounded_text,
+    compact_json,
+    printable,
+    safe_str,
+    shorten,
+    shorten_pair,
+    utf16_units,
+)
+
+ENVELOPE_VERSION = 1
+_DEEPEST_CAUSE = 100
+_FRAMES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FailureWording:
+    """Words failures; ``tracebacks`` says whether envelopes carry them."""
+
+    tracebacks: bool = True
+
+    def of_exception(self, error: BaseException) -> Failed:
+        """A handler's exception as Failed: by its own words, or the class's name and envelope."""
+        if isinstance(error, ActivityFailed):
+            return self._as_it_says(error)
+        name = type(error).__name__
+        details = self.envelope(name, safe_str(error), retryable=True, error=error)
+        return Failed(shorten(printable(name), MAX_REASON), details)
+
+    def _as_it_says(self, error: ActivityFailed) -> Failed:
+        reason = shorten(safe_str(error.reason), MAX_REASON)
+        if error.retryable is None:
+            return Failed(reason, bounded_text(error.details))
+        details = self.envelope(
+            type(error).__name__,
+            safe_str(error.reason),
+            retryable=bool(error.retryable),
+            details=error.details,
+            error=error,
+        )
+        return Failed(reason, details)
+
+    def of_sdk(
+        self,
+        reason: FailureReason,
+        message: str,
+        *,
+        details: Any = None,
+        error: BaseException | None = None,
+    ) -> Failed:
+        """A failure that the SDK words itself."""
+        envelope = self.envelope(
+            reason.value, message, retryable=reason.retryable, details=details, error=error
+        )
+        return Failed(reason.value, envelope)
+
+    def envelope(
+        self,
+        kind: str,
+        message: str,
+        *,
+        retryable: bool,
+        details: Any = None,
+        error: BaseException | None = None,
+    ) -> str:
+        """The envelope's JSON text, within SWF's limit of 32,768 units."""
+        document: dict[str, Any] = {
+            "version": ENVELOPE_VERSION,
+            "type": printable(kind),
+            "message": printable(message),
+            "retryable": retryable,
+        }
+        if details is not None:
+            document["details"] = _plain(details)
+        causes = _causes(error) if error is not None else []
+        if self.tracebacks and error is not None:
+            document["traceback"] = _frames(error)
+        return _fit(document, causes)
+
+
+def _plain(details: Any) -> Any:
+    try:
+        return json.loads(compact_json(details))
+    except (TypeError, ValueError, RecursionError):
+        return safe_str(details)
+
+
+def _causes(error: BaseException) -> list[dict[str, Any]]:
+    causes: list[dict[str, Any]] = []
+    seen = {id(error)}
+    while len(causes) < _DEEPEST_CAUSE:
+        below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if below is None or id(below) in seen:
+            break
+        seen.add(id(below))
+        causes.append({"type": printable(type(below).__name__), "message": safe_str(below)})
+        error = below
+    return causes
+
+
+def _frames(error: BaseException) -> str:
+    try:
+        return printable("".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES)))
+    except BaseException as broken:  # never lose the failure over its traceback
+        return f"<no traceback: {type(broken).__name__}>"
+
+
+def _fit(document: dict[str, Any], causes: list[dict[str, Any]]) -> str:
+    for longest in (MAX_PAYLOAD, 8192, 4096, 2048, 1024, 512, 256, 128, 64):
+        text = _render(document, causes, longest)
+        if utf16_units(text) <= MAX_PAYLOAD:
+            return text
+    while utf16_units(text) > MAX_PAYLOAD:
+        causes = causes[: max(1, len(causes) * 3 // 4)]
+        text = _render(document, causes, 64)
+    return text
+
+
+def _render(document: dict[str, Any], causes: list[dict[str, Any]], longest: int) -> str:
+    fitted = {key: _shortened(value, longest) for key, value in document.items()}
+    nested: dict[str, Any] | None = None
+    for cause in reversed(causes):
+        below = nested
+        nested = {key: _shortened(value, longest) for key, value in cause.items()}
+        if below is not None:
+            nested["cause"] = below
+    if nested is not None:
+        fitted["cause"] = nested
+    return json.dumps(fitted, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(value: Any, longest: int) -> Any:
+    if isinstance(value, str):
+        return shorten(value, longest)
+    if isinstance(value, (dict, list)):
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if utf16_units(text) > longest:
+            head, tail = shorten_pair(text, longest)
+            return {"truncated": True, "head": head, "tail": tail}
+    return value

@@ -1,0 +1,147 @@
+"""The log: each observation as one structlog event. It configures nothing: a program's own
+structlog set-up decides where the events go; the command line has one of its own."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from ..core.execution import Disposition
+from ..core.verdicts import is_denied
+from ..errors import ActivityCanceled, ActivityFailed, PayloadError, ServiceError
+from ..observations import (
+    AnswerRetried,
+    DetailsShortened,
+    DrainEnded,
+    HandlerStuck,
+    HeartbeatAccepted,
+    HeartbeatFailed,
+    HeartbeatIntervalGuessed,
+    HeartbeatLate,
+    InternalError,
+    Observation,
+    PollFailed,
+    PollSucceeded,
+    StopAsked,
+    TaskDecided,
+    TaskEnded,
+    TaskRepeated,
+    TaskStarted,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+from ..outcome import Canceled, Completed, Failed
+from ..task import ActivityTask
+
+_SAYS: dict[type[Observation], tuple[str, str]] = {
+    WorkerStarted: ("info", "worker started"),
+    WorkerStopping: ("info", "worker stopping: no new polls, waiting for open polls and tasks"),
+    DrainEnded: ("warning", "the drain is over: asking running handlers to stop"),
+    WorkerStopped: ("info", "worker stopped"),
+    InternalError: ("error", "an error that harmed no task"),
+    PollSucceeded: ("debug", "poll answered"),
+    PollFailed: ("warning", "poll failed"),
+    TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
+    TaskStarted: ("info", "task started"),
+    StopAsked: ("info", "handler asked to stop"),
+    HeartbeatAccepted: ("debug", "heartbeat accepted"),
+    HeartbeatLate: ("warning", "heartbeat was late: the GIL, the machine or the senders are held"),
+    HeartbeatFailed: ("warning", "heartbeat failed"),
+    HeartbeatIntervalGuessed: ("warning", "heartbeat interval guessed; set heartbeat_timeout"),
+    DetailsShortened: ("warning", "heartbeat details shortened"),
+    TaskDecided: ("debug", "handler ended"),
+    AnswerRetried: ("warning", "answer not accepted yet"),
+    TaskEnded: ("info", "task ended"),
+    HandlerStuck: ("error", "handler is past its deadline and can't be killed; its beats stopped"),
+}
+_LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
+_UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
+
+
+class LogObserver:
+    """Writes observations to structlog's logger ``swf_worker``."""
+
+    def __init__(self) -> None:
+        import structlog  # here: it is a large part of the package's import time
+
+        self._log: Any = structlog.get_logger("swf_worker")
+
+    def observe(self, record: Observation) -> None:
+        """One observation, one event."""
+        level, event = _SAYS[type(record)]
+        told = _fields(record)
+        level = _level(record, level)
+        if _is_unexpected(record):
+            told["exc_info"] = record.error  # type: ignore[attr-defined]
+        getattr(self._log, level)(event, **told)
+
+
+def _is_unexpected(record: Observation) -> bool:
+    """A handler raised something that it doesn't use to tell SWF how the task ends."""
+    return (
+        isinstance(record, TaskDecided)
+        and record.error is not None
+        and not isinstance(record.error, (ActivityFailed, ActivityCanceled, PayloadError))
+        and isinstance(record.outcome, Failed)
+    )
+
+
+def _level(record: Observation, level: str) -> str:
+    error = getattr(record, "error", None)
+    if isinstance(record, TaskDecided):
+        return "warning" if isinstance(record.outcome, Failed) else level
+    if isinstance(record, TaskEnded):
+        if record.disposition in _LOUD_ENDS:
+            return "error"
+        return "warning" if record.disposition in _UNUSUAL_ENDS else level
+    if isinstance(record, WorkerStopped) and (record.abandoned or record.error):
+        return "error"
+    if isinstance(error, ServiceError) and is_denied(error):
+        return "error"
+    if isinstance(record, PollFailed) and error is not None and error.ambiguous:
+        return "error" if type(error).__name__ == "MalformedResponseError" else level
+    return level
+
+
+def _fields(record: Observation) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if value is None:
+            continue
+        if isinstance(value, ActivityTask):
+            told |= _identity(value)
+        elif isinstance(value, (Completed, Canceled, Failed)):
+            told["outcome"] = type(value).__name__
+            if isinstance(value, Failed):
+                told["reason"] = value.reason
+        elif isinstance(value, float):
+            told[each.name] = round(value, 3)
+        elif isinstance(value, BaseException):
+            told[each.name] = _one_line(value)
+        elif isinstance(value, tuple):
+            told[each.name] = [_short(item) for item in value]
+        else:
+            told[each.name] = value
+    return told
+
+
+def _identity(task: ActivityTask) -> dict[str, Any]:
+    return {
+        "activity": str(task.activity_type),
+        "activity_id": task.activity_id,
+        "workflow_id": task.workflow_execution.workflow_id,
+        "run_id": task.workflow_execution.run_id,
+    }
+
+
+def _short(item: Any) -> str:
+    if isinstance(item, ActivityTask):
+        return f"{item.activity_type} {item.activity_id} of {item.workflow_execution.workflow_id}"
+    return str(item)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,128 @@
+"""The HTTP front end: any SWF client in any language can use it. Loopback only."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from ..errors import ConfigurationError
+from . import operations
+from .backend import LocalBackend
+
+HOST = "127.0.0.1"
+_LARGEST_REQUEST = 1_048_576
+_JSON = "application/x-amz-json-1.0"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "swf-worker-local"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave in one piece
+    server: _Server
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length")
+        if length is None or not length.isdigit():
+            self._send(411, json.dumps({"message": "Content-Length is needed"}))
+            return
+        if int(length) > _LARGEST_REQUEST:
+            self.close_connection = True
+            self._send(413, json.dumps({"message": "requests are at most 1 MB"}))
+            return
+        body = self.rfile.read(int(length))
+        status, text = operations.answer(
+            self.server.backend, self.headers.get("X-Amz-Target", ""), body
+        )
+        self._send(status, text)
+
+    def do_GET(self) -> None:
+        self._send(200, json.dumps({"service": "a local SWF of swf_worker", "protocol": "POST"}))
+
+    def _send(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", _JSON)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
+        pass  # a local service is silent: its clients tell what happens
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 512
+
+    def __init__(self, port: int, backend: LocalBackend) -> None:
+        self.backend = backend
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._guard = threading.Lock()
+        super().__init__((HOST, port), _Handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer looks the host's name up, which can take seconds without a network.
+        socket.socket.bind(self.socket, self.server_address)
+        self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            self._open[request] = threading.current_thread()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._guard:
+                self._open.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that is gone
+
+    def hang_up(self) -> None:
+        """End all connections, and wait for their threads."""
+        with self._guard:
+            left = dict(self._open)
+        for connection, thread in left.items():
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            thread.join(5)
+
+
+class LocalServer:
+    """A backend behind a socket."""
+
+    def __init__(self, port: int, backend: LocalBackend) -> None:
+        try:
+            self._server = _Server(port, backend)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigurationError(
+                    f"port {port} of {HOST} is taken: choose another, or 0 for any free one"
+                ) from None
+            raise ConfigurationError(f"port {port} of {HOST} can't be used: {error}") from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="local-swf-server", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.server_port
+
+    def close(self) -> None:
+        """Stop listening, and end all connections."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._server.hang_up()

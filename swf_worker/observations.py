@@ -1,0 +1,206 @@
+"""What happened, as frozen records. The shell reports each step once, with one of these.
+
+Logs, metrics and traces are observers of them. An observer's error is logged and never touches
+a task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from .errors import ServiceError
+from .outcome import Outcome
+from .task import ActivityTask, ActivityType, CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The root of all records."""
+
+
+class Observer(Protocol):
+    """Something that is told what happens. Called from many threads; should return quickly."""
+
+    def observe(self, record: Observation, /) -> None: ...
+
+
+# --- the worker ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted(Observation):
+    """Polls are being opened."""
+
+    domain: str
+    task_list: str
+    identity: str
+    activities: tuple[ActivityType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopping(Observation):
+    """No new polls. Open polls and running tasks are waited for, ``at_most`` so many seconds."""
+
+    open_polls: int
+    running: int
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEnded(Observation):
+    """The drain is over: the handlers still running are asked to stop."""
+
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped(Observation):
+    """The end. ``abandoned`` tasks were left without an answer."""
+
+    abandoned: tuple[ActivityTask, ...]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InternalError(Observation):
+    """A bug of the SDK or of an observer or hook, kept from harming any task."""
+
+    where: str
+    error: BaseException
+
+
+# --- polls --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PollSucceeded(Observation):
+    """A poll came back, with a task or empty (``task`` None)."""
+
+    task: ActivityTask | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PollFailed(Observation):
+    """A poll failed; polling goes on in ``retry_in`` seconds. ``task_may_be_lost``: SWF may have
+    handed a task to it, which will then time out."""
+
+    error: ServiceError
+    retry_in: float
+    task_may_be_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRepeated(Observation):
+    """SWF delivered a token again. The task doesn't run again."""
+
+    task: ActivityTask
+    answer_sent_again: bool
+
+
+# --- one task -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted(Observation):
+    """A task was taken and its handler is being started."""
+
+    task: ActivityTask
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked(Observation):
+    """The handler was asked to stop."""
+
+    task: ActivityTask
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatAccepted(Observation):
+    """SWF accepted a heartbeat."""
+
+    task: ActivityTask
+    cancel_requested: bool
+    late_by: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatLate(Observation):
+    """A heartbeat left more than half its interval late: something holds the machine, the GIL
+    or the senders. ``interval`` and ``late_by`` in seconds."""
+
+    task: ActivityTask
+    interval: float
+    late_by: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatFailed(Observation):
+    """A heartbeat was not accepted and is tried again in ``retry_in`` seconds."""
+
+    task: ActivityTask
+    error: ServiceError
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatIntervalGuessed(Observation):
+    """Nothing tells the type's heartbeat timeout, so its tasks beat every ``interval`` seconds."""
+
+    activity_type: ActivityType
+    interval: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsShortened(Observation):
+    """Heartbeat details were over SWF's 2,048 characters, or no JSON (said once a task)."""
+
+    task: ActivityTask
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDecided(Observation):
+    """The handler ended and the decision stands. ``seconds`` since the poll's answer."""
+
+    task: ActivityTask
+    outcome: Outcome | None
+    seconds: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRetried(Observation):
+    """An answer was not accepted and is sent again in ``retry_in`` seconds."""
+
+    task: ActivityTask
+    outcome: Outcome
+    error: ServiceError
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded(Observation):
+    """The task is over for this worker and its slot is free.
+
+    ``disposition`` is one of ``swf_worker.core.execution.Disposition``'s values; ``beats`` counts
+    the accepted heartbeats.
+    """
+
+    task: ActivityTask
+    disposition: str
+    outcome: Outcome | None
+    seconds: float
+    beats: int
+    error: ServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerStuck(Observation):
+    """A handler that can't be killed ran past its deadline; its beats have stopped."""
+
+    task: ActivityTask
+    stack: str

@@ -1,0 +1,197 @@
+"""Validated settings. Every check here says what is allowed; none does I/O."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from .errors import ConfigurationError
+from .outcome import MAX_NAME, MAX_VERSION
+from .text import shorten, utf16_units
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+    from .context import ActivityContext
+    from .converter import Converter
+    from .observations import Observer
+
+_FORBIDDEN = re.compile(r"[:/|\x00-\x1f\x7f-\x9f]")
+
+Duration = int | Literal["NONE"]
+"""A timeout as SWF registers it: whole seconds, or "NONE" for no timeout."""
+
+
+class Wrapper(Protocol):
+    """Code around every handler, run where the handler runs: a factory of context managers."""
+
+    def __call__(self, context: ActivityContext, /) -> AbstractContextManager[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait between attempts of a call to SWF (seconds): exponential, full jitter.
+
+    An answer is retried for as long as its task can be open; there is no number of attempts.
+    """
+
+    initial_wait: float = 0.25
+    """The upper bound of the first wait."""
+    max_wait: float = 20.0
+    """The upper bound of every wait, at most 20."""
+    denied_wait: float = 60.0
+    """The same where permissions or credentials were refused, at most 60."""
+
+    def __post_init__(self) -> None:
+        check_number("retry_policy.initial_wait", self.initial_wait, 0.001, 20)
+        check_number("retry_policy.max_wait", self.max_wait, self.initial_wait, 20)
+        check_number("retry_policy.denied_wait", self.denied_wait, self.initial_wait, 60)
+
+
+def default_identity() -> str:
+    """``host:pid``, as SWF's own libraries identify a worker."""
+    return shorten(f"{socket.gethostname()}:{os.getpid()}", MAX_NAME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The settings of one worker; the same names are class attributes of a subclass."""
+
+    domain: str
+    task_list: str
+    session: boto3.Session | None = None
+    region_name: str | None = None
+    endpoint_url: str | None = None
+    client_config: Config | None = None
+    identity: str = field(default_factory=default_identity)
+    max_concurrent_activities: int = 10
+    max_concurrent_polls: int | None = None
+    heartbeat_interval: float | None = None
+    drain_timeout: float = 60.0
+    cancel_grace: float = 5.0
+    on_drain_timeout: Literal["fail", "abandon"] = "fail"
+    max_tasks_per_child: int | None = None
+    progress_beats_per_second: float = 5.0
+    failure_tracebacks: bool = True
+    converter: Converter | None = None
+    wrappers: Sequence[Wrapper] = ()
+    observers: Sequence[Observer] = ()
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def polls(self) -> int:
+        """The most polls that may be open: as set, else half the slots, 1 to 10."""
+        if self.max_concurrent_polls is not None:
+            return min(self.max_concurrent_polls, self.max_concurrent_activities)
+        return max(1, min(10, self.max_concurrent_activities // 2))
+
+    def __post_init__(self) -> None:
+        check_name("domain", self.domain)
+        check_name("task_list", self.task_list)
+        check_text("identity", self.identity, MAX_NAME)
+        check_whole("max_concurrent_activities", self.max_concurrent_activities, 1, 100_000)
+        if self.max_concurrent_polls is not None:
+            check_whole("max_concurrent_polls", self.max_concurrent_polls, 1, 1_000)
+        if self.heartbeat_interval is not None:
+            check_number("heartbeat_interval", self.heartbeat_interval, 0.1, 86_400)
+        check_number("drain_timeout", self.drain_timeout, 0, 31_536_000)
+        check_number("cancel_grace", self.cancel_grace, 0, 86_400)
+        check_number("progress_beats_per_second", self.progress_beats_per_second, 0.1, 1_000)
+        if self.max_tasks_per_child is not None:
+            check_whole("max_tasks_per_child", self.max_tasks_per_child, 1, 1_000_000)
+        if self.on_drain_timeout not in ("fail", "abandon"):
+            raise ConfigurationError(
+                f"on_drain_timeout is {self.on_drain_timeout!r}: allowed are 'fail' and 'abandon'"
+            )
+        if self.endpoint_url is not None and not re.match(r"https?://[^/\s]+", self.endpoint_url):
+            raise ConfigurationError(
+                f"endpoint_url is {self.endpoint_url!r}: it must be an http:// or https:// address"
+            )
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        if not isinstance(self.retry_policy, RetryPolicy):
+            raise ConfigurationError(
+                f"retry_policy is {self.retry_policy!r}: it must be a swf_worker.RetryPolicy"
+            )
+        for wrapper in self.wrappers:
+            if not callable(wrapper):
+                raise ConfigurationError(
+                    f"wrappers: {wrapper!r} is not callable; a wrapper takes the ActivityContext "
+                    "and returns a context manager"
+                )
+        for observer in self.observers:
+            if not callable(getattr(observer, "observe", None)):
+                raise ConfigurationError(f"observers: {observer!r} has no method observe(record)")
+        if self.converter is not None:
+            check_converter("converter", self.converter)
+
+
+OPTION_NAMES = frozenset(option.name for option in fields(Options))
+
+
+def check_name(what: str, value: object, limit: int = MAX_NAME) -> None:
+    """A name by SWF's rules for domains, task lists and types."""
+    check_text(what, value, limit)
+    assert isinstance(value, str)
+    if _FORBIDDEN.search(value) or value != value.strip() or value == "arn":
+        raise ConfigurationError(
+            f"{what} is {value!r}: it must not contain ':', '/', '|' or control characters, "
+            "nor start or end with a space, nor be the word 'arn'"
+        )
+
+
+def check_version(what: str, value: object) -> None:
+    """An activity version by SWF's rules."""
+    check_name(what, value, MAX_VERSION)
+
+
+def check_text(what: str, value: object, limit: int) -> None:
+    """Text of 1 to ``limit`` UTF-16 units."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{what} is {value!r}: it must be text")
+    if not 1 <= utf16_units(value) <= limit:
+        raise ConfigurationError(
+            f"{what} has {utf16_units(value)} characters: 1 to {limit} are allowed"
+        )
+
+
+def check_whole(what: str, value: object, low: int, high: int) -> None:
+    """A whole number in a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(
+            f"{what} is {value!r}: a whole number from {low:,} to {high:,} is allowed"
+        )
+
+
+def check_number(what: str, value: object, low: float, high: float) -> None:
+    """A finite number (of seconds, mostly) in a range."""
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not fine or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
+        raise ConfigurationError(
+            f"{what} is {value!r}: a number from {low:g} to {high:,g} is allowed"
+        )
+
+
+def check_duration(what: str, value: object) -> None:
+    """A timeout as SWF registers it: whole seconds or "NONE"."""
+    if value == "NONE":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 99_999_999:
+        raise ConfigurationError(
+            f"{what} is {value!r}: whole seconds from 0 to 99,999,999, or 'NONE', are allowed"
+        )
+
+
+def check_converter(what: str, value: object) -> None:
+    """Something with the two methods of a Converter."""
+    for method in ("decode", "encode"):
+        if not callable(getattr(value, method, None)):
+            raise ConfigurationError(f"{what}: {value!r} has no method {method}()")

@@ -1,0 +1,1 @@
+"""Threads, the event loop, signals: drives the core, and calls the service."""

@@ -1,0 +1,35 @@
+"""The clock and the thread starter, as seams: tests hand in virtual ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds that only ever grow. (A wall clock jumps.)"""
+
+    def now(self) -> float: ...
+
+
+class MonotonicClock:
+    """The machine's."""
+
+    def now(self) -> float:
+        """Seconds since some point in the past."""
+        return time.monotonic()
+
+
+class StartThread(Protocol):
+    """Starts a thread."""
+
+    def __call__(self, name: str, target: Callable[[], None], /) -> threading.Thread: ...
+
+
+def start_daemon(name: str, target: Callable[[], None]) -> threading.Thread:
+    """A daemon thread: a handler that never returns must not keep the process from exiting."""
+    thread = threading.Thread(target=target, name=f"swf-worker-{name}", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,100 @@
+"""Threads that do jobs. A job is a call that may block, and what to do with its result."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .clock import StartThread
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``call`` blocks and returns something; ``done`` takes it, must not block, and may return
+    one more job for the same thread."""
+
+    call: Callable[[], Any]
+    done: Callable[[Any], Job | None]
+
+
+class Crew(Protocol):
+    """Whoever does jobs: threads, or a test under a virtual clock."""
+
+    def submit(self, job: Job, /) -> None: ...
+
+
+class ThreadCrew:
+    """At most ``most`` daemon threads, started when there is work for them, kept until closed.
+
+    Not ``ThreadPoolExecutor``: that one blocks the interpreter's exit on a handler that hangs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        start_thread: StartThread,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._name = name
+        self._most = most
+        self._start_thread = start_thread
+        self._on_error = on_error
+        self._jobs: deque[Job] = deque()
+        self._ready = threading.Condition()
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the first thread, so that there is always one; RuntimeError if there can't be."""
+        with self._ready:
+            if not self._threads:
+                self._grow()
+
+    def submit(self, job: Job) -> None:
+        """Have ``job`` done by a free thread, or the next one to become free."""
+        with self._ready:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs) or len(self._threads) >= self._most:
+                self._ready.notify()
+                return
+            try:
+                self._grow()
+            except RuntimeError as error:  # no more threads on this machine: those we have serve
+                self._on_error(error)
+
+    def _grow(self) -> None:
+        number = len(self._threads) + 1
+        self._threads.append(self._start_thread(f"{self._name}-{number}", self._work))
+
+    def close(self) -> list[threading.Thread]:
+        """Take no more jobs; returns the threads, which end when theirs are done."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+            return list(self._threads)
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            while job is not None:
+                try:
+                    job = job.done(job.call())
+                except BaseException as error:  # a bug of ours must not cost a thread
+                    self._on_error(error)
+                    job = None
+
+    def _next(self) -> Job | None:
+        with self._ready:
+            self._idle += 1
+            try:
+                while not self._jobs:
+                    if self._closed:
+                        return None
+                    self._ready.wait()
+                return self._jobs.popleft()
+            finally:
+                self._idle -= 1

@@ -1,0 +1,165 @@
+"""Decode, call, encode: one handler run, in whatever thread or loop it belongs, as one event for
+the machine. Nothing a handler raises gets past here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..activity import ActivityDefinition
+from ..context import ActivityContext, current
+from ..core.execution import (
+    Event,
+    HandlerCanceled,
+    HandlerFailed,
+    HandlerHandedOver,
+    HandlerReturned,
+)
+from ..errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
+from ..failure import FailureWording
+from ..options import Wrapper
+from ..outcome import MAX_PAYLOAD, Completed, FailureReason
+from ..text import bounded_text, utf16_units
+
+CANCEL_MARK = "swf_worker asks the handler to stop"
+"""The message of every CancelledError that we deliver: how ours are told from others'."""
+
+_REASONS: dict[type[BaseException], FailureReason] = {
+    InputDecodeError: FailureReason.INPUT_DECODE_ERROR,
+    ResultEncodeError: FailureReason.RESULT_ENCODE_ERROR,
+    PayloadTooLargeError: FailureReason.PAYLOAD_TOO_LARGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a handler run ended: the machine's event, and what was raised (for the logs)."""
+
+    event: Event
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One call of one handler."""
+
+    definition: ActivityDefinition
+    context: ActivityContext
+    wrappers: Sequence[Wrapper] = ()
+    wording: FailureWording = field(default_factory=FailureWording)
+    _raised: BaseException | None = None
+
+    def run(self) -> Ended:
+        """A plain function, here and now, in a context of its own."""
+        return contextvars.copy_context().run(self._run)
+
+    def _run(self) -> Ended:
+        current.set(self.context)
+        try:
+            args, kwargs = self._arguments()
+            with self._wrapped():
+                value = self.definition.function(*args, **kwargs)
+                if inspect.isawaitable(value):
+                    raise _not_awaited(value)
+            return self._returned(value)
+        except BaseException as error:
+            return self._ended_by(error)
+
+    async def run_async(self) -> Ended:
+        """A coroutine function, on the loop this is awaited on."""
+        current.set(self.context)
+        try:
+            args, kwargs = self._arguments()
+            with self._wrapped():
+                value = await self.definition.function(*args, **kwargs)
+            return self._returned(value)
+        except BaseException as error:
+            return self._ended_by(error)
+
+    def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        task, definition = self.context.task, self.definition
+        return definition.signature.arguments(task.input, definition.converter, self.context)
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for wrapper in self.wrappers:
+                stack.enter_context(wrapper(self.context))
+            try:
+                yield
+            except BaseException as error:
+                self._raised = error
+                raise
+            finally:
+                inner = self._raised
+        if inner is not None:
+            raise inner  # a wrapper swallowed it: a handler that raised has failed
+
+    def _returned(self, value: Any) -> Ended:
+        if self.definition.options.manual_completion:
+            return Ended(HandlerHandedOver())
+        text = self.definition.converter.encode(value)
+        if text is not None and not isinstance(text, str):
+            raise ResultEncodeError(f"the converter made a {type(text).__name__}, not text")
+        if text is not None and (units := utf16_units(text)) > MAX_PAYLOAD:
+            raise PayloadTooLargeError(
+                f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"
+            )
+        return Ended(HandlerReturned(Completed(text)))
+
+    def _ended_by(self, error: BaseException) -> Ended:
+        _begin_in_handler(error)
+        if isinstance(error, ActivityCanceled):
+            return Ended(HandlerCanceled(bounded_text(error.details)), error)
+        if isinstance(error, asyncio.CancelledError):
+            return self._cancelled(error)
+        reason = _REASONS.get(type(error))
+        if reason is not None and self._raised is None:
+            failed = self.wording.of_sdk(reason, str(error))
+        else:
+            failed = self.wording.of_exception(error)
+        return Ended(HandlerFailed(failed), error)
+
+    def _cancelled(self, error: asyncio.CancelledError) -> Ended:
+        if is_ours(error):
+            return Ended(HandlerCanceled(), error)
+        failed = self.wording.of_sdk(
+            FailureReason.CANCELLED_ERROR,
+            "the handler let out a CancelledError that was not the worker's",
+            error=error,
+        )
+        return Ended(HandlerFailed(failed), error)
+
+
+def _begin_in_handler(error: BaseException) -> None:
+    """Drop our own frames from the top of the traceback: they tell a reader nothing."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace
+
+
+def is_ours(error: BaseException | None) -> bool:
+    """Whether a CancelledError is, or came of, one that we delivered."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, asyncio.CancelledError) and CANCEL_MARK in error.args:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _not_awaited(value: Any) -> TypeError:
+    close: Callable[[], None] | None = getattr(value, "close", None)
+    if close is not None:
+        close()  # no "was never awaited" warning on top of the failure
+    return TypeError(
+        "the handler returned an awaitable that nobody awaits; declare it with `async def`"
+    )

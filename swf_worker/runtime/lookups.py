@@ -1,0 +1,136 @@
+"""How often each type's tasks beat. What its activity and the worker don't set is looked up once
+a type with DescribeActivityType; until that has ended, tasks beat often."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from ..activity import ActivityDefinition
+from ..core import verdicts
+from ..core.heartbeats import (
+    INTERVAL_UNKNOWN,
+    INTERVAL_WHILE_LOOKING_UP,
+    LONGEST_DERIVED_INTERVAL,
+    derived_interval,
+)
+from ..errors import ServiceError
+from ..observations import HeartbeatIntervalGuessed, Observation
+from ..options import Duration
+from ..service.api import Backoff, RegisteredTimeouts, SwfService, Timers
+from ..task import ActivityType
+from .crew import Crew, Job
+
+
+class Lookups:
+    """Intervals and estimates of the registered types."""
+
+    def __init__(
+        self,
+        worker_interval: float | None,
+        *,
+        service: SwfService,
+        crew: Crew,
+        timers: Timers,
+        backoff: Backoff,
+        observe: Callable[[Observation], None],
+        on_known: Callable[[ActivityType], None],
+    ) -> None:
+        self._worker_interval = worker_interval
+        self._service = service
+        self._crew = crew
+        self._timers = timers
+        self._backoff = backoff
+        self._observe = observe
+        self._on_known = on_known
+        self._found: dict[ActivityType, RegisteredTimeouts | None] = {}
+        self._pending: set[ActivityType] = set()
+        self._settled = threading.Event()
+        self._closed = False
+
+    def start(self, definitions: Iterable[ActivityDefinition]) -> None:
+        """Look up the types whose interval nothing sets."""
+        wanted = [d.type for d in definitions if self._set_interval(d) is None]
+        self._pending.update(wanted)
+        if not wanted:
+            self._settled.set()
+        for activity_type in wanted:
+            self._ask(activity_type, 0)
+
+    def wait(self, seconds: float) -> None:
+        """Give the first look-ups a moment, so that the first tasks beat as they should."""
+        self._settled.wait(seconds)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closed = True
+
+    def interval(self, definition: ActivityDefinition) -> float:
+        """Seconds between the beats of this type's tasks, as far as is known now."""
+        known = self._set_interval(definition)
+        if known is not None:
+            return known
+        if definition.type in self._pending:
+            return INTERVAL_WHILE_LOOKING_UP
+        found = self._found.get(definition.type)
+        if found is None:
+            return INTERVAL_UNKNOWN
+        if found.heartbeat is None:
+            return LONGEST_DERIVED_INTERVAL  # it can't time out, and a cancel is still heard
+        return derived_interval(found.heartbeat)
+
+    def time_limit(self, definition: ActivityDefinition) -> float | None:
+        """The start-to-close timeout that is registered: an estimate, never a kill."""
+        declared = _seconds(definition.options.start_to_close_timeout)
+        if declared is not None:
+            return declared
+        found = self._found.get(definition.type)
+        return found.start_to_close if found else None
+
+    def _set_interval(self, definition: ActivityDefinition) -> float | None:
+        options = definition.options
+        if options.heartbeat_interval is not None:
+            return options.heartbeat_interval
+        timeout = _seconds(options.heartbeat_timeout)
+        derived = derived_interval(timeout) if timeout is not None else None
+        if self._worker_interval is not None:
+            # Never rarer than the type's own timeout bears.
+            return min(self._worker_interval, derived or self._worker_interval)
+        if options.heartbeat_timeout == "NONE":
+            return LONGEST_DERIVED_INTERVAL
+        return derived
+
+    def _ask(self, activity_type: ActivityType, failures: int) -> None:
+        def call() -> RegisteredTimeouts | ServiceError:
+            try:
+                return self._service.describe(activity_type)
+            except ServiceError as error:
+                return error
+
+        self._crew.submit(Job(call, lambda result: self._told(activity_type, result, failures)))
+
+    def _told(
+        self,
+        activity_type: ActivityType,
+        result: RegisteredTimeouts | ServiceError,
+        failures: int,
+    ) -> None:
+        if isinstance(result, ServiceError):
+            if not verdicts.is_fatal_at_start(result) and not self._closed:
+                self._settled.set()  # the network is down: polls will find that out as well
+                wait = self._backoff.wait(failures + 1)
+                self._timers.call_later(wait, lambda: self._ask(activity_type, failures + 1))
+                return
+            why = f"its registered heartbeat timeout can't be looked up: {result}"
+            self._observe(HeartbeatIntervalGuessed(activity_type, INTERVAL_UNKNOWN, why))
+            self._found[activity_type] = None
+        else:
+            self._found[activity_type] = result
+        self._pending.discard(activity_type)
+        if not self._pending:
+            self._settled.set()
+        self._on_known(activity_type)
+
+
+def _seconds(duration: Duration | None) -> float | None:
+    return None if duration is None or duration == "NONE" else float(duration)

@@ -1,0 +1,126 @@
+"""Where polls come in. A slot is reserved before a poll is opened, so a task is only taken when
+it can be run; a poll that is open is never cut."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..core import verdicts
+from ..core.pollers import PollPlan
+from ..errors import ServiceError
+from ..observations import Observation, PollFailed, PollSucceeded
+from ..service.api import Backoff, Polled, SwfService, Timers
+from .clock import Clock
+from .crew import Crew, Job
+
+
+@dataclass(slots=True)
+class Poller:
+    """Keeps as many polls open as the plan says and the slots allow."""
+
+    service: SwfService
+    plan: PollPlan
+    slots: int
+    clock: Clock
+    timers: Timers
+    backoff: Backoff
+    crew: Crew
+    observe: Callable[[Observation], None]
+    on_task: Callable[[Polled], None]
+    """Take a task and its slot; ``free_slot`` gives the slot back."""
+    on_accepted: Callable[[], None]
+    on_refused: Callable[[ServiceError], bool]
+    """A poll failed; True if that ends the worker."""
+    on_change: Callable[[], None]
+    """The number of open polls has changed."""
+    open_polls: int = 0
+    running: int = 0
+    _resting: int = 0
+    _closed: bool = True
+    _wake_up_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self) -> None:
+        """Begin to poll."""
+        self._closed = False
+        self._pump()
+
+    def close(self) -> None:
+        """Open no more polls. Those that are open are waited for."""
+        with self._lock:
+            self._closed = True
+
+    def free_slot(self) -> None:
+        """A task's slot is free again."""
+        with self._lock:
+            self.running -= 1
+        self._pump()
+
+    def _pump(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            now = self.clock.now()
+            count = self.plan.may_open(
+                now, self.open_polls + self._resting, self.running, self.slots
+            )
+            self.open_polls += count
+            self._wake_up_later(now)
+        for _ in range(count):
+            self.crew.submit(Job(self._poll, self._polled))
+
+    def _wake_up_later(self, now: float) -> None:
+        at = self.plan.not_before
+        if at > now and at > self._wake_up_at:
+            self._wake_up_at = at
+            self.timers.call_later(at - now, self._pump)
+
+    def _poll(self) -> tuple[Polled | ServiceError, float]:
+        began = self.clock.now()
+        try:
+            return self.service.poll(), self.clock.now() - began
+        except ServiceError as error:
+            return error, self.clock.now() - began
+
+    def _polled(self, result: tuple[Polled | ServiceError, float]) -> None:
+        polled, lasted = result
+        rest = 0.0
+        if isinstance(polled, ServiceError):
+            self._failed(polled)
+        else:
+            self.observe(PollSucceeded(polled.task, lasted))
+            self.on_accepted()
+            rest = self._succeeded(polled, lasted)
+        with self._lock:
+            # Only now: between the poll and its task there must be no moment in which a stop
+            # sees neither.
+            self.open_polls -= 1
+            if rest > 0:
+                self._resting += 1
+                self.timers.call_later(rest, self._rested)
+        self.on_change()
+        self._pump()
+
+    def _succeeded(self, polled: Polled, lasted: float) -> float:
+        with self._lock:
+            if polled.task is None:
+                return self.plan.came_empty(self.clock.now(), lasted)
+            self.plan.brought_task()
+            self.running += 1
+        self.on_task(polled)
+        return 0.0
+
+    def _rested(self) -> None:
+        with self._lock:
+            self._resting -= 1
+        self._pump()
+
+    def _failed(self, error: ServiceError) -> None:
+        if self.on_refused(error):
+            return
+        with self._lock:
+            wait = self.backoff.wait(self.plan.failures + 1, denied=verdicts.is_denied(error))
+            self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))
+        self.observe(PollFailed(error, wait, task_may_be_lost=error.ambiguous))

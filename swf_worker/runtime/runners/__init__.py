@@ -1,0 +1,1 @@
+"""Where handlers run. Runners differ only in how they start, interrupt and kill."""

@@ -1,0 +1,14 @@
+"""What the runners share: how a task's invocation is made."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..invoke import Invocation
+from ..task_run import TaskRun
+
+
+class InvocationOf(Protocol):
+    """Makes a task's invocation."""
+
+    def __call__(self, run: TaskRun, /) -> Invocation: ...

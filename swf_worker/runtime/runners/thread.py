@@ -1,0 +1,44 @@
+"""Plain functions, in slot threads."""
+
+from __future__ import annotations
+
+import threading
+
+from ..crew import Crew, Job
+from ..invoke import Ended
+from ..task_run import TaskRun, stack_of
+from .invocations import InvocationOf
+
+
+class ThreadRunner:
+    """A thread can't be killed, nor interrupted: its handler asks ``context.should_stop``."""
+
+    killable = False
+
+    def __init__(self, slots: Crew, invocation_of: InvocationOf) -> None:
+        self._slots = slots
+        self._invocation_of = invocation_of
+
+    def start(self, run: TaskRun) -> None:
+        """Run the handler in a slot thread, which then also sends the answer."""
+        invocation = self._invocation_of(run)
+
+        def call() -> Ended:
+            run.thread_id = threading.get_ident()
+            try:
+                return invocation.run()
+            finally:
+                run.thread_id = None
+
+        self._slots.submit(Job(call, lambda ended: run.handler_ended(ended, inline=True)))
+
+    def interrupt(self, run: TaskRun) -> None:
+        """Nothing to interrupt: the context says it."""
+
+    def kill(self, run: TaskRun) -> None:
+        """Never asked of a thread."""
+        raise AssertionError("a thread can't be killed")
+
+    def stack(self, run: TaskRun) -> str:
+        """Where the handler is now."""
+        return stack_of(run.thread_id)

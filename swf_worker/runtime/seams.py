@@ -1,0 +1,61 @@
+"""What the engine is built of, handed in at construction: tests put a virtual clock, crews and a
+service of their own here, and run the real engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..core.heartbeats import SENDERS
+from ..options import Options, RetryPolicy
+from ..service.api import Backoff, SwfService, Timers
+from .clock import Clock, MonotonicClock, StartThread, start_daemon
+from .crew import Crew, Job, ThreadCrew
+from .scheduler import Scheduler
+
+ANSWERERS = 16
+OnError = Callable[[BaseException], None]
+
+
+class ClosableTimers(Timers, Protocol):
+    """Timers of an engine's own."""
+
+    def close(self) -> threading.Thread | None: ...
+
+
+class ClosableCrew(Crew, Protocol):
+    """A crew of an engine's own."""
+
+    def start(self) -> None: ...
+    def submit(self, job: Job, /) -> None: ...
+    def close(self) -> list[threading.Thread]: ...
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Production's parts, each replaceable."""
+
+    clock: Clock = field(default_factory=MonotonicClock)
+    start_thread: StartThread = start_daemon
+
+    def backoff(self, policy: RetryPolicy) -> Backoff:
+        """How long to wait between attempts."""
+        from ..service.retries import TenacityBackoff  # here: tenacity takes long to import
+
+        return TenacityBackoff(policy)
+
+    def timers(self, on_error: OnError) -> ClosableTimers:
+        """What runs things later."""
+        return Scheduler(self.clock, self.start_thread, on_error)
+
+    def crew(self, name: str, most: int, on_error: OnError) -> ClosableCrew:
+        """Threads for jobs of one kind."""
+        return ThreadCrew(name, most, self.start_thread, on_error)
+
+    def service(self, options: Options, timers: Timers) -> SwfService:
+        """SWF."""
+        from ..service.gateway import Boto3Service  # here: boto3 takes long to import
+
+        return Boto3Service(options, timers, senders=SENDERS, answerers=ANSWERERS)

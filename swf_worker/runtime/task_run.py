@@ -1,0 +1,306 @@
+"""One task's shell: takes what happens, asks the machine, and does what it says.
+
+It decides nothing. Events come from any thread: the handler's, the senders', the scheduler's.
+One lock makes them one line; under it nothing blocks.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..activity import ActivityDefinition
+from ..context import ActivityContext, ask_to_stop
+from ..core import execution, verdicts
+from ..core.execution import Disposition, Event, Execution, Phase
+from ..errors import ServiceError
+from ..failure import FailureWording
+from ..observations import (
+    AnswerRetried,
+    DetailsShortened,
+    HandlerStuck,
+    Observation,
+    StopAsked,
+    TaskDecided,
+    TaskEnded,
+)
+from ..outcome import Outcome
+from ..service.api import Backoff, SwfService, Timer, Timers
+from ..task import ActivityTask, CancelReason
+from .clock import Clock
+from .crew import Crew, Job
+from .heartbeater import Beats, Heartbeater
+from .invoke import Ended
+
+
+class Runner(Protocol):
+    """Where a handler runs. Runners differ in how they start, interrupt and kill; no more."""
+
+    killable: bool
+
+    def start(self, run: TaskRun) -> None:
+        """Run the handler; call ``run.handler_ended`` when it has ended."""
+
+    def interrupt(self, run: TaskRun) -> None:
+        """Make a waiting handler notice (an async one gets a CancelledError)."""
+
+    def kill(self, run: TaskRun) -> None:
+        """Kill the handler's process."""
+
+    def stack(self, run: TaskRun) -> str:
+        """Where the handler is, for a report."""
+
+
+class Keeper(Protocol):
+    """Who is told when a task is over, and when its slot is free."""
+
+    def task_over(self, run: TaskRun) -> None: ...
+    def slot_free(self, run: TaskRun) -> None: ...
+    def stopping(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What every task run needs."""
+
+    service: SwfService
+    clock: Clock
+    timers: Timers
+    backoff: Backoff
+    answers: Crew
+    heartbeater: Heartbeater
+    observe: Callable[[Observation], None]
+    keeper: Keeper
+    cancel_grace: float
+    wording: FailureWording
+
+
+class TaskRun:
+    """One task from the poll's answer to its end."""
+
+    def __init__(
+        self,
+        shop: Shop,
+        task: ActivityTask,
+        definition: ActivityDefinition | None = None,
+        runner: Runner | None = None,
+        time_limit: float | None = None,
+    ) -> None:
+        self.task = task
+        self.definition = definition
+        self.context = ActivityContext(task, self)
+        self.thread_id: int | None = None
+        """The thread a plain handler runs in."""
+        self._shop = shop
+        self._runner = runner
+        self._lock = threading.RLock()
+        options = definition.options if definition else None
+        self._state = Execution(
+            execution.Policy(
+                killable=runner is not None and runner.killable,
+                cancel_kills=bool(options and options.cancel_kills),
+                wording=shop.wording,
+            )
+        )
+        self._since = shop.clock.now()
+        self._deadline = options.deadline if options else None
+        self._time_limit = time_limit
+        self._beats: Beats | None = None
+        self._interval = 0.0
+        self._timers: list[Timer] = []
+        self._retries = 0
+        self._last_error: ServiceError | None = None
+        self._outbox: list[Callable[[], None]] = []
+
+    # --- the way in -----------------------------------------------------------------------------
+
+    def start(self, interval: float) -> None:
+        """Schedule its beats and deadlines, then run its handler."""
+        assert self._runner is not None
+        self._interval = interval
+        with self._lock:
+            self._beat()
+            if self._deadline is not None:
+                warning = min(self._shop.cancel_grace, self._deadline / 10)
+                self._arm(self._deadline - warning, execution.StopCause(CancelReason.TIMED_OUT))
+                self._arm(self._deadline, execution.DeadlineReached())
+        self._runner.start(self)
+
+    def skip(self, event: Event, interval: float) -> None:
+        """Deal with a task without running it."""
+        self._interval = interval
+        with self._lock:
+            self._beat()
+        self.apply(event)
+        if not self._state.handler_done:  # given up: there is no handler that could end later
+            self.apply(execution.HandlerHandedOver())
+
+    def handler_ended(self, ended: Ended, *, inline: bool = False) -> Job | None:
+        """The runner's report. ``inline``: the caller's thread will send the answer."""
+        return self.apply(ended.event, error=ended.error, inline=inline)
+
+    def stop_cause(self, reason: CancelReason) -> None:
+        """A beat's news, the drain's end, a lost lease."""
+        self.apply(execution.StopCause(reason))
+
+    def apply(
+        self, event: Event, *, error: BaseException | None = None, inline: bool = False
+    ) -> Job | None:
+        """Ask the machine what ``event`` means, and do it."""
+        job: Job | None = None
+        with self._lock:
+            before, (self._state, commands) = self._state, execution.step(self._state, event)
+            if before.phase is Phase.RUNNING and self._state.phase is not Phase.RUNNING:
+                self._tell(TaskDecided(self.task, self._state.answer, self.seconds, error))
+            for command in commands:
+                sending = self._perform(command)
+                job = sending or job
+            if _frees_slot(self._state) and not _frees_slot(before):
+                self._outbox.append(lambda: self._shop.keeper.slot_free(self))
+            outbox, self._outbox = self._outbox, []
+        for letter in outbox:  # observers and the keeper are told outside the lock
+            letter()
+        if job is not None and not inline:
+            self._shop.answers.submit(job)
+            return None
+        return job
+
+    def _perform(self, command: execution.Command) -> Job | None:
+        match command:
+            case execution.Send(outcome):
+                return Job(lambda: self._respond(outcome), self._answered)
+            case execution.AskToStop(reason, interrupt):
+                self._ask(reason, interrupt)
+            case execution.StartGrace(reason):
+                self._arm(self._shop.cancel_grace, execution.GraceOver(reason))
+            case execution.Kill():
+                assert self._runner is not None
+                self._runner.kill(self)
+            case execution.RetryLater():
+                self._retry_later()
+            case execution.StopBeats():
+                self._silence()
+            case execution.StartBeats():
+                self._beat()
+            case execution.ReportStuck():
+                assert self._runner is not None
+                self._tell(HandlerStuck(self.task, self._runner.stack(self)))
+            case execution.Finish(disposition):
+                self._finish(disposition)
+        return None
+
+    # --- the handler ----------------------------------------------------------------------------
+
+    def _ask(self, reason: CancelReason, interrupt: bool) -> None:
+        ask_to_stop(self.context, reason)
+        self._tell(StopAsked(self.task, reason))
+        if interrupt and self._runner is not None and not self._state.handler_done:
+            self._runner.interrupt(self)
+
+    def _arm(self, delay: float, event: Event) -> None:
+        self._timers.append(self._shop.timers.call_later(delay, lambda: self.apply(event)))
+
+    # --- beats ----------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        lease = self.definition.options.heartbeat_deadline if self.definition else None
+        self._beats = self._shop.heartbeater.watch(
+            self, self._interval, self._shop.clock.now(), lease
+        )
+
+    def _silence(self) -> None:
+        if self._beats is not None:
+            self._shop.heartbeater.end(self._beats)
+
+    def adopt(self, interval: float, time_limit: float | None) -> None:
+        """A look-up has told what the type is registered with."""
+        with self._lock:
+            self._interval = interval
+            self._time_limit = time_limit
+            if self._beats is not None:
+                self._shop.heartbeater.adopt_interval(self._beats, interval)
+
+    # --- the answer -----------------------------------------------------------------------------
+
+    def _respond(self, outcome: Outcome) -> ServiceError | None:
+        try:
+            self._shop.service.respond(self.task.task_token, outcome)
+        except ServiceError as error:
+            return error
+        return None
+
+    def _answered(self, error: ServiceError | None) -> Job | None:
+        if error is None:
+            return self.apply(execution.AnswerAccepted())
+        self._last_error = error
+        return self.apply(verdicts.of_answer(error), inline=True)
+
+    def _retry_later(self) -> None:
+        error, outcome = self._last_error, self._state.answer
+        assert error is not None
+        assert outcome is not None
+        self._retries += 1
+        wait = self._shop.backoff.wait(self._retries, denied=verdicts.is_denied(error))
+        self._arm(wait, execution.RetryDue())
+        self._tell(AnswerRetried(self.task, outcome, error, wait))
+
+    def _finish(self, disposition: Disposition) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        accepted = self._beats.plan.accepted if self._beats else 0
+        error = None if disposition is Disposition.ACCEPTED else self._last_error
+        self._tell(
+            TaskEnded(self.task, disposition, self._state.answer, self.seconds, accepted, error)
+        )
+        self._outbox.append(lambda: self._shop.keeper.task_over(self))
+
+    # --- what others ask ------------------------------------------------------------------------
+
+    @property
+    def state(self) -> Execution:
+        """The machine's state."""
+        return self._state
+
+    @property
+    def seconds(self) -> float:
+        """Since the poll's answer."""
+        return self._shop.clock.now() - self._since
+
+    def _tell(self, record: Observation) -> None:
+        self._outbox.append(lambda: self._shop.observe(record))
+
+    # TaskLink: what the handler's context asks
+
+    def progress(self, details: str | None) -> None:
+        """The handler told its progress; after its end that means nothing."""
+        beats = self._beats
+        if beats is not None and self._state.phase is Phase.RUNNING:
+            self._shop.heartbeater.progress(beats, details)
+
+    def shortened(self, why: str) -> None:
+        """Heartbeat details didn't fit."""
+        self._shop.observe(DetailsShortened(self.task, why))
+
+    def worker_stopping(self) -> bool:
+        """Whether the worker was told to stop."""
+        return self._shop.keeper.stopping()
+
+    def time_remaining(self) -> float | None:
+        """Until the nearest limit that is known."""
+        known = [limit for limit in (self._deadline, self._time_limit) if limit is not None]
+        return max(0.0, min(known) - self.seconds) if known else None
+
+
+def stack_of(thread_id: int | None) -> str:
+    """Where a thread is now."""
+    frame: Any = sys._current_frames().get(thread_id) if thread_id is not None else None
+    return "".join(traceback.format_stack(frame)) if frame is not None else "(not running)"
+
+
+def _frees_slot(state: Execution) -> bool:
+    return state.phase is Phase.ENDED and state.handler_done

@@ -1,0 +1,1 @@
+"""SWF over boto3: the only folder that knows boto3, botocore and tenacity."""

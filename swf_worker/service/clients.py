@@ -1,0 +1,158 @@
+"""Three boto3 clients: polls, beats, answers. Each has connections and limits of its own, none
+retries by itself, so a poll that times out can't take an answer's retries away."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, NoRegionError
+
+from ..errors import ConfigurationError
+from ..options import Options
+from . import limits
+from .faults import check_response
+
+if TYPE_CHECKING:
+    from types_boto3_swf import SWFClient
+
+POLL_READ_TIMEOUT = 70
+"""The long poll lasts 60 s; SWF's model asks for a socket timeout of at least 70."""
+CONNECT_TIMEOUT = 5
+CALL_READ_TIMEOUT = 10
+SPARE_CONNECTIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The three clients of one worker."""
+
+    polls: SWFClient
+    beats: SWFClient
+    answers: SWFClient
+    region: str
+    region_is_known: bool
+
+    def close(self) -> None:
+        """Close their idle connections."""
+        for client in (self.polls, self.beats, self.answers):
+            client.close()
+
+
+def build_clients(options: Options, *, senders: int, answerers: int) -> Clients:
+    """Build them, in this thread; no I/O. ConfigurationError for a missing region or profile."""
+    try:
+        session = options.session or _session(options)
+        factory = _Factory(session, options)
+        return Clients(
+            polls=factory.client(POLL_READ_TIMEOUT, options.polls),
+            beats=factory.client(CALL_READ_TIMEOUT, senders),
+            answers=factory.client(CALL_READ_TIMEOUT, answerers),
+            region=factory.region,
+            region_is_known=factory.region in _known_regions(session),
+        )
+    except NoRegionError:
+        raise ConfigurationError(
+            "no AWS region is set: give region_name=, --region or AWS_DEFAULT_REGION, or a "
+            "profile that has one"
+        ) from None
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"boto3 can't build a client for SWF: {error}") from error
+
+
+def _session(options: Options) -> boto3.Session:
+    """The user's own set-up; for a local SWF without any, one that means nothing, so that it is
+    tried out with no AWS account."""
+    session = boto3.Session()
+    if not _is_local(options.endpoint_url):
+        return session
+    given: dict[str, str] = {}
+    if not any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")):
+        given = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    if not (options.region_name or session.region_name):
+        given["region_name"] = "us-east-1"
+    return boto3.Session(**given) if given else session  # type: ignore[arg-type]
+
+
+class _Factory:
+    def __init__(self, session: boto3.Session, options: Options) -> None:
+        self._session = session
+        self._options = options
+        self._base = options.client_config or Config()
+        if _is_local(options.endpoint_url):
+            # HTTP_PROXY would capture calls to this machine.
+            self._base = self._base.merge(Config(proxies={}))
+        self._base = self._base.merge(
+            Config(
+                connect_timeout=CONNECT_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": 1},
+                tcp_keepalive=True,
+            )
+        )
+        probe = self._build(self._base)
+        self.region = probe.meta.region_name
+        # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
+        self._base = self._base.merge(Config(user_agent=_user_agent(probe), user_agent_extra=""))
+
+    def client(self, read_timeout: int, users: int) -> SWFClient:
+        client = self._build(
+            self._base.merge(
+                Config(read_timeout=read_timeout, max_pool_connections=users + SPARE_CONNECTIONS)
+            )
+        )
+        client.meta.events.register("before-parse.swf.*", check_response)
+        limits.install(client)
+        return client
+
+    def _build(self, config: Config) -> SWFClient:
+        return self._session.client(
+            "swf",
+            region_name=self._options.region_name,
+            endpoint_url=self._options.endpoint_url,
+            config=config,
+        )
+
+
+def _user_agent(probe: SWFClient) -> str:
+    """The User-Agent that boto3 would send, taken from a call that never leaves the process."""
+    seen: dict[str, str] = {}
+
+    def capture(params: dict[str, Any], **_: Any) -> Any:
+        seen.update(params["headers"])
+        return _NoResponse(), {}
+
+    probe.meta.events.register("before-call.swf.*", capture)
+    probe.list_domains(registrationStatus="REGISTERED")
+    return seen["User-Agent"]
+
+
+class _NoResponse:
+    status_code = 200
+
+
+def _is_local(endpoint_url: str | None) -> bool:
+    host = urlsplit(endpoint_url or "").hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _known_regions(session: boto3.Session) -> set[str]:
+    partitions = session.get_available_partitions()
+    return {
+        region
+        for partition in partitions
+        for region in session.get_available_regions("swf", partition_name=partition)
+    }
+
+
+def similar_regions(region: str) -> list[str]:
+    """Known regions that ``region`` may have meant."""
+    return get_close_matches(region, sorted(_known_regions(boto3.Session())), n=3)

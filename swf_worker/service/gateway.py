@@ -1,0 +1,209 @@
+"""The SwfService of production: one method an operation, one call an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import verdicts
+from ..core.lifecycle import POLL_LIMIT
+from ..errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    ServiceError,
+    SwfWorkerError,
+    UnknownResourceFault,
+)
+from ..options import Options
+from ..outcome import Canceled, Completed, Failed, Outcome
+from ..task import ActivityTask, ActivityType, WorkflowExecution
+from .api import Polled, RegisteredTimeouts, Timers
+from .clients import build_clients, similar_regions
+from .faults import CONNECTION_CODE, CREDENTIALS_CODE, TLS_CODE, translate
+from .limits import Attempt, limited
+
+ANSWER_LIMIT = 30.0
+
+
+class Boto3Service:
+    """SWF through boto3. Building it builds the clients and does no I/O."""
+
+    def __init__(self, options: Options, timers: Timers, *, senders: int, answerers: int) -> None:
+        self._options = options
+        self._timers = timers
+        self._clients = build_clients(options, senders=senders, answerers=answerers)
+        self._attempts: set[Attempt] = set()
+
+    def poll(self) -> Polled:
+        """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
+        answer = self._call(
+            self._clients.polls.poll_for_activity_task,
+            POLL_LIMIT,
+            domain=self._options.domain,
+            taskList={"name": self._options.task_list},
+            identity=self._options.identity,
+        )
+        return read_poll(answer)
+
+    def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
+        """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
+        given = {} if details is None else {"details": details}
+        answer = self._call(
+            self._clients.beats.record_activity_task_heartbeat,
+            limit,
+            taskToken=task_token,
+            **given,
+        )
+        return answer.get("cancelRequested") is True
+
+    def respond(self, task_token: str, outcome: Outcome) -> None:
+        """The Respond call for ``outcome``."""
+        client = self._clients.answers
+        call: Callable[..., Any]
+        match outcome:
+            case Completed(result):
+                call, given = client.respond_activity_task_completed, {"result": result}
+            case Canceled(details):
+                call, given = client.respond_activity_task_canceled, {"details": details}
+            case Failed(reason, details):
+                call = client.respond_activity_task_failed
+                given = {"reason": reason, "details": details}
+        present = {name: text for name, text in given.items() if text is not None}
+        self._call(call, ANSWER_LIMIT, taskToken=task_token, **present)
+
+    def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
+        """DescribeActivityType's heartbeat and start-to-close defaults."""
+        answer = self._call(
+            self._clients.beats.describe_activity_type,
+            ANSWER_LIMIT,
+            domain=self._options.domain,
+            activityType={"name": activity_type.name, "version": activity_type.version},
+        )
+        configuration = answer.get("configuration") or {}
+        return RegisteredTimeouts(
+            heartbeat=_seconds(configuration.get("defaultTaskHeartbeatTimeout")),
+            start_to_close=_seconds(configuration.get("defaultTaskStartToCloseTimeout")),
+        )
+
+    def close(self) -> None:
+        """Cut the attempts that still run, and close the clients' connections."""
+        for attempt in list(self._attempts):
+            attempt.cut()
+        self._clients.close()
+
+    def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
+        with limited(self._timers, limit, self._attempts) as attempt:
+            try:
+                answer: dict[str, Any] = call(**given)
+                return answer
+            except Exception as error:
+                fault = translate(_operation(call), error)
+                if attempt.cut_short:
+                    fault.message = f"no whole answer within {limit:g} s"
+                raise fault from error
+
+    # --- errors at start, in words that say what to mend ----------------------------------------
+
+    def fatal_at_start(self, error: ServiceError) -> SwfWorkerError | None:
+        """The error to stop with when the first poll is refused, None if waiting may mend it."""
+        explained = self._explain(error)
+        if explained is not None:
+            explained.__cause__ = error
+            return explained
+        return self._worded(error) if verdicts.is_fatal_at_start(error) else None
+
+    def _explain(self, error: ServiceError) -> ConfigurationError | None:
+        where = (
+            f"domain {self._options.domain!r}, task list {self._options.task_list!r}, "
+            f"region {self._clients.region!r}"
+        )
+        if error.code == CREDENTIALS_CODE:
+            return ConfigurationError(
+                f"{error.operation} ({where}): no usable AWS credentials ({error.message}); set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"
+            )
+        if error.code == TLS_CODE:
+            return ConfigurationError(
+                f"{error.operation} ({where}): TLS failed: {error.message}; check AWS_CA_BUNDLE, "
+                "the proxy and endpoint_url"
+            )
+        if error.code == CONNECTION_CODE:
+            return self._mistyped_region(error)
+        return None
+
+    def _mistyped_region(self, error: ServiceError) -> ConfigurationError | None:
+        if self._options.endpoint_url or self._clients.region_is_known:
+            return None
+        close = similar_regions(self._clients.region)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        return ConfigurationError(
+            f"{error.operation}: boto3 knows no region {self._clients.region!r} with SWF, and its "
+            f"address can't be reached ({error.message}){hint}"
+        )
+
+    def _worded(self, error: ServiceError) -> ServiceError:
+        domain, tasks = self._options.domain, self._options.task_list
+        fix = (
+            "register the domain, or correct domain= (--domain) or the region"
+            if isinstance(error, UnknownResourceFault)
+            else "allow swf:PollForActivityTask, swf:RecordActivityTaskHeartbeat and "
+            "swf:RespondActivityTask* for this identity, or correct its credentials"
+        )
+        worded = type(error)(
+            error.operation,
+            error.code,
+            f"{error.message} (domain {domain!r}, task list {tasks!r}, region "
+            f"{self._clients.region!r}): {fix}",
+            error.request_id,
+        )
+        worded.__cause__ = error.__cause__
+        return worded
+
+
+def read_poll(answer: dict[str, Any]) -> Polled:
+    """A poll's answer as a task. An empty poll has no task token, or an empty one."""
+    token = answer.get("taskToken")
+    if not token:
+        return Polled(None)
+    if not isinstance(token, str):
+        raise MalformedResponseError("PollForActivityTask", "", "a task token that is no text")
+    activity, execution = answer.get("activityType"), answer.get("workflowExecution")
+    members = {
+        "activityId": answer.get("activityId"),
+        "activityType.name": _member(activity, "name"),
+        "activityType.version": _member(activity, "version"),
+        "workflowExecution.workflowId": _member(execution, "workflowId"),
+        "workflowExecution.runId": _member(execution, "runId"),
+    }
+    texts = {name: value if isinstance(value, str) else "" for name, value in members.items()}
+    missing = [name for name, text in texts.items() if not text]
+    given = answer.get("input")
+    if given is not None and not isinstance(given, str):
+        given, missing = None, [*missing, "input"]
+    task = ActivityTask(
+        task_token=token,
+        activity_id=texts["activityId"],
+        activity_type=ActivityType(texts["activityType.name"], texts["activityType.version"]),
+        workflow_execution=WorkflowExecution(
+            texts["workflowExecution.workflowId"], texts["workflowExecution.runId"]
+        ),
+        started_event_id=answer["startedEventId"],
+        input=given,
+    )
+    return Polled(task, tuple(missing))
+
+
+def _member(structure: object, name: str) -> object:
+    return structure.get(name) if isinstance(structure, dict) else None
+
+
+def _operation(call: Callable[..., Any]) -> str:
+    name = getattr(call, "__name__", "call")
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text in (None, "NONE") else float(text)
+    except ValueError:
+        return None

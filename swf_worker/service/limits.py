@@ -1,0 +1,113 @@
+"""An overall limit for each attempt.
+
+botocore's read timeout starts anew with every byte, so an answer that trickles outlasts it.
+Here a timer cuts the attempt's connection instead: the blocked read ends at once, with an error.
+The connection is found through urllib3's documented pool classes, which botocore lets nobody set
+from outside: two private attributes of its session are needed for it. Where they are gone, the
+limits are off and ``install`` says so (a test of ours fails then).
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
+
+from .api import Timers
+
+if TYPE_CHECKING:
+    from types_boto3_swf import SWFClient
+
+_running = threading.local()
+
+
+class Attempt:
+    """One attempt of a call, on one thread."""
+
+    def __init__(self) -> None:
+        self.cut_short = False
+        self._connection: Any = None
+
+    def uses(self, connection: Any) -> None:
+        """The attempt is about to read and write on this connection."""
+        self._connection = connection
+        if self.cut_short:
+            raise TimeoutError("the attempt's time was over before its request left")
+
+    def cut(self) -> None:
+        """The time is over: end whatever the attempt is blocked in."""
+        self.cut_short = True
+        sock = getattr(self._connection, "sock", None)
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):
+                # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _Followed:
+    """Tells the thread's attempt which connection it is on."""
+
+    def connect(self) -> None:
+        self._follow()
+        super().connect()  # type: ignore[misc]
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        self._follow()
+        return super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _follow(self) -> None:
+        attempt = getattr(_running, "attempt", None)
+        if attempt is not None:
+            attempt.uses(self)
+
+
+class _Connection(_Followed, AWSHTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _TlsConnection(_Followed, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _Pool(AWSHTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def install(client: SWFClient) -> bool:
+    """Let attempts on ``client`` be cut; False where this botocore doesn't allow it."""
+    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    pools = getattr(session, "_pool_classes_by_scheme", None)
+    manager = getattr(session, "_manager", None)
+    if not isinstance(pools, dict) or manager is None:
+        return False
+    pools.update(http=_Pool, https=_TlsPool)  # also what its proxy managers take theirs from
+    manager.pool_classes_by_scheme = pools
+    return True
+
+
+@contextmanager
+def limited(timers: Timers, seconds: float, running: set[Attempt]) -> Iterator[Attempt]:
+    """Run one attempt on this thread, ``seconds`` at most; it is in ``running`` meanwhile."""
+    attempt = Attempt()
+    running.add(attempt)
+    timer = timers.call_later(seconds, attempt.cut)
+    _running.attempt = attempt
+    try:
+        yield attempt
+    finally:
+        _running.attempt = None
+        running.discard(attempt)
+        timer.cancel()

@@ -1,0 +1,104 @@
+"""Text on SWF's wire: compact JSON, lengths in UTF-16 units, shortening that keeps both ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from .outcome import MAX_PAYLOAD
+
+_MARKER = "…[{} cut]…"
+_LONGEST_TEXT = 4 * MAX_PAYLOAD  # what is kept of an endless message before it is fitted
+
+
+def utf16_units(text: str) -> int:
+    """The length of ``text`` as SWF is taken to count it: characters beyond U+FFFF are two."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def shorten(text: str, limit: int) -> str:
+    """``text`` within ``limit`` UTF-16 units: head and tail kept, a marker between them."""
+    total = utf16_units(text)
+    if total <= limit:
+        return text
+    marker = _MARKER.format(total - limit)
+    room = limit - utf16_units(marker)
+    if room < 8:
+        return _cut(text, 0, limit)
+    head = (room * 2) // 3
+    return _cut(text, 0, head) + marker + _cut(text, total - (room - head), total)
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    # Cutting by units can split a surrogate pair: its orphaned half is dropped.
+    units = text.encode("utf-16-le", "surrogatepass")
+    return units[2 * start : 2 * end].decode("utf-16-le", "ignore")
+
+
+def printable(text: str) -> str:
+    """``text`` without lone surrogates, which no JSON document in UTF-8 can carry."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def compact_json(value: Any) -> str:
+    """``value`` as compact JSON, non-ASCII unescaped; ValueError or TypeError if it can't be."""
+    text = json.dumps(
+        msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model),
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+    )
+    text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+    return text
+
+
+def _plain_model(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    dump = getattr(value, "model_dump", None)  # pydantic, without importing it
+    if callable(dump):
+        return dump(mode="json")
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def bounded_text(value: Any, limit: int = MAX_PAYLOAD) -> str | None:
+    """A reason's or details' text by the rule: None is absent, a str goes as it is, anything
+    else as JSON; too long, a str keeps head and tail, and JSON becomes a ``truncated`` object."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return shorten(printable(value), limit)
+    try:
+        text = compact_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return shorten(safe_str(value), limit)  # a failure's details must never lose the failure
+    return text if utf16_units(text) <= limit else _truncated_json(text, limit)
+
+
+def _truncated_json(text: str, limit: int) -> str:
+    room = limit - 64
+    while True:
+        head, tail = shorten_pair(text, room)
+        short = compact_json({"truncated": True, "head": head, "tail": tail})
+        if utf16_units(short) <= limit:
+            return short
+        room = room * 3 // 4  # escaping made it longer than its pieces
+
+
+def shorten_pair(text: str, room: int) -> tuple[str, str]:
+    """The head and the tail of ``text`` that together fit ``room`` code units."""
+    head = max(1, room * 2 // 3 // 2)
+    tail = max(1, room // 3 // 2)
+    return text[:head], text[-tail:]
+
+
+def safe_str(value: object) -> str:
+    """``str(value)``, also where that raises or never ends."""
+    try:
+        text = str(value)
+    except BaseException as error:  # a handler's exception can do anything here
+        text = f"<{type(value).__name__}, whose str() raised {type(error).__name__}>"
+    return printable(text[:_LONGEST_TEXT])

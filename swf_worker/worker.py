@@ -1,0 +1,442 @@
+"""``ActivityWorker``: the public face. It puts the parts together; the engine does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from .activity import ActivityDefinition, ActivityMark, activity, define, mark_of
+from .context import ActivityContext, current
+from .converter import Converter, JsonConverter
+from .core.registry import Registry
+from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
+from .instrumentation.logs import LogObserver
+from .observations import Observer
+from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
+from .runtime.engine import Engine, Hooks
+from .runtime.seams import Seams
+from .runtime.signals import check_main_thread, run_until_stopped
+from .task import ActivityTask
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+Handler = Callable[..., Any]
+
+
+class ActivityWorker:
+    """Polls one task list for activity tasks, runs their handlers, and answers each once.
+
+    Give it marked functions (``activities=[...]``), subclass it and mark methods, or register on
+    an instance with ``@worker.activity(...)``. Every argument may as well be a class attribute
+    of a subclass; an argument that is given wins. Construction validates everything
+    (ConfigurationError), does no I/O and builds no client. A worker runs once.
+
+    domain, task_list: what to poll (PollForActivityTask). Required.
+    activities: functions marked with ``@activity``.
+    session, region_name, endpoint_url, client_config: how to reach SWF: a ``boto3.Session``, and
+        a botocore ``Config`` that is merged under the worker's own.
+    identity: what histories call this worker, 256 characters at most; host:pid by default.
+    max_concurrent_activities: how many tasks are taken at once (10). A slot is reserved before
+        each poll, so open polls and running tasks together never exceed it.
+    max_concurrent_polls: the most open polls; by default half the slots, 10 at most.
+    heartbeat_interval: seconds between beats for activities that set none themselves; by
+        default a third of each type's heartbeat timeout.
+    drain_timeout: seconds that running tasks get to finish when the worker stops (60).
+    cancel_grace: seconds that handlers get when they are then asked to stop (5).
+    on_drain_timeout: "fail" answers what still runs then with Failed ``WorkerShutdown`` where the
+        process exits right after; "abandon" answers nothing, and SWF's timeouts take over.
+    max_tasks_per_child: for process isolation.
+    progress_beats_per_second: the budget, over all tasks, of beats that go early because a
+        handler reported progress (5). Beats that keep tasks alive are outside of it.
+    failure_tracebacks: whether failure envelopes carry tracebacks (True).
+    converter: reads inputs and writes results; ``JsonConverter`` by default.
+    wrappers: context-manager factories that run around every handler.
+    observers: are told what happens, as frozen records, beside the log.
+    retry_policy: the waits between attempts of calls to SWF.
+    """
+
+    domain: str
+    task_list: str
+    activities: Sequence[Handler]
+    session: boto3.Session | None
+    region_name: str | None
+    endpoint_url: str | None
+    client_config: Config | None
+    identity: str
+    max_concurrent_activities: int
+    max_concurrent_polls: int | None
+    heartbeat_interval: float | None
+    drain_timeout: float
+    cancel_grace: float
+    on_drain_timeout: Literal["fail", "abandon"]
+    max_tasks_per_child: int | None
+    progress_beats_per_second: float
+    failure_tracebacks: bool
+    converter: Converter | None
+    wrappers: Sequence[Wrapper]
+    observers: Sequence[Observer]
+    retry_policy: RetryPolicy
+
+    def __init__(
+        self,
+        *,
+        domain: str | None = None,
+        task_list: str | None = None,
+        activities: Iterable[Handler] | None = None,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        client_config: Config | None = None,
+        identity: str | None = None,
+        max_concurrent_activities: int | None = None,
+        max_concurrent_polls: int | None = None,
+        heartbeat_interval: float | None = None,
+        drain_timeout: float | None = None,
+        cancel_grace: float | None = None,
+        on_drain_timeout: Literal["fail", "abandon"] | None = None,
+        max_tasks_per_child: int | None = None,
+        progress_beats_per_second: float | None = None,
+        failure_tracebacks: bool | None = None,
+        converter: Converter | None = None,
+        wrappers: Sequence[Wrapper] | None = None,
+        observers: Sequence[Observer] | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
+        self.error: SwfWorkerError | None = None
+        """The fatal error that ended the worker, or None."""
+        self._given = {name: value for name, value in given.items() if value is not None}
+        self._seams = Seams()
+        self._engine: Engine | None = None
+        self._pid = os.getpid()
+        self.configure({})
+        self._registry = Registry()
+        self._register_methods()
+        own = activities if activities is not None else getattr(type(self), "activities", ())
+        for function in own:
+            self._register(function, _mark_or_refuse(function))
+
+    # --- registration ---------------------------------------------------------------------------
+
+    @property
+    def definitions(self) -> tuple[ActivityDefinition, ...]:
+        """The registered activities, validated."""
+        return tuple(self._registry)
+
+    def activity(
+        self,
+        *,
+        name: str | None = None,
+        version: str,
+        isolation: Literal["thread", "process"] = "thread",
+        heartbeat_interval: float | None = None,
+        deadline: float | None = None,
+        heartbeat_deadline: float | None = None,
+        heartbeat_timeout: Duration | None = None,
+        start_to_close_timeout: Duration | None = None,
+        schedule_to_start_timeout: Duration | None = None,
+        schedule_to_close_timeout: Duration | None = None,
+        default_task_list: str | None = None,
+        description: str | None = None,
+        max_concurrent: int | None = None,
+        converter: Converter | None = None,
+        input: Literal["whole", "members"] | None = None,  # noqa: A002 (the contract's name)
+        manual_completion: bool = False,
+        cancel_kills: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler on this worker: ``swf_worker.activity``, which documents the
+        arguments, and ``activities=`` in one. RuntimeError once the worker has started."""
+        marking = activity(
+            name=name,
+            version=version,
+            isolation=isolation,
+            heartbeat_interval=heartbeat_interval,
+            deadline=deadline,
+            heartbeat_deadline=heartbeat_deadline,
+            heartbeat_timeout=heartbeat_timeout,
+            start_to_close_timeout=start_to_close_timeout,
+            schedule_to_start_timeout=schedule_to_start_timeout,
+            schedule_to_close_timeout=schedule_to_close_timeout,
+            default_task_list=default_task_list,
+            description=description,
+            max_concurrent=max_concurrent,
+            converter=converter,
+            input=input,
+            manual_completion=manual_completion,
+            cancel_kills=cancel_kills,
+        )
+
+        def register(function: Handler) -> Handler:
+            if self._engine is not None:
+                raise RuntimeError("the worker has started: register handlers before")
+            marked = marking(function)
+            self._register(marked, _mark_or_refuse(marked))
+            return marked
+
+        return register
+
+    def _register_methods(self) -> None:
+        for name in dir(type(self)):
+            mark = _inherited_mark(type(self), name)
+            if mark is None:
+                continue
+            if hasattr(ActivityWorker, name) or name in _PUBLIC:
+                raise ConfigurationError(
+                    f"handler {type(self).__name__}.{name} shadows ActivityWorker.{name}; name "
+                    f"the method otherwise and keep the type's name with @activity(name={name!r})"
+                )
+            method = getattr(self, name)
+            if callable(method):
+                self._register(method, mark, default_name=name)
+
+    def _register(
+        self, function: Handler, mark: ActivityMark, default_name: str | None = None
+    ) -> None:
+        if not isinstance(mark.version, str):
+            raise ConfigurationError(f"{function!r}: version is {mark.version!r}: it must be text")
+        self._registry.add(define(function, mark, self._options.converter))
+
+    def configure(self, overrides: Mapping[str, Any]) -> None:
+        """Settle the options: ``overrides``, else arguments, else class attributes, else
+        defaults. (The command line's flags come in here.) RuntimeError after the start."""
+        if self._engine is not None:
+            raise RuntimeError("the worker has started: its options are settled")
+        settled: dict[str, Any] = {}
+        for name in OPTION_NAMES:
+            for source in (overrides, self._given, _ClassAttributes(type(self))):
+                if source.get(name) is not None:
+                    settled[name] = source[name]
+                    break
+        missing = [name for name in ("domain", "task_list") if name not in settled]
+        if missing:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs {' and '.join(missing)}: give "
+                f"{', '.join(f'{name}=' for name in missing)}, or a class attribute"
+            )
+        self._options = Options(**settled)
+        for name in OPTION_NAMES:
+            setattr(self, name, getattr(self._options, name))
+
+    # --- to override ----------------------------------------------------------------------------
+
+    def on_start(self) -> Any:
+        """Called before the first poll; may be ``async def``, and then runs on the worker's
+        loop. What it raises ends the start."""
+
+    def on_stop(self) -> Any:
+        """Called when all tasks are over, before the worker's threads end; may be ``async``."""
+
+    def on_process_start(self) -> Any:
+        """Called in each handler process when it starts (process isolation)."""
+
+    def handle_unregistered(self, context: ActivityContext, input: str | None) -> Any:  # noqa: A002
+        """Called for activity types without a handler, with the raw input; what it returns is
+        the result (a str goes out as it is, anything else as JSON). May be ``async``. By
+        default such tasks fail with ``ActivityNotRegistered``, naming the registered types."""
+        raise ActivityNotRegisteredError(f"no handler for {context.task.activity_type}")
+
+    def _fallback(self) -> ActivityDefinition | None:
+        if type(self).handle_unregistered is ActivityWorker.handle_unregistered:
+            return None
+        mark = ActivityMark(name="handle_unregistered", version="-", converter=_RawInput())
+        return define(self._unregistered(), mark, None)
+
+    def _unregistered(self) -> Handler:
+        if inspect.iscoroutinefunction(self.handle_unregistered):
+
+            async def awaited(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
+                return await self.handle_unregistered(context, input)
+
+            return awaited
+
+        def called(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
+            return self.handle_unregistered(context, input)
+
+        return called
+
+    # --- running --------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Start, handle SIGTERM and SIGINT, and block until stopped. In the main thread only.
+
+        Returns 0 when every task taken was answered, handed over or closed by SWF, and 3 when
+        tasks were abandoned. Raises the fatal error of a start that SWF refused
+        (ConfigurationError, UnknownResourceFault, OperationNotPermittedFault, …). The first
+        signal drains, the second ends the drain, the third exits the process at once with 3.
+        """
+        check_main_thread()
+        engine = self._prepare(exits_after=True)
+        code = run_until_stopped(engine)
+        self._raise_error(engine)
+        return code
+
+    def start(self) -> None:
+        """Start polling in threads of the worker's own, and return when polls are being opened.
+        Touches no signals. What SWF refuses is raised later, by ``wait`` or ``stop``."""
+        self._prepare(exits_after=False).open()
+
+    def _prepare(self, *, exits_after: bool) -> Engine:
+        if self._engine is not None:
+            raise RuntimeError("a worker runs once: construct a new one to run again")
+        if not len(self._registry) and self._fallback() is None:
+            raise ConfigurationError(
+                "the worker has no handlers: give activities=[...], mark methods with "
+                "@activity, or register with @worker.activity"
+            )
+        hooks = Hooks(self.on_start, self.on_stop, self.on_process_start, self._fallback())
+        observers = (LogObserver(), *self._options.observers)
+        self._pid = os.getpid()
+        self._engine = Engine(
+            self._options, self._registry, hooks, observers, self._seams, exits_after=exits_after
+        )
+        self._engine.prepare()
+        return self._engine
+
+    def request_stop(self) -> None:
+        """Begin to stop and return at once: no new polls, open ones and running tasks are
+        waited for. May be called from anywhere, handlers included."""
+        engine = self._running()
+        if engine is not None:
+            engine.request_stop()
+
+    def stop(self, drain_timeout: float | None = None) -> list[ActivityTask]:
+        """Stop, block until the end, and return the tasks that had to be abandoned.
+
+        Open polls are waited for (60 s and a margin: SWF may give them a task at any moment),
+        running tasks for ``drain_timeout`` seconds (the option's by default); then handlers are
+        asked to stop, and given up ``cancel_grace`` seconds later. Idempotent. RuntimeError
+        from a handler or an event loop, which it would block: use ``request_stop`` there.
+        """
+        self._refuse_blocking()
+        engine = self._running()
+        if engine is None:
+            return []
+        engine.request_stop(drain_timeout)
+        engine.wait(None)
+        self._raise_error(engine)
+        return engine.finished.result()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the worker has ended, ``timeout`` seconds at most: whether it has.
+        Raises the fatal error that ended it."""
+        engine = self._running()
+        if engine is None:
+            raise RuntimeError("the worker has not been started")
+        ended = engine.wait(timeout)
+        if ended:
+            self._raise_error(engine)
+        return ended
+
+    async def wait_async(self) -> None:
+        """Return when the worker has ended; raises the fatal error that ended it."""
+        engine = self._running()
+        if engine is None:
+            raise RuntimeError("the worker has not been started")
+        await asyncio.shield(asyncio.wrap_future(engine.finished))
+        self._raise_error(engine)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        except SwfWorkerError:
+            if error is None:  # never hide what the body raised
+                raise
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.request_stop()
+        try:
+            await self.wait_async()
+        except SwfWorkerError:
+            if error is None:
+                raise
+
+    def _running(self) -> Engine | None:
+        if self._engine is not None and os.getpid() != self._pid:
+            raise RuntimeError(
+                "this process was forked from the worker's after its start: the worker's threads "
+                "are not here; start workers after the fork"
+            )
+        return self._engine
+
+    def _refuse_blocking(self) -> None:
+        if current.get(None) is not None:
+            raise RuntimeError("stop() in a handler would wait for itself: use request_stop()")
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise RuntimeError(
+            "stop() would block this event loop: use request_stop() and `await wait_async()`"
+        )
+
+    def _raise_error(self, engine: Engine) -> None:
+        self.error = engine.error
+        if engine.error is not None:
+            raise engine.error
+
+
+_PUBLIC = OPTION_NAMES | {"activities", "error"}
+
+
+class _ClassAttributes:
+    """A subclass's options."""
+
+    def __init__(self, worker: type[ActivityWorker]) -> None:
+        self._worker = worker
+
+    def get(self, name: str) -> Any:
+        return getattr(self._worker, name, None)
+
+    __getitem__ = get
+
+
+class _RawInput:
+    """For ``handle_unregistered``: raw text in; text out as it is, anything else as JSON."""
+
+    def decode(self, text: str, wanted: Any) -> str:
+        return text
+
+    def encode(self, value: Any) -> str | None:
+        return value if isinstance(value, str) else JsonConverter().encode(value)
+
+
+def _inherited_mark(worker: type, name: str) -> ActivityMark | None:
+    for level in worker.__mro__:
+        mark = mark_of(vars(level).get(name))
+        if mark is not None:
+            return mark
+    return None
+
+
+def _mark_or_refuse(function: Handler) -> ActivityMark:
+    mark = mark_of(function)
+    if mark is None:
+        label = getattr(function, "__qualname__", repr(function))
+        raise ConfigurationError(
+            f"{label} is not marked: put @activity(version=...) above its definition"
+        )
+    return mark
