@@ -348,7 +348,7 @@ def _running(state: Execution, event: Event) -> Step:
             return _decide(state, _died(state, outcome))
         case StopCause(reason):
             return _ask(state, reason)
-        case GraceOver(reason):
+        case GraceOver(reason) if _may_kill(state.policy, reason):
             return _kill(state, reason)
         case DeadlineReached():
             return _deadline(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -108,9 +109,18 @@ def check_response(operation_model: Any, response_dict: dict[str, Any], **_: Any
         raise NotAnAnswer(status, "HTTP 200 with a body that is no JSON object")
     if has_output and operation_model.name == "PollForActivityTask":
         assert body is not None
-        started = body.get("startedEventId")
-        if isinstance(started, bool) or not isinstance(started, int):
-            raise NotAnAnswer(status, "HTTP 200 without a startedEventId")
+        _check_poll(status, body, response_dict)
+
+
+def _check_poll(status: int, body: dict[str, Any], response_dict: dict[str, Any]) -> None:
+    started = body.get("startedEventId")
+    if isinstance(started, bool) or not isinstance(started, int):
+        raise NotAnAnswer(status, "HTTP 200 without a startedEventId")
+    structures = ("activityType", "workflowExecution")
+    if any(not isinstance(body.get(name), (dict, NoneType)) for name in structures):
+        # botocore stumbles over them, and a task with a token can still be failed.
+        kept = {name: value for name, value in body.items() if name not in structures}
+        response_dict["body"] = msgspec.json.encode(kept)
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from ..errors import (
     ConfigurationError,
     MalformedResponseError,
     ServiceError,
+    ServiceUnavailableError,
     SwfWorkerError,
     UnknownResourceFault,
 )
@@ -97,10 +98,11 @@ class Boto3Service:
                 answer: dict[str, Any] = call(**given)
                 return answer
             except Exception as error:
-                fault = translate(_operation(call), error)
+                operation = _operation(call)
                 if attempt.cut_short:
-                    fault.message = f"no whole answer within {limit:g} s"
-                raise fault from error
+                    said = f"no whole answer within {limit:g} s"
+                    raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
+                raise translate(operation, error) from error
 
     # --- errors at start, in words that say what to mend ----------------------------------------
 

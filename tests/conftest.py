@@ -1,0 +1,120 @@
+"""Shared by all tests: no test may leave a thread, a process or a descriptor behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swf_worker import ActivityWorker
+from swf_worker.local import LocalSwf
+
+pytest_plugins = ["pytester"]
+
+
+def descriptors() -> set[str]:
+    """The open descriptors, by what they are (a session's own files aside)."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith("socket:") or target.startswith("pipe:"):
+            found.add(target)
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether ``condition`` becomes true; for what nothing can tell us of by an event."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No thread and no descriptor outlives a test."""
+    threads = set(threading.enumerate())
+    before = descriptors() if Path("/proc/self/fd").exists() else set()
+    yield
+
+    def left() -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread not in threads and thread.is_alive()
+        ]
+
+    assert eventually(lambda: not left()), f"threads left behind: {left()}"
+    if before:
+        gc.collect()
+        assert eventually(lambda: not descriptors() - before, 2), (
+            f"descriptors left behind: {descriptors() - before}"
+        )
+
+
+class Recorder:
+    """An observer that keeps everything."""
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+        self._changed = threading.Condition()
+
+    def observe(self, record: Any) -> None:
+        with self._changed:
+            self.records.append(record)
+            self._changed.notify_all()
+
+    def of(self, kind: type) -> list[Any]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+    def wait_for(self, kind: type, count: int = 1, timeout: float = 20) -> list[Any]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.of(kind)) >= count, timeout), (
+                f"no {count} {kind.__name__} in {self.records}"
+            )
+            return self.of(kind)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def quick_swf() -> Iterator[LocalSwf]:
+    """A local SWF whose polls are held for a moment, so that stops are quick."""
+    with LocalSwf(poll_hold=0.2) as swf:
+        yield swf
+
+
+MakeWorker = Callable[..., ActivityWorker]
+
+
+@pytest.fixture
+def make_worker(quick_swf: LocalSwf, recorder: Recorder) -> MakeWorker:
+    """Builds a worker of the given activities, registered at the local SWF."""
+
+    def make(*activities: Any, kind: type[ActivityWorker] = ActivityWorker, **options: Any) -> Any:
+        options.setdefault("domain", "tests")
+        options.setdefault("task_list", "tasks")
+        worker = kind(
+            activities=activities,
+            endpoint_url=quick_swf.endpoint_url,
+            observers=[recorder],
+            **options,
+        )
+        quick_swf.register(worker)
+        return worker
+
+    return make

@@ -1,0 +1,102 @@
+"""When beats are due: the plan of one task and the budget of all."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swf_worker.core.heartbeats import (
+    BeatPlan,
+    ProgressBudget,
+    attempt_limit,
+    derived_interval,
+)
+
+
+def test_the_first_beat_comes_after_one_interval():
+    """A task shorter than its interval costs two calls."""
+    plan = BeatPlan(interval=10, last_left=100)
+    assert plan.due == 110
+
+
+def test_a_beat_counts_from_when_it_left_not_from_when_it_was_confirmed():
+    plan = BeatPlan(interval=10, last_left=100)
+    plan.leave(110)
+    plan.accept(114)
+    assert plan.due == 120
+
+
+def test_the_last_details_win_and_are_repeated():
+    plan = BeatPlan(interval=10, last_left=0)
+    assert plan.progress("one")
+    assert not plan.progress("two"), "it is queued already"
+    assert plan.leave(1) == ("two", 0.0)
+    assert not plan.progress("three"), "one is in flight: its end queues the next"
+    assert plan.accept(2)
+    assert plan.leave(3) == ("three", 0.0)
+    assert not plan.accept(4)
+    assert plan.leave(13) == ("three", 0.0)
+
+
+def test_asking_for_a_beat_without_details_keeps_the_last():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.progress("kept")
+    plan.progress(None)
+    assert plan.leave(1) == ("kept", 0.0)
+
+
+def test_a_missed_beat_is_retried_soon_whatever_the_backoff_says():
+    plan = BeatPlan(interval=9, last_left=0)
+    plan.leave(9)
+    assert plan.miss(10, wait=60) == 3
+    assert plan.due == 13
+    plan.leave(13)
+    assert plan.miss(13.5, wait=0.5) == 0.5
+
+
+def test_one_beat_at_a_time_and_none_after_the_end():
+    plan = BeatPlan(interval=9, last_left=0)
+    assert plan.leave(9) is not None
+    assert plan.leave(9) is None
+    plan.accept(9)
+    plan.ended = True
+    assert plan.leave(18) is None
+    assert not plan.progress("late")
+
+
+def test_lateness_is_measured_against_the_due_time():
+    plan = BeatPlan(interval=10, last_left=0)
+    left = plan.leave(17)
+    assert left is not None
+    assert left[1] == 7
+
+
+def test_intervals_and_limits():
+    assert derived_interval(30) == 10
+    assert derived_interval(3600) == 60
+    assert derived_interval(0) == 0.1
+    assert attempt_limit(60) == 5
+    assert attempt_limit(2) == 2
+
+
+@given(st.lists(st.floats(0, 0.5), max_size=200), st.floats(0.5, 50))
+def test_the_budget_is_never_exceeded(gaps, rate):
+    budget, now, granted = ProgressBudget(rate), 1000.0, []
+    budget.take(now)
+    for gap in gaps:
+        now += gap
+        if budget.take(now) == 0:
+            granted.append(now)
+    burst = max(1.0, rate)
+    for start in range(len(granted)):
+        for end in range(start, len(granted)):
+            span = granted[end] - granted[start]
+            assert end - start + 1 <= burst + span * rate + 1e-6
+
+
+@given(st.floats(0.5, 50))
+def test_the_wait_that_the_budget_names_is_enough(rate):
+    budget, now = ProgressBudget(rate), 50.0
+    while (wait := budget.take(now)) == 0:
+        pass
+    assert budget.take(now + wait) == 0

@@ -1,0 +1,118 @@
+"""Polls to open, types to find, errors to judge."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swf_worker import ActivityContext, activity, errors
+from swf_worker.activity import define, mark_of
+from swf_worker.core import execution, verdicts
+from swf_worker.core.pollers import PollPlan
+from swf_worker.core.registry import Registry
+from swf_worker.task import ActivityType
+
+
+@given(st.integers(1, 20), st.integers(0, 20), st.integers(0, 20), st.integers(1, 20))
+def test_polls_and_tasks_never_exceed_the_slots(target, open_polls, running, slots):
+    plan = PollPlan(most=20, target=target)
+    count = plan.may_open(0, open_polls, running, slots)
+    assert count == 0 or open_polls + running + count <= slots
+    assert count == 0 or open_polls + count <= target
+
+
+def test_more_polls_when_tasks_come_and_fewer_when_none_do():
+    plan = PollPlan(most=3)
+    for expected in (2, 3, 3):
+        plan.brought_task()
+        assert plan.target == expected
+    for expected in (2, 1, 1):
+        assert plan.came_empty(0, lasted=60) == 0
+        assert plan.target == expected
+
+
+def test_empty_polls_that_come_at_once_have_a_floor():
+    assert PollPlan(most=1).came_empty(0, lasted=0.05) == pytest.approx(0.15)
+
+
+def test_failed_polls_back_off_and_shed_when_told():
+    plan = PollPlan(most=8, target=8)
+    plan.failed(100, 5, shed=True)
+    assert plan.target == 4
+    assert plan.may_open(104, 0, 0, 10) == 0
+    assert plan.may_open(105, 0, 0, 10) == 4
+
+
+@activity(name="Known", version="1.0")
+def known(context: ActivityContext) -> None: ...
+
+
+def registry() -> Registry:
+    mark = mark_of(known)
+    assert mark is not None
+    return Registry([define(known, mark, None)])
+
+
+def test_an_unknown_type_names_what_is_registered():
+    with pytest.raises(errors.ActivityNotRegisteredError) as caught:
+        registry().find(ActivityType("Knwon", "1.0"))
+    assert str(caught.value) == (
+        "no handler for Knwon/1.0: registered are Known/1.0; did you mean Known/1.0?"
+    )
+    with pytest.raises(errors.ActivityNotRegisteredError, match="no handlers at all"):
+        Registry().find(ActivityType("A", "1"))
+
+
+def test_a_type_has_one_handler():
+    full = registry()
+    with pytest.raises(errors.ConfigurationError, match="registered twice"):
+        full.add(next(iter(full)))
+    assert len(full) == 1
+    assert full.types == (ActivityType("Known", "1.0"),)
+
+
+def fault(kind=errors.ServiceError, code="", message="", ambiguous=False):
+    return kind("Operation", code, message, ambiguous=ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (fault(errors.UnknownResourceFault), execution.AnswerUnknown()),
+        (fault(code="ValidationException", message="Invalid token"), execution.AnswerUnknown()),
+        (fault(code="ValidationException", message="long"), execution.AnswerRefused("long")),
+        (fault(code="SerializationException", message="x"), execution.AnswerRefused("x")),
+        (fault(errors.ThrottledError), execution.AnswerMissed(False)),
+        (fault(errors.OperationNotPermittedFault), execution.AnswerMissed(False)),
+        (fault(errors.LimitExceededFault), execution.AnswerMissed(False)),
+        (fault(errors.ServiceUnavailableError, ambiguous=True), execution.AnswerMissed(True)),
+        (fault(errors.MalformedResponseError, ambiguous=True), execution.AnswerMissed(True)),
+        (fault(code="SomethingNew"), execution.AnswerRejected()),
+    ],
+)
+def test_what_an_answers_error_means(error, verdict):
+    assert verdicts.of_answer(error) == verdict
+
+
+@pytest.mark.parametrize(
+    ("error", "fatal"),
+    [
+        (fault(errors.UnknownResourceFault), True),
+        (fault(errors.OperationNotPermittedFault), True),
+        (fault(code="SomethingNew"), True),
+        (fault(errors.ThrottledError), False),
+        (fault(errors.LimitExceededFault), False),
+        (fault(errors.ServiceUnavailableError), False),
+        (fault(errors.MalformedResponseError), False),
+    ],
+)
+def test_what_ends_a_start(error, fatal):
+    assert verdicts.is_fatal_at_start(error) is fatal
+
+
+def test_which_errors_slow_down_or_shed():
+    assert verdicts.is_denied(fault(errors.OperationNotPermittedFault))
+    assert not verdicts.is_denied(fault(errors.ThrottledError))
+    assert verdicts.sheds_pollers(fault(errors.LimitExceededFault))
+    assert not verdicts.sheds_pollers(fault(errors.ServiceUnavailableError))

@@ -1,0 +1,314 @@
+"""Every answer a call can get, on a real socket, as the typed error it becomes."""
+
+from __future__ import annotations
+
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from swf_worker import errors
+from swf_worker.options import Options
+from swf_worker.outcome import Canceled, Completed, Failed
+from swf_worker.runtime.clock import MonotonicClock, start_daemon
+from swf_worker.runtime.scheduler import Scheduler
+from swf_worker.service import gateway
+from swf_worker.service.gateway import Boto3Service
+from swf_worker.task import ActivityType
+from tests import wire
+from tests.wire import EMPTY_POLL, OK, Wire, fault, http
+
+
+@pytest.fixture
+def timers():
+    scheduler = Scheduler(MonotonicClock(), start_daemon, lambda error: None)
+    yield scheduler
+    thread = scheduler.close()
+    if thread:
+        thread.join()
+
+
+@pytest.fixture
+def connect(timers):
+    opened = []
+
+    def make(url, **options):
+        options = Options(domain="d", task_list="t", endpoint_url=url, **options)
+        service = Boto3Service(options, timers, senders=2, answerers=2)
+        opened.append(service)
+        return service
+
+    yield make
+    for service in opened:
+        service.close()
+
+
+def respond(service, outcome=Completed("r")):  # noqa: B008
+    service.respond("token", outcome)
+
+
+NOT_AWS = [
+    http(200, "<html>", request_id=False),
+    http(200, "<html>"),
+    http(200, '{"startedEventId": 1'),
+    http(200, "[]"),
+    http(200, "null"),
+    http(200, b"\xff\xfe{"),
+    http(200, b'"text"'),
+    http(200, "{}", request_id=False),
+]
+
+
+@pytest.mark.parametrize("answer", [*NOT_AWS, http(200), http(200, "{}"), http(200, '{"startedEventId":"x"}')])
+def test_a_poll_is_valid_only_with_a_started_event_id(connect, answer):
+    """FAULTS 5 and 7: a broken answer is no empty poll, and no exception of any other type."""
+    with Wire(PollForActivityTask=[answer]) as service:
+        with pytest.raises(errors.MalformedResponseError) as caught:
+            connect(service.url).poll()
+    assert caught.value.ambiguous
+    assert caught.value.operation == "PollForActivityTask"
+
+
+@pytest.mark.parametrize("answer", NOT_AWS)
+def test_a_broken_answer_is_never_a_success(connect, answer):
+    """FAULTS 6."""
+    with Wire(RespondActivityTaskCompleted=[answer], RecordActivityTaskHeartbeat=[answer]) as service:
+        client = connect(service.url)
+        with pytest.raises(errors.MalformedResponseError):
+            respond(client)
+        with pytest.raises(errors.MalformedResponseError):
+            client.heartbeat("token", None, 5)
+
+
+def test_an_empty_body_with_a_request_id_is_a_responds_success(connect):
+    with Wire(RespondActivityTaskCompleted=[OK], RecordActivityTaskHeartbeat=[OK]) as service:
+        client = connect(service.url)
+        respond(client)
+        with pytest.raises(errors.MalformedResponseError):
+            client.heartbeat("token", None, 5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "ambiguous"),
+    [
+        (fault("UnknownResourceFault"), errors.UnknownResourceFault, False),
+        (fault("OperationNotPermittedFault"), errors.OperationNotPermittedFault, False),
+        (fault("AccessDeniedException"), errors.OperationNotPermittedFault, False),
+        (fault("ExpiredTokenException"), errors.OperationNotPermittedFault, False),
+        (fault("LimitExceededFault"), errors.LimitExceededFault, False),
+        (fault("ThrottlingException", "Rate exceeded"), errors.ThrottledError, False),
+        (fault("ValidationException"), errors.ServiceError, False),
+        (fault("InternalFailure", status=500), errors.ServiceUnavailableError, True),
+        (fault("ServiceUnavailable", status=503), errors.ServiceUnavailableError, True),
+        (http(502, "<html>Bad gateway"), errors.ServiceUnavailableError, True),
+        (http(403, "forbidden by proxy"), errors.ServiceUnavailableError, True),
+        (http(407, ""), errors.ServiceUnavailableError, True),
+        (http(302, "moved"), errors.ServiceUnavailableError, True),
+        (http(404, '{"error": "no such page"}'), errors.ServiceUnavailableError, True),
+        (wire.hang_up, errors.ServiceUnavailableError, True),
+        (wire.reset, errors.ServiceUnavailableError, True),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_an_answers_error_becomes(connect, answer, kind, ambiguous):
+    """FAULTS 2, 10, 12, 16, 18: a proxy's 403 is the network, not a permission."""
+    with Wire(RespondActivityTaskCompleted=[answer]) as service:
+        with pytest.raises(errors.ServiceError) as caught:
+            respond(connect(service.url))
+        assert type(caught.value) is kind
+        assert caught.value.ambiguous is ambiguous
+        assert caught.value.operation == "RespondActivityTaskCompleted"
+        assert caught.value.__cause__ is not None
+        assert len(service.calls) == 1, "a hidden retry went out"
+
+
+def test_a_refused_connection_never_left(connect):
+    with Wire() as service:
+        url = service.url
+    with pytest.raises(errors.ServiceUnavailableError) as caught:
+        respond(connect(url))
+    assert not caught.value.ambiguous
+
+
+def test_the_request_id_and_message_are_kept(connect):
+    with Wire(RespondActivityTaskCompleted=[fault("UnknownResourceFault", "Unknown activity")]) as s:
+        with pytest.raises(errors.UnknownResourceFault) as caught:
+            respond(connect(s.url))
+    assert caught.value.request_id == wire.REQUEST_ID
+    assert caught.value.code == "UnknownResourceFault"
+    assert "Unknown activity" in str(caught.value)
+
+
+def test_clock_skew_is_named(connect):
+    """FAULTS 58."""
+    skew = fault("InvalidSignatureException", "Signature expired: 2026 is now earlier than")
+    with Wire(RespondActivityTaskCompleted=[skew]) as service:
+        with pytest.raises(errors.OperationNotPermittedFault, match="clock"):
+            respond(connect(service.url))
+
+
+@pytest.mark.parametrize(
+    ("flag", "requested"),
+    [(True, True), (False, False), ("true", False), (1, False), (None, False)],
+)
+def test_only_json_true_is_a_cancel_request(connect, flag, requested):
+    """FAULTS 28."""
+    with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": flag})]) as service:
+        assert connect(service.url).heartbeat("token", "d", 5) is requested
+
+
+@pytest.mark.parametrize("empty", [EMPTY_POLL, http(200, {"startedEventId": 0, "taskToken": ""})])
+def test_an_empty_poll_has_no_token_or_an_empty_one(connect, empty):
+    with Wire(PollForActivityTask=[empty]) as service:
+        assert connect(service.url).poll().task is None
+
+
+def test_a_task_with_members_missing_and_unknown_ones(connect):
+    """FAULTS 30 and 31."""
+    broken = wire.task(activityType={"name": "Work"}, workflowExecution=[], surprise=1)
+    with Wire(PollForActivityTask=[broken]) as service:
+        polled = connect(service.url).poll()
+    assert polled.task.task_token == "token-1", "with a token, the task can still be failed"
+    assert set(polled.missing) == {
+        "activityType.name",
+        "activityType.version",
+        "workflowExecution.workflowId",
+        "workflowExecution.runId",
+    }
+
+
+def test_the_three_answers_leave_out_what_is_absent(connect):
+    with Wire(
+        RespondActivityTaskCompleted=[OK],
+        RespondActivityTaskCanceled=[OK],
+        RespondActivityTaskFailed=[OK],
+    ) as service:
+        client = connect(service.url)
+        for outcome in (Completed(), Canceled("d"), Failed("r"), Failed("r", "d")):
+            client.respond("t", outcome)
+        assert [body for _, body in service.calls] == [
+            {"taskToken": "t"},
+            {"taskToken": "t", "details": "d"},
+            {"taskToken": "t", "reason": "r"},
+            {"taskToken": "t", "reason": "r", "details": "d"},
+        ]
+
+
+def test_registered_timeouts(connect):
+    told = {
+        "typeInfo": {},
+        "configuration": {
+            "defaultTaskHeartbeatTimeout": "30",
+            "defaultTaskStartToCloseTimeout": "NONE",
+        },
+    }
+    with Wire(DescribeActivityType=[http(200, told)]) as service:
+        timeouts = connect(service.url).describe(ActivityType("A", "1"))
+    assert (timeouts.heartbeat, timeouts.start_to_close) == (30.0, None)
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_an_answer_that_trickles_is_cut_at_the_attempts_limit(connect, part):
+    """FAULTS 9 and 67: botocore's read timeout starts anew with every byte."""
+    answer = http(200, {"cancelRequested": True})
+    slow = answer if part == "head" else answer[-10:]
+
+    def reply(sock):
+        sock.sendall(answer[: len(answer) - len(slow)])
+        wire.trickle(slow, 0.1)(sock)
+
+    with Wire(RecordActivityTaskHeartbeat=[reply]) as service:
+        began = time.monotonic()
+        with pytest.raises(errors.ServiceUnavailableError, match=r"within 0\.4 s") as caught:
+            connect(service.url).heartbeat("token", None, 0.4)
+        assert time.monotonic() - began < 0.9
+        assert caught.value.ambiguous
+
+
+def test_closing_cuts_what_is_under_way(connect, timers):
+    with Wire(RecordActivityTaskHeartbeat=[wire.silence]) as service:
+        client = connect(service.url)
+        timers.call_later(0.2, client.close)
+        began = time.monotonic()
+        with pytest.raises(errors.ServiceUnavailableError):
+            client.heartbeat("token", None, 5)
+        assert time.monotonic() - began < 2
+
+
+def test_a_dead_keep_alive_connection_costs_one_attempt_at_most(connect):
+    """FAULTS 8: urllib3 sees that the peer has closed, and opens a fresh one."""
+
+    def answer_and_close(sock):
+        sock.sendall(OK)
+
+    with Wire(RespondActivityTaskCompleted=[answer_and_close, OK]) as service:
+        client = connect(service.url)
+        respond(client)
+        time.sleep(0.05)  # let the close arrive: nothing tells when
+        respond(client)
+
+
+def test_a_reused_connection_is_cut_as_well(connect):
+    with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False}), wire.silence]) as s:
+        client = connect(s.url)
+        client.heartbeat("token", None, 2)
+        began = time.monotonic()
+        with pytest.raises(errors.ServiceUnavailableError):
+            client.heartbeat("token", None, 0.3)
+        assert time.monotonic() - began < 1
+
+
+def test_clients_are_set_as_the_long_poll_needs(connect):
+    service = connect("http://127.0.0.1:1", max_concurrent_activities=30, max_concurrent_polls=7)
+    clients = service._clients
+    assert clients.polls.meta.config.read_timeout == 70
+    assert clients.polls.meta.config.max_pool_connections == 9
+    assert clients.beats.meta.config.max_pool_connections == 4
+    for client in (clients.polls, clients.beats, clients.answers):
+        assert client.meta.config.retries["total_max_attempts"] == 1
+        assert client.meta.config.connect_timeout == 5
+
+
+def test_the_user_agent_is_boto3s_own(connect):
+    """It is set once because boto3 builds it anew for each call; its tokens must stay."""
+    seen = {}
+    with Wire(RespondActivityTaskCompleted=[OK]) as wired:
+        plain = boto3.Session(
+            aws_access_key_id="x", aws_secret_access_key="y", region_name="us-east-1"
+        ).client("swf", endpoint_url=wired.url, config=Config(user_agent_extra="mine/1"))
+        plain.meta.events.register(
+            "before-send.swf", lambda request, **_: seen.update(plain=request.headers["User-Agent"])
+        )
+        plain.respond_activity_task_completed(taskToken="t")
+        service = connect(wired.url, client_config=Config(user_agent_extra="mine/1"))
+        service._clients.answers.meta.events.register(
+            "before-send.swf", lambda request, **_: seen.update(ours=request.headers["User-Agent"])
+        )
+        respond(service)
+        plain.close()
+    text = {name: agent.decode() if isinstance(agent, bytes) else agent for name, agent in seen.items()}
+    assert text["ours"].count("mine/1") == 1
+    assert text["ours"].split()[:2] == text["plain"].split()[:2]
+    assert "Boto3/" in text["ours"]
+
+
+def test_the_users_config_is_merged_under_ours(connect):
+    service = connect("http://127.0.0.1:1", client_config=Config(read_timeout=1, user_agent_appid="app"))
+    assert service._clients.polls.meta.config.read_timeout == 70
+    assert service._clients.polls.meta.config.user_agent_appid == "app"
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(connect, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Wire(RespondActivityTaskCompleted=[OK]) as service:
+        respond(connect(service.url))
+
+
+def test_read_poll_takes_wrong_types_for_missing():
+    polled = gateway.read_poll(
+        {"taskToken": "t", "startedEventId": 1, "activityId": 5, "activityType": [], "input": {}}
+    )
+    assert set(polled.missing) >= {"activityId", "activityType.name", "input"}
+    with pytest.raises(errors.MalformedResponseError):
+        gateway.read_poll({"taskToken": 5, "startedEventId": 1})

@@ -1,0 +1,170 @@
+"""Text on the wire: limits, shortening, envelopes that always fit and always parse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swf_worker import ActivityFailed, FailureReason
+from swf_worker.failure import FailureWording
+from swf_worker.outcome import MAX_PAYLOAD, MAX_REASON
+from swf_worker.text import bounded_text, compact_json, shorten, utf16_units
+
+ANY_TEXT = st.text(st.characters(codec=None), max_size=300)
+
+
+def test_an_emoji_counts_two_as_on_swf():
+    assert utf16_units("a😀") == 3
+
+
+@given(ANY_TEXT, st.integers(1, 200))
+def test_shortened_text_fits_and_keeps_both_ends(text, limit):
+    short = shorten(text, limit)
+    assert utf16_units(short) <= limit
+    if utf16_units(text) <= limit:
+        assert short == text
+    elif limit > 60:
+        assert short[:5] == text[:5]
+        assert "cut" in short
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner),
+)
+
+
+@given(JSON, st.integers(100, 400))
+def test_details_always_fit_and_json_stays_json(value, limit):
+    text = bounded_text(value, limit)
+    if text is None:
+        assert value is None
+        return
+    assert utf16_units(text) <= limit
+    if not isinstance(value, str):
+        parsed = json.loads(text)
+        assert parsed == value or parsed.keys() == {"truncated", "head", "tail"}
+
+
+def test_json_is_compact_and_unescaped():
+    assert compact_json({"ü": [1, "é"]}) == '{"ü":[1,"é"]}'
+
+
+def test_strings_go_out_as_they_are_and_none_is_absent():
+    assert bounded_text("plain") == "plain"
+    assert bounded_text(None) is None
+    assert bounded_text({"a": 1}) == '{"a":1}'
+    assert bounded_text(float("nan")) == "nan", "details never lose the failure"
+    assert bounded_text("\ud800") == "?"
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Endless(Exception):
+    def __str__(self) -> str:
+        return "x" * 10_000_000
+
+
+def chain(length: int) -> BaseException:
+    error: BaseException = ValueError("root")
+    for number in range(length):
+        above = KeyError(f"{number}" + "y" * 2000)
+        above.__cause__ = error
+        error = above
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unprintable(),
+        Endless(),
+        chain(500),
+        type("N" * 5000, (Exception,), {})("long name"),
+        SystemExit(3),
+        ValueError("\ud800\x00 and 😀" * 20_000),
+        ExceptionGroup("many", [ValueError(str(n)) for n in range(1000)]),
+    ],
+    ids=["unprintable", "endless", "chain", "name", "exit", "surrogates", "group"],
+)
+def test_any_exception_becomes_a_bounded_parseable_failure(error):
+    try:
+        raise error
+    except BaseException as caught:
+        failed = FailureWording().of_exception(caught)
+    assert 1 <= utf16_units(failed.reason) <= MAX_REASON
+    assert utf16_units(failed.details) <= MAX_PAYLOAD
+    envelope = json.loads(failed.details)
+    assert envelope["version"] == 1
+    assert envelope["retryable"] is True
+    assert envelope["type"][:10] == type(error).__name__[:10]
+    assert "message" in envelope
+    if error.__cause__ is not None:
+        assert envelope["cause"]["type"] == "KeyError"
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=60_000), JSON, st.integers(0, 120))
+def test_envelopes_fit_whatever_is_in_them(message, details, depth):
+    text = FailureWording().envelope(
+        "Kind", message, retryable=False, details=details, error=chain(depth)
+    )
+    assert utf16_units(text) <= MAX_PAYLOAD
+    assert json.loads(text)["retryable"] is False
+
+
+def test_the_first_cause_is_the_last_to_go():
+    envelope = json.loads(FailureWording().of_exception(chain(100)).details)
+    assert envelope["cause"]["type"] == "KeyError"
+
+
+def test_a_cycle_of_causes_ends():
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    assert json.loads(FailureWording().of_exception(one).details)["cause"]["message"] == "two"
+
+
+def test_own_failures_say_what_they_say():
+    plain = FailureWording().of_exception(ActivityFailed("NoSuchFile", {"path": "/x"}))
+    assert (plain.reason, plain.details) == ("NoSuchFile", '{"path":"/x"}')
+    bare = FailureWording().of_exception(ActivityFailed("Bare"))
+    assert bare.details is None
+    flagged = FailureWording().of_exception(ActivityFailed("Gone", {"a": 1}, retryable=False))
+    envelope = json.loads(flagged.details)
+    assert envelope["retryable"] is False
+    assert envelope["details"] == {"a": 1}
+    assert envelope["message"] == "Gone"
+    assert utf16_units(FailureWording().of_exception(ActivityFailed("r" * 999)).reason) == 256
+
+
+def test_tracebacks_can_be_left_out_and_begin_in_the_users_code():
+    try:
+        raise ValueError("here")
+    except ValueError as error:
+        with_it = json.loads(FailureWording().of_exception(error).details)
+        without = json.loads(FailureWording(tracebacks=False).of_exception(error).details)
+    assert "test_text_and_failures" in with_it["traceback"]
+    assert "traceback" not in without
+
+
+@pytest.mark.parametrize("reason", list(FailureReason))
+def test_every_sdk_failure_carries_its_envelope(reason):
+    failed = FailureWording().of_sdk(reason, "why")
+    envelope = json.loads(failed.details)
+    assert failed.reason == envelope["type"] == reason.value
+    assert envelope["retryable"] is reason.retryable
+    final = {
+        "InputDecodeError",
+        "ResultEncodeError",
+        "PayloadTooLarge",
+        "ResultRefused",
+        "ActivityNotRegistered",
+        "CancelNotRequested",
+    }
+    assert reason.retryable is (reason.value not in final)
