@@ -426,7 +426,8 @@ class _RawInput:
 
 def _inherited_mark(worker: type, name: str) -> ActivityMark | None:
     for level in worker.__mro__:
-        mark = mark_of(vars(level).get(name))
+        found = vars(level).get(name)
+        mark = mark_of(getattr(found, "__func__", found))  # of static and class methods, too
         if mark is not None:
             return mark
     return None

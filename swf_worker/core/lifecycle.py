@@ -39,6 +39,9 @@ class Lifecycle:
     stops: int = 0
     polls: int = 0
     tasks: int = 0
+    counted: bool = False
+    """``polls`` and ``tasks`` were told since polling was closed: before that a poll may just be
+    opening, and nothing may be concluded from them."""
     timer_over: bool = False
     """The phase's own timer (drain or grace) has run out."""
     failed: bool = False
@@ -106,7 +109,7 @@ class Command(Enum):
 
     OPEN_POLLS = "open_polls"
     CLOSE_POLLING = "close_polling"
-    """Open no more polls (open ones are waited for), and arm the drain's timer."""
+    """Open no more polls (open ones are waited for), arm the drain's timer, tell ``Counts``."""
     ASK_HANDLERS = "ask_handlers"
     """Ask every running handler to stop, and arm the grace's timer."""
     ANSWER_RUNNING = "answer_running"
@@ -132,9 +135,9 @@ def step(state: Lifecycle, event: Event) -> Step:
         case StopAsked():
             return _stop(state)
         case Fatal() if state.phase in (Phase.STARTING, Phase.RUNNING):
-            return _settle(replace(state, phase=Phase.DRAINING, failed=True), _CLOSE)
+            return replace(state, phase=Phase.DRAINING, failed=True), _CLOSE
         case Counts(polls, tasks):
-            return _settle(replace(state, polls=polls, tasks=tasks))
+            return _settle(replace(state, polls=polls, tasks=tasks, counted=state.stopping))
         case TimerOver(phase) if phase is state.phase and state.stopping:
             return _settle(replace(state, timer_over=True))
     return state, ()
@@ -150,7 +153,7 @@ def _stop(state: Lifecycle) -> Step:
         return replace(state, phase=Phase.STOPPED), (Command.FINISH,)
     stopped = replace(state, stops=state.stops + 1)
     if not state.stopping:
-        return _settle(replace(stopped, phase=Phase.DRAINING), _CLOSE)
+        return replace(stopped, phase=Phase.DRAINING), _CLOSE
     if stopped.stops == 2 and state.phase is Phase.DRAINING:
         return _settle(_enter(stopped, Phase.ASKING), (Command.ASK_HANDLERS,))
     if stopped.stops >= 3:
@@ -164,7 +167,7 @@ def _enter(state: Lifecycle, phase: Phase) -> Lifecycle:
 
 def _settle(state: Lifecycle, commands: tuple[Command, ...] = ()) -> Step:
     """Go down the ladder as far as the state allows."""
-    if not state.stopping or state.phase is Phase.STOPPED:
+    if not state.counted or state.phase is Phase.STOPPED:
         return state, commands
     if state.polls == 0 and state.tasks == 0:
         return replace(state, phase=Phase.STOPPED), (*commands, Command.FINISH)

@@ -9,8 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
+    from types_boto3_swf.type_defs import WorkflowTypeTypeDef
 
-WORKFLOW = {"name": "OneActivity", "version": "1"}
+WORKFLOW: WorkflowTypeTypeDef = {"name": "OneActivity", "version": "1"}
 TASK_LIST = "swf_worker-local-decider"
 ACTIVITY_ID = "activity-1"
 

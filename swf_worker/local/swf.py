@@ -53,6 +53,7 @@ class LocalSwf:
         self._port = port
         self._accept_unrequested_cancel = accept_unrequested_cancel
         self._server: LocalServer | None = None
+        self._clients: list[SWFClient] = []
         self._deciders: dict[str, Decider] = {}
         self._task_lists: dict[str, str] = {}
         self._domain = DEFAULT_DOMAIN
@@ -85,7 +86,8 @@ class LocalSwf:
         for each in self._deciders.values():
             each.join()
         self._server.close()
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -103,17 +105,22 @@ class LocalSwf:
         return f"http://{HOST}:{self._server.port}"
 
     def client(self) -> SWFClient:
-        """A plain boto3 client for it, with credentials that mean nothing."""
+        """A plain boto3 client for it, with credentials that mean nothing; ``stop``
+        closes it."""
         session = boto3.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION
-        )  # noqa: S106
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 (no password)
+            region_name=REGION,
+        )
         config = Config(
             read_timeout=90,
             retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=64,
             proxies={},
         )
-        return session.client("swf", endpoint_url=self.endpoint_url, config=config)
+        client = session.client("swf", endpoint_url=self.endpoint_url, config=config)
+        self._clients.append(client)
+        return client
 
     def register(
         self,

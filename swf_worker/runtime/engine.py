@@ -272,6 +272,7 @@ class Engine:
                 self._lookups.close()
                 self._arm(lifecycle.Phase.DRAINING, self._drain_timeout)
                 self._announce_stop()
+                self._count()
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._runs)))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))

@@ -99,6 +99,7 @@ class Boto3Service:
                 return answer
             except Exception as error:
                 operation = _operation(call)
+                _drop_frames(error)
                 if attempt.cut_short:
                     said = f"no whole answer within {limit:g} s"
                     raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
@@ -197,6 +198,13 @@ def read_poll(answer: dict[str, Any]) -> Polled:
 
 def _member(structure: object, name: str) -> object:
     return structure.get(name) if isinstance(structure, dict) else None
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Forget the frames of botocore: they hold sockets open for as long as an error is kept."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _operation(call: Callable[..., Any]) -> str:

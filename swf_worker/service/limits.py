@@ -43,6 +43,10 @@ class Attempt:
         if self.cut_short:
             raise TimeoutError("the attempt's time was over before its request left")
 
+    def forget(self) -> None:
+        """It has ended; an error that is kept must not keep its socket open."""
+        self._connection = None
+
     def cut(self) -> None:
         """The time is over: end whatever the attempt is blocked in."""
         self.cut_short = True
@@ -110,4 +114,5 @@ def limited(timers: Timers, seconds: float, running: set[Attempt]) -> Iterator[A
     finally:
         _running.attempt = None
         running.discard(attempt)
+        attempt.forget()
         timer.cancel()
