@@ -1,0 +1,137 @@
+"""The scheduler and the crews: the only threads that the worker's own work runs in."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from swf_worker.runtime.clock import MonotonicClock, start_daemon
+from swf_worker.runtime.crew import Job, ThreadCrew
+from swf_worker.runtime.scheduler import Scheduler
+
+
+@pytest.fixture
+def caught():
+    return []
+
+
+@pytest.fixture
+def scheduler(caught):
+    made = Scheduler(MonotonicClock(), start_daemon, caught.append)
+    yield made
+    thread = made.close()
+    if thread:
+        thread.join()
+
+
+@pytest.fixture
+def crew(caught):
+    made = ThreadCrew("test", 3, start_daemon, caught.append)
+    yield made
+    for thread in made.close():
+        thread.join()
+
+
+def test_things_run_in_the_order_of_their_times(scheduler):
+    ran, done = [], threading.Event()
+    scheduler.call_later(0.06, done.set)
+    for number in (3, 1, 2):
+        scheduler.call_later(number / 100, lambda number=number: ran.append(number))
+    assert done.wait(5)
+    assert ran == [1, 2, 3]
+
+
+def test_an_earlier_thing_wakes_the_scheduler(scheduler):
+    done = threading.Event()
+    scheduler.call_later(60, lambda: None)
+    scheduler.call_later(0.01, done.set)
+    assert done.wait(5)
+
+
+def test_canceled_things_do_not_run_and_do_not_pile_up(scheduler):
+    """Every call has a limit that is nearly always canceled: 500 a second, 75 s ahead."""
+    for _ in range(5000):
+        scheduler.call_later(75, lambda: pytest.fail("ran")).cancel()
+    assert len(scheduler._heap) < 1500
+
+
+def test_a_raising_entry_stops_nobody_elses(scheduler, caught):
+    done = threading.Event()
+    scheduler.call_later(0, lambda: 1 / 0)
+    scheduler.call_later(0.01, done.set)
+    assert done.wait(5)
+    assert isinstance(caught[0], ZeroDivisionError)
+
+
+def test_a_crew_grows_only_as_far_as_it_must(crew):
+    for _ in range(5):
+        done = threading.Event()
+        crew.submit(Job(lambda: None, lambda _, done=done: done.set()))
+        assert done.wait(5)
+    assert len(crew._threads) <= 2
+
+
+def test_a_crew_has_a_bound_and_loses_no_job(crew):
+    release, begun = threading.Event(), threading.Semaphore(0)
+    finished = threading.Semaphore(0)
+
+    def call():
+        begun.release()
+        release.wait(10)
+
+    for _ in range(10):
+        crew.submit(Job(call, lambda _: finished.release()))
+    for _ in range(3):
+        assert begun.acquire(timeout=5)
+    assert not begun.acquire(timeout=0.05)
+    release.set()
+    for _ in range(10):
+        assert finished.acquire(timeout=5)
+    assert len(crew._threads) == 3
+
+
+def test_a_job_may_ask_for_one_more_on_the_same_thread(crew):
+    seen, done = [], threading.Event()
+    second = Job(lambda: seen.append(threading.get_ident()), lambda _: done.set())
+    crew.submit(Job(lambda: seen.append(threading.get_ident()), lambda _: second))
+    assert done.wait(5)
+    assert seen[0] == seen[1]
+
+
+def test_a_bug_in_a_job_costs_no_thread(crew, caught):
+    done = threading.Event()
+    for _ in range(5):
+        crew.submit(Job(lambda: 1 / 0, lambda _: None))
+    crew.submit(Job(lambda: None, lambda _: done.set()))
+    assert done.wait(5)
+    assert len(caught) == 5
+
+
+def test_a_machine_without_threads_left_queues_the_work(caught):
+    """FAULTS 54."""
+    started = []
+
+    def start(name, target):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(start_daemon(name, target))
+        return started[0]
+
+    crew = ThreadCrew("test", 3, start, caught.append)
+    crew.start()
+    hold, done = threading.Event(), threading.Event()
+    crew.submit(Job(lambda: hold.wait(5), lambda _: None))
+    crew.submit(Job(lambda: None, lambda _: done.set()))
+    hold.set()
+    assert done.wait(5)
+    for thread in crew.close():
+        thread.join()
+
+
+def test_the_clock_is_monotonic(monkeypatch):
+    """FAULTS 59: wall clocks jump."""
+    before = MonotonicClock().now()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert MonotonicClock().now() >= before
