@@ -7,7 +7,7 @@ import functools
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 import pydantic
@@ -89,7 +89,7 @@ def test_several_parameters_are_members_with_defaults():
 
 
 def test_positional_only_parameters():
-    def handler(page: int, path: str = "/x", /, context: Optional[ActivityContext] = None) -> Any:
+    def handler(page: int, path: str = "/x", /, context: ActivityContext | None = None) -> Any:
         return [page, path]
 
     def later(first: int = 1, second: int = 2, /) -> Any:
@@ -122,7 +122,9 @@ def test_typed_inputs_of_every_kind(kind):
 def test_results_of_every_kind():
     assert answer(make(lambda: Request(1))) == Completed('{"page":1,"colour":"red","path":"/"}')
     assert answer(make(lambda: Model(page=2))) == Completed('{"page":2}')
-    assert answer(make(lambda: [Struct(3), Colour.RED, {"a"}])) == Completed('[{"page":3},"red",["a"]]')
+    assert answer(make(lambda: [Struct(3), Colour.RED, {"a"}])) == Completed(
+        '[{"page":3},"red",["a"]]'
+    )
     assert answer(make(lambda: None)) == Completed(None)
     assert answer(make(lambda: {1: "ü"})) == Completed('{"1":"ü"}')
 

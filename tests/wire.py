@@ -13,7 +13,9 @@ Reply = bytes | Callable[[socket.socket], None]
 REQUEST_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
-def http(status: int, body: bytes | str | dict[str, Any] = b"", *, request_id: bool = True) -> bytes:
+def http(
+    status: int, body: bytes | str | dict[str, Any] = b"", *, request_id: bool = True
+) -> bytes:
     """A whole response."""
     if isinstance(body, dict):
         body = json.dumps(body)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import queue
-import signal
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..options import check_number, check_whole
+from ..runtime.signals import signal_inbox
 from .settings import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +22,10 @@ def dev(given: argparse.Namespace) -> int:
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
     local_swf = load_local_swf()
-    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stops.put(number))
-    with local_swf(poll_hold=given.poll_hold, port=given.port) as swf:
-        print(f"local SWF listens at {swf.endpoint_url}", flush=True)
-        stops.get()
+    with signal_inbox() as inbox:
+        with local_swf(poll_hold=given.poll_hold, port=given.port) as swf:
+            print(f"local SWF listens at {swf.endpoint_url}", flush=True)
+            next(iter(inbox))
     return 0
 
 

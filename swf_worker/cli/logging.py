@@ -13,29 +13,31 @@ from structlog.tracebacks import ExceptionDictTransformer
 class _SafeStream:
     """stderr that may be closed, or on a full disk: a log line must never harm a task."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         try:
-            return self._stream.write(text)
+            return self._stream.write(text) if self._stream is not None else 0
         except (OSError, ValueError):
             return 0
 
     def flush(self) -> None:
         try:
-            self._stream.flush()
+            if self._stream is not None:
+                self._stream.flush()
         except (OSError, ValueError):
             pass
 
     def isatty(self) -> bool:
-        return self._stream.isatty()
+        return self._stream is not None and self._stream.isatty()
 
 
 def configure_logging(log_format: str | None, level: str) -> None:
     """Log to stderr: ``console`` or ``json``; by default what suits stderr."""
     stream: Any = _SafeStream(sys.stderr)
-    as_json = (log_format or ("console" if sys.stderr.isatty() else "json")) == "json"
+    for_a_person = stream.isatty()
+    as_json = (log_format or ("console" if for_a_person else "json")) == "json"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -50,7 +52,7 @@ def configure_logging(log_format: str | None, level: str) -> None:
         else [
             # Plain tracebacks: the pretty ones print locals, and inputs may be secret.
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=for_a_person, exception_formatter=structlog.dev.plain_traceback
             )
         ]
     )

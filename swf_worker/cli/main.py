@@ -43,6 +43,7 @@ DEV_SETTINGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    _hold_standard_streams()
     parser = _parser()
     given = parser.parse_args(arguments)
     command: Command | None = getattr(given, "command", None)
@@ -66,6 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(error: Exception, code: int) -> int:
     print(f"swf-worker: {' '.join(safe_str(error).split())}", file=sys.stderr)
     return code
+
+
+def _hold_standard_streams() -> None:
+    """Where one is closed, its number would go to the next socket, and be written into."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
 def _silence_stdout() -> None:

@@ -1,14 +1,15 @@
 """``run()``'s loop: the main thread waits for signals and for the worker's end.
 
-Signal handlers only put into a SimpleQueue (which is safe in them); everything else happens in
-the loop, where no lock is held by the code that was interrupted.
+Signals arrive through ``signal.set_wakeup_fd``: the interpreter's C handler writes their number
+into a socket, and the main thread reads it there. A thread that waits for a lock or a queue can
+miss a signal that comes just before it blocks, and would then sleep through a shutdown.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import signal
+import socket
 import sys
 import threading
 import time
@@ -26,19 +27,59 @@ SAME_SIGNAL = 1.0
 signal the whole process group."""
 ABANDONED = 3
 """The exit code of a stop that abandoned tasks or polls."""
+_END = 0
 
-_Inbox = queue.SimpleQueue[int | None]
+
+class SignalInbox:
+    """Where the signals of this process arrive, one number each."""
+
+    def __init__(self, reader: socket.socket, writer: socket.socket) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def __iter__(self) -> Iterator[int]:
+        """Signals as they come, until ``end`` is called."""
+        while True:
+            for number in self._reader.recv(64):
+                if number == _END:
+                    return
+                yield number
+
+    def end(self) -> None:
+        """End the iteration; from any thread."""
+        with suppress(OSError):
+            self._writer.send(bytes([_END]))
+
+
+@contextmanager
+def signal_inbox() -> Iterator[SignalInbox]:
+    """Take SIGTERM and SIGINT in, until the end of the block. In the main thread only."""
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        """The number is in the socket already."""
+
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = {number: signal.signal(number, noted) for number in SIGNALS}
+    wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield SignalInbox(reader, writer)
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()
 
 
 def run_until_stopped(engine: Engine) -> int:
     """Open the polls and wait, turning signals into steps of the stop. 0, or 3."""
-    inbox: _Inbox = queue.SimpleQueue()
-    with _handlers(inbox):
+    with signal_inbox() as inbox:
         engine.on_exit_now = lambda: _exit_now(engine)
-        engine.finished.add_done_callback(lambda _: inbox.put(None))
+        engine.finished.add_done_callback(lambda _: inbox.end())
         engine.open()
         last: dict[int, float] = {}
-        while (number := inbox.get()) is not None:
+        for number in inbox:
             before, last[number] = last.get(number), time.monotonic()
             if before is None or last[number] - before > SAME_SIGNAL:
                 engine.signaled()
@@ -53,19 +94,6 @@ def check_main_thread() -> None:
             "run() handles signals and must be called in the main thread; to embed a worker in "
             "another thread use start(), stop() and wait(), which touch no signals"
         )
-
-
-@contextmanager
-def _handlers(inbox: _Inbox) -> Iterator[None]:
-    def note(number: int, frame: FrameType | None) -> None:
-        inbox.put(number)
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _exit_now(engine: Engine) -> NoReturn:

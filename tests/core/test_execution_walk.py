@@ -165,9 +165,7 @@ def test_whatever_waits_for_an_answer_has_sent_it(walk):
 def test_unknown_after_an_ambiguous_attempt_is_presumed_accepted(walk):
     for before, event, after, _ in walk:
         if isinstance(event, machine.AnswerUnknown) and before.phase is Phase.SENDING:
-            expected = (
-                Disposition.PRESUMED_ACCEPTED if before.ambiguous else Disposition.LATE
-            )
+            expected = Disposition.PRESUMED_ACCEPTED if before.ambiguous else Disposition.LATE
             assert after.disposition is expected
 
 

@@ -97,9 +97,7 @@ def test_an_activity_that_nobody_took_is_canceled_at_once(plain):
         "DecisionTaskScheduled",
     ]
     assert plain.attributes(execution, "ActivityTaskCanceled")["startedEventId"] == 0
-    pending = plain.swf.count_pending_activity_tasks(
-        domain=plain.domain, taskList={"name": "work"}
-    )
+    pending = plain.swf.count_pending_activity_tasks(domain=plain.domain, taskList={"name": "work"})
     assert pending["count"] == 0
 
 
@@ -133,9 +131,7 @@ def test_closed_executions_answer_unknown_execution(plain):
         domain=plain.domain,
         workflowId=execution["workflowId"],
     )
-    pending = plain.swf.count_pending_activity_tasks(
-        domain=plain.domain, taskList={"name": "work"}
-    )
+    pending = plain.swf.count_pending_activity_tasks(domain=plain.domain, taskList={"name": "work"})
     assert pending["count"] == 0, "a closed execution hands out nothing"
 
 

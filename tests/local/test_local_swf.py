@@ -33,15 +33,7 @@ def plain(swf):
 
 # --- timeouts -----------------------------------------------------------------------------------
 
-NEVER = {
-    name: "NONE"
-    for name in (
-        "heartbeatTimeout",
-        "startToCloseTimeout",
-        "scheduleToStartTimeout",
-        "scheduleToCloseTimeout",
-    )
-}
+NEVER = dict.fromkeys(("heartbeatTimeout", "startToCloseTimeout", "scheduleToStartTimeout", "scheduleToCloseTimeout"), "NONE")
 
 
 @pytest.mark.parametrize(
@@ -67,14 +59,10 @@ def test_each_timeout_closes_the_task_at_its_time(plain, clock, timeout, kind, s
         "scheduledEventId": 5,
         "startedEventId": 6 if started else 0,
     }
-    timed_out = next(
-        e for e in plain.events(execution) if e["eventType"] == "ActivityTaskTimedOut"
-    )
+    timed_out = next(e for e in plain.events(execution) if e["eventType"] == "ActivityTaskTimedOut")
     assert timed_out["eventTimestamp"].timestamp() == 1_700_000_600.0
     if token:
-        refused(
-            plain.swf.respond_activity_task_completed, "UnknownResourceFault", taskToken=token
-        )
+        refused(plain.swf.respond_activity_task_completed, "UnknownResourceFault", taskToken=token)
     assert plain.decide(("FailWorkflowExecution", {}))
 
 
@@ -116,9 +104,7 @@ def test_none_overrides_a_types_default(swf, clock):
 
 
 def test_decisions_and_executions_time_out_too(plain, clock):
-    execution = plain.start(
-        taskStartToCloseTimeout="30", executionStartToCloseTimeout="3600"
-    )
+    execution = plain.start(taskStartToCloseTimeout="30", executionStartToCloseTimeout="3600")
     plain.swf.poll_for_decision_task(domain=plain.domain, taskList={"name": "decide"})
     clock.advance(30)
     assert plain.kinds(execution)[-2:] == ["DecisionTaskTimedOut", "DecisionTaskScheduled"]
@@ -299,16 +285,40 @@ def test_lengths_are_checked_as_the_model_says(plain):
 
 
 def test_unknown_domains_types_and_executions(plain):
-    refused(plain.swf.poll_for_activity_task, "UnknownResourceFault", "Unknown domain: nope",
-            domain="nope", taskList={"name": "x"})
-    refused(plain.swf.describe_activity_type, "UnknownResourceFault", "Unknown type",
-            domain=plain.domain, activityType={"name": "x", "version": "1"})
-    refused(plain.swf.signal_workflow_execution, "UnknownResourceFault",
-            domain=plain.domain, workflowId="nobody", signalName="s")
-    refused(plain.swf.register_domain, "DomainAlreadyExistsFault",
-            name=plain.domain, workflowExecutionRetentionPeriodInDays="1")
-    refused(plain.swf.count_open_workflow_executions, "ValidationException", "not implemented",
-            domain=plain.domain, startTimeFilter={"oldestDate": 0})
+    refused(
+        plain.swf.poll_for_activity_task,
+        "UnknownResourceFault",
+        "Unknown domain: nope",
+        domain="nope",
+        taskList={"name": "x"},
+    )
+    refused(
+        plain.swf.describe_activity_type,
+        "UnknownResourceFault",
+        "Unknown type",
+        domain=plain.domain,
+        activityType={"name": "x", "version": "1"},
+    )
+    refused(
+        plain.swf.signal_workflow_execution,
+        "UnknownResourceFault",
+        domain=plain.domain,
+        workflowId="nobody",
+        signalName="s",
+    )
+    refused(
+        plain.swf.register_domain,
+        "DomainAlreadyExistsFault",
+        name=plain.domain,
+        workflowExecutionRetentionPeriodInDays="1",
+    )
+    refused(
+        plain.swf.count_open_workflow_executions,
+        "ValidationException",
+        "not implemented",
+        domain=plain.domain,
+        startTimeFilter={"oldestDate": 0},
+    )
 
 
 def raw(swf, target, body, method="POST", **headers):
@@ -330,12 +340,21 @@ def raw(swf, target, body, method="POST", **headers):
         ("SimpleWorkflowService.PollForActivityTask", "[]", "SerializationException"),
         ("SimpleWorkflowService.PollForActivityTask", "", "ValidationException"),
         ("SimpleWorkflowService.PollForActivityTask", '{"domain": 5}', "SerializationException"),
-        ("SimpleWorkflowService.PollForActivityTask",
-         '{"domain": true, "taskList": {}}', "SerializationException"),
-        ("SimpleWorkflowService.RespondDecisionTaskCompleted",
-         '{"taskToken": "t", "decisions": [{"decisionType": "Dance"}]}', "ValidationException"),
-        ("SimpleWorkflowService.RegisterDomain",
-         '{"name": "", "workflowExecutionRetentionPeriodInDays": "1"}', "ValidationException"),
+        (
+            "SimpleWorkflowService.PollForActivityTask",
+            '{"domain": true, "taskList": {}}',
+            "SerializationException",
+        ),
+        (
+            "SimpleWorkflowService.RespondDecisionTaskCompleted",
+            '{"taskToken": "t", "decisions": [{"decisionType": "Dance"}]}',
+            "ValidationException",
+        ),
+        (
+            "SimpleWorkflowService.RegisterDomain",
+            '{"name": "", "workflowExecutionRetentionPeriodInDays": "1"}',
+            "ValidationException",
+        ),
     ],
 )
 def test_nonsense_gets_the_services_kind_of_4xx(swf, target, body, kind):

@@ -197,9 +197,7 @@ class ModelService:
             raise errors.UnknownResourceFault(operation, "UnknownResourceFault", "closed")
         return task
 
-    def _trouble(
-        self, operation: str, rate: float, carried_out: Callable[[], None] | None
-    ) -> None:
+    def _trouble(self, operation: str, rate: float, carried_out: Callable[[], None] | None) -> None:
         if self._world.time > self._simulation.calm_from or self._random.random() > rate:
             return
         self._simulation.seen.add(f"{operation} failed")
@@ -330,7 +328,7 @@ class Simulation:
         chance, world, engine = self.world.random, self.world, self.engine
         engine.prepare()
         engine.open()
-        world.run(1000.0 + chance.choice([1, 20, 100]) * chance.random())
+        world.run(1000.0 + chance.choice([1, 20, 100, 400]) * chance.random())
         asked_at = world.time
         if engine._runs:
             self.seen.add("stopped while running")

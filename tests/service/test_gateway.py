@@ -60,7 +60,9 @@ NOT_AWS = [
 ]
 
 
-@pytest.mark.parametrize("answer", [*NOT_AWS, http(200), http(200, "{}"), http(200, '{"startedEventId":"x"}')])
+@pytest.mark.parametrize(
+    "answer", [*NOT_AWS, http(200), http(200, "{}"), http(200, '{"startedEventId":"x"}')]
+)
 def test_a_poll_is_valid_only_with_a_started_event_id(connect, answer):
     """FAULTS 5 and 7: a broken answer is no empty poll, and no exception of any other type."""
     with Wire(PollForActivityTask=[answer]) as service:
@@ -73,7 +75,9 @@ def test_a_poll_is_valid_only_with_a_started_event_id(connect, answer):
 @pytest.mark.parametrize("answer", NOT_AWS)
 def test_a_broken_answer_is_never_a_success(connect, answer):
     """FAULTS 6."""
-    with Wire(RespondActivityTaskCompleted=[answer], RecordActivityTaskHeartbeat=[answer]) as service:
+    with Wire(
+        RespondActivityTaskCompleted=[answer], RecordActivityTaskHeartbeat=[answer]
+    ) as service:
         client = connect(service.url)
         with pytest.raises(errors.MalformedResponseError):
             respond(client)
@@ -132,7 +136,9 @@ def test_a_refused_connection_never_left(connect):
 
 
 def test_the_request_id_and_message_are_kept(connect):
-    with Wire(RespondActivityTaskCompleted=[fault("UnknownResourceFault", "Unknown activity")]) as s:
+    with Wire(
+        RespondActivityTaskCompleted=[fault("UnknownResourceFault", "Unknown activity")]
+    ) as s:
         with pytest.raises(errors.UnknownResourceFault) as caught:
             respond(connect(s.url))
     assert caught.value.request_id == wire.REQUEST_ID
@@ -250,7 +256,9 @@ def test_a_dead_keep_alive_connection_costs_one_attempt_at_most(connect):
 
 
 def test_a_reused_connection_is_cut_as_well(connect):
-    with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False}), wire.silence]) as s:
+    with Wire(
+        RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False}), wire.silence]
+    ) as s:
         client = connect(s.url)
         client.heartbeat("token", None, 2)
         began = time.monotonic()
@@ -287,14 +295,18 @@ def test_the_user_agent_is_boto3s_own(connect):
         )
         respond(service)
         plain.close()
-    text = {name: agent.decode() if isinstance(agent, bytes) else agent for name, agent in seen.items()}
+    text = {
+        name: agent.decode() if isinstance(agent, bytes) else agent for name, agent in seen.items()
+    }
     assert text["ours"].count("mine/1") == 1
     assert text["ours"].split()[:2] == text["plain"].split()[:2]
     assert "Boto3/" in text["ours"]
 
 
 def test_the_users_config_is_merged_under_ours(connect):
-    service = connect("http://127.0.0.1:1", client_config=Config(read_timeout=1, user_agent_appid="app"))
+    service = connect(
+        "http://127.0.0.1:1", client_config=Config(read_timeout=1, user_agent_appid="app")
+    )
     assert service._clients.polls.meta.config.read_timeout == 70
     assert service._clients.polls.meta.config.user_agent_appid == "app"
 

@@ -39,6 +39,7 @@ from tests import wire
 from tests.conftest import eventually
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http
 
+
 @pytest.fixture
 def slow_swf():
     """A local SWF that holds polls long enough to stop a worker meanwhile."""
@@ -77,9 +78,12 @@ def work() -> str:
 
 
 def test_a_short_task_costs_two_calls(recorder):
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()], RespondActivityTaskCompleted=[OK]
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()], RespondActivityTaskCompleted=[OK]
+        ) as service,
+        wired(service, recorder, work),
+    ):
         recorder.wait_for(TaskEnded)
     assert {name for name, _ in service.calls} == {
         "PollForActivityTask",
@@ -144,9 +148,12 @@ def test_a_denied_look_up_is_a_warning(recorder):
     @activity(name="Work", version="1")
     def handler(): ...
 
-    with Wire(
-        PollForActivityTask=[hold()], DescribeActivityType=[fault("AccessDeniedException")]
-    ) as service, wired(service, recorder, handler):
+    with (
+        Wire(
+            PollForActivityTask=[hold()], DescribeActivityType=[fault("AccessDeniedException")]
+        ) as service,
+        wired(service, recorder, handler),
+    ):
         guessed = recorder.wait_for(HeartbeatIntervalGuessed)[0]
     assert guessed.interval == 30
     assert "AccessDenied" in guessed.why
@@ -161,11 +168,21 @@ def test_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
         raise ActivityCanceled
 
     throttled = fault("ThrottlingException", "Rate exceeded")
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RecordActivityTaskHeartbeat=[throttled, http(500), wire.hang_up, http(200), BEAT, ASKED],
-        RespondActivityTaskCanceled=[OK],
-    ) as service, wired(service, recorder, handler):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RecordActivityTaskHeartbeat=[
+                throttled,
+                http(500),
+                wire.hang_up,
+                http(200),
+                BEAT,
+                ASKED,
+            ],
+            RespondActivityTaskCanceled=[OK],
+        ) as service,
+        wired(service, recorder, handler),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     assert len(recorder.of(HeartbeatFailed)) == 4
     assert max(record.retry_in for record in recorder.of(HeartbeatFailed)) < 0.2
@@ -185,11 +202,14 @@ def test_a_request_once_heard_stays_requested(recorder):
         sock.sendall(BEAT)
         heard_again.set()
 
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RecordActivityTaskHeartbeat=[ASKED, beat_again],
-        RespondActivityTaskCanceled=[OK],
-    ) as service, wired(service, recorder, handler):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RecordActivityTaskHeartbeat=[ASKED, beat_again],
+            RespondActivityTaskCanceled=[OK],
+        ) as service,
+        wired(service, recorder, handler),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     assert len(recorder.of(StopAsked)) == 1
 
@@ -212,9 +232,12 @@ def test_a_beat_that_hears_of_a_closed_task_stops_the_work(recorder, closing):
         reasons.append(context.cancel_reason)
         return "too late"
 
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()], RecordActivityTaskHeartbeat=[closing]
-    ) as service, wired(service, recorder, handler, max_concurrent_activities=1):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()], RecordActivityTaskHeartbeat=[closing]
+        ) as service,
+        wired(service, recorder, handler, max_concurrent_activities=1),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "closed"
         polls = len(service.named("PollForActivityTask"))
         service.wait_for("PollForActivityTask", polls + 1)
@@ -229,11 +252,14 @@ def test_a_lost_lease_asks_to_stop_only_where_it_was_asked_for(recorder):
         assert context.cancel_reason is CancelReason.LEASE_LOST
         raise ActivityCanceled
 
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RecordActivityTaskHeartbeat=[http(500)],
-        RespondActivityTaskFailed=[OK],
-    ) as service, wired(service, recorder, handler):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RecordActivityTaskHeartbeat=[http(500)],
+            RespondActivityTaskFailed=[OK],
+        ) as service,
+        wired(service, recorder, handler),
+    ):
         recorder.wait_for(TaskEnded)
     assert service.named("RespondActivityTaskFailed")[0]["reason"] == "LeaseLost"
 
@@ -307,9 +333,7 @@ def test_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
         return "whole"
 
     worker = make_worker(handler)
-    scheduled = quick_swf.schedule(
-        "Work", "1", start_to_close_timeout=60, heartbeat_timeout=60
-    )
+    scheduled = quick_swf.schedule("Work", "1", start_to_close_timeout=60, heartbeat_timeout=60)
     with worker:
         assert scheduled.outcome() == Completed('"whole"')
 
@@ -328,11 +352,14 @@ def test_an_answer_outlives_failures_while_beats_go_on(recorder):
 
     troubles = [http(500), fault("ThrottlingException"), http(200, "<html>"), wire.hang_up]
     slow = RetryPolicy(initial_wait=0.2, max_wait=0.4, denied_wait=0.4)
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RecordActivityTaskHeartbeat=[BEAT],
-        RespondActivityTaskCompleted=[*troubles, fault("ExpiredTokenException"), http(503), OK],
-    ) as service, wired(service, recorder, handler, retry_policy=slow):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RecordActivityTaskHeartbeat=[BEAT],
+            RespondActivityTaskCompleted=[*troubles, fault("ExpiredTokenException"), http(503), OK],
+        ) as service,
+        wired(service, recorder, handler, retry_policy=slow),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     assert runs == [1]
     assert len(recorder.of(AnswerRetried)) == 6
@@ -343,30 +370,39 @@ def test_an_answer_outlives_failures_while_beats_go_on(recorder):
 @pytest.mark.parametrize("first", [http(500), wire.hang_up, http(200, "{")], ids=str)
 def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, first):
     """FAULTS 22 and 23: never a different answer after one that may have been carried out."""
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RespondActivityTaskCompleted=[first, fault("UnknownResourceFault")],
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RespondActivityTaskCompleted=[first, fault("UnknownResourceFault")],
+        ) as service,
+        wired(service, recorder, work),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "presumed_accepted"
     assert not service.named("RespondActivityTaskFailed")
 
 
 def test_unknown_on_the_first_try_drops_the_result(recorder):
     """FAULTS 21."""
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RespondActivityTaskCompleted=[fault("UnknownResourceFault")],
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RespondActivityTaskCompleted=[fault("UnknownResourceFault")],
+        ) as service,
+        wired(service, recorder, work),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "late"
 
 
 def test_a_refused_result_is_failed_once(recorder):
     """FAULTS 24: it is never left to time out."""
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RespondActivityTaskCompleted=[fault("ValidationException", "1 validation error")],
-        RespondActivityTaskFailed=[OK],
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RespondActivityTaskCompleted=[fault("ValidationException", "1 validation error")],
+            RespondActivityTaskFailed=[OK],
+        ) as service,
+        wired(service, recorder, work),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     failed = service.named("RespondActivityTaskFailed")
     assert len(failed) == 1
@@ -376,10 +412,13 @@ def test_a_refused_result_is_failed_once(recorder):
 
 def test_an_unknown_error_code_is_final_and_loud(recorder):
     """FAULTS 26."""
-    with Wire(
-        PollForActivityTask=[wire.task(), hold()],
-        RespondActivityTaskCompleted=[fault("SomethingNew")],
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RespondActivityTaskCompleted=[fault("SomethingNew")],
+        ) as service,
+        wired(service, recorder, work),
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "rejected"
     assert len(service.named("RespondActivityTaskCompleted")) == 1
 
@@ -399,10 +438,13 @@ def test_the_same_token_twice_runs_once_and_resends_what_was_not_accepted(record
 
         return reply
 
-    with Wire(
-        PollForActivityTask=[wire.task(), again_after(1), again_after(2), hold()],
-        RespondActivityTaskCompleted=[fault("UnknownResourceFault"), OK],
-    ) as service, wired(service, recorder, handler, max_concurrent_polls=1):
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), again_after(1), again_after(2), hold()],
+            RespondActivityTaskCompleted=[fault("UnknownResourceFault"), OK],
+        ) as service,
+        wired(service, recorder, handler, max_concurrent_polls=1),
+    ):
         told = recorder.wait_for(TaskRepeated, 2)
     assert runs == [1]
     assert [end.disposition for end in recorder.of(TaskEnded)] == ["late", "accepted"]
@@ -413,9 +455,10 @@ def test_the_same_token_twice_runs_once_and_resends_what_was_not_accepted(record
 def test_a_task_with_members_missing_is_failed_by_its_token(recorder):
     """FAULTS 30."""
     broken = http(200, {"taskToken": "t", "startedEventId": 3})
-    with Wire(
-        PollForActivityTask=[broken, hold()], RespondActivityTaskFailed=[OK]
-    ) as service, wired(service, recorder, work):
+    with (
+        Wire(PollForActivityTask=[broken, hold()], RespondActivityTaskFailed=[OK]) as service,
+        wired(service, recorder, work),
+    ):
         recorder.wait_for(TaskEnded)
     assert service.named("RespondActivityTaskFailed")[0]["reason"] == "MalformedTask"
 
@@ -438,10 +481,13 @@ def test_polling_survives_everything_and_goes_on(recorder):
         fault("OperationNotPermittedFault"),
         fault("UnknownResourceFault", "Unknown domain: d"),
     ]
-    with Wire(
-        PollForActivityTask=[EMPTY_POLL, *troubles, wire.task(), hold()],
-        RespondActivityTaskCompleted=[OK],
-    ) as service, wired(service, recorder, work) as worker:
+    with (
+        Wire(
+            PollForActivityTask=[EMPTY_POLL, *troubles, wire.task(), hold()],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service, recorder, work) as worker,
+    ):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
         assert worker.error is None
     assert len(recorder.of(PollFailed)) == len(troubles)

@@ -96,7 +96,7 @@ def _show(console: Console, into: Path, rows: list[Row]) -> int:
                 rows.append(Row(folder, archive, activity, cancel))
             _watch(console, rows, process, log)
         console.print(_table(rows))
-        console.print(_summary(rows, into, log, time.monotonic() - began))
+        console.print(_summary(rows, into, log, time.monotonic() - began), soft_wrap=True)
     return 0 if all(_as_expected(row) for row in rows) else 1
 
 

@@ -1,0 +1,271 @@
+"""``swf-worker run`` as a process: targets, flags, environment, signals, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from swf_worker.local import Completed, Failed, LocalSwf, TimedOut
+from tests.cli import workers
+from tests.conftest import eventually
+from tests.wire import Wire, fault, silence
+
+TARGET = "tests.cli.workers:worker"
+
+
+@pytest.fixture
+def swf():
+    with LocalSwf(poll_hold=0.3) as local:
+        local.register(workers.worker)
+        yield local
+
+
+def environment(**extra):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SWF_WORKER_"))}
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true"} | extra
+
+
+@contextmanager
+def running(*arguments, swf=None, **env):
+    endpoint = ["--endpoint-url", swf.endpoint_url] if swf else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "swf_worker", "run", *arguments, *endpoint],
+        env=environment(**env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ended(process, timeout=30):
+    out, err = process.communicate(timeout=timeout)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def once(*arguments, **env):
+    with running(*arguments, **env) as process:
+        return ended(process)
+
+
+@pytest.mark.parametrize(
+    ("target", "flags"),
+    [
+        (TARGET, []),
+        ("tests.cli.workers:Subclass", []),
+        ("tests.cli.workers:ACTIVITIES", ["--domain", "tests", "--task-list", "tasks"]),
+    ],
+)
+def test_every_kind_of_target_runs_and_drains_on_sigterm(swf, target, flags):
+    scheduled = swf.schedule("Quick", "1", 1)
+    with running(target, *flags, swf=swf) as process:
+        assert json.loads(scheduled.outcome().result) == {"page": 1, "pid": process.pid}
+        process.send_signal(signal.SIGTERM)
+        code, _, err = ended(process)
+    assert code == 0
+    assert "worker stopping" in err
+    assert all(json.loads(line)["level"] for line in err.splitlines()), "JSON where no terminal is"
+
+
+def test_the_current_directory_is_first_on_the_path(swf, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from swf_worker import ActivityWorker, activity\n"
+        "@activity(name='Quick', version='1')\n"
+        "def quick(page: int) -> str:\n    return 'mine'\n"
+        "worker = ActivityWorker(domain='tests', task_list='tasks', activities=[quick])\n"
+    )
+    scheduled = swf.schedule("Quick", "1", 1)
+    command = [sys.executable, "-m", "swf_worker", "run", "mine:worker"]
+    with subprocess.Popen(
+        [*command, "--endpoint-url", swf.endpoint_url],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert scheduled.outcome() == Completed('"mine"')
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_flag_beats_environment_beats_code(swf):
+    with running(
+        TARGET,
+        "--identity",
+        "flag",
+        "--log-format",
+        "console",
+        swf=swf,
+        SWF_WORKER_IDENTITY="environment",
+        SWF_WORKER_TASK_LIST="other",
+    ) as process:
+        scheduled = swf.schedule("Quick", "1", 1, task_list="other")
+        scheduled.outcome()
+        started = next(e for e in scheduled.history() if e["eventType"] == "ActivityTaskStarted")
+        assert started["activityTaskStartedEventAttributes"]["identity"] == "flag"
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere:worker"], "no module 'nowhere'"),
+        (["tests.cli.workers"], "MODULE:ATTRIBUTE"),
+        (["tests.cli.workers:wroker"], "did you mean worker?"),
+        (["tests.cli.workers:wroker"], "Subclass (a worker class)"),
+        (["tests.cli.workers:wroker"], "ACTIVITIES (4 activities)"),
+        (["tests.cli.workers:NOT_A_WORKER"], "is a int"),
+        (["json:dumps"], "offers no worker"),
+        ([TARGET, "--drain-timeout", "soon"], "--drain-timeout is 'soon': it must be a number"),
+        ([TARGET, "--log-level", "loud"], "allowed are debug"),
+        ([TARGET, "--max-concurrent-activities", "1.5"], "whole number"),
+        ([TARGET, "--frobnicate"], "unrecognized arguments"),
+        ([], "MODULE:ATTRIBUTE"),
+    ],
+)
+def test_what_the_command_line_gets_wrong_is_exit_2(arguments, says):
+    code, _, err = once(*arguments)
+    assert code == 2
+    assert says in err
+
+
+def test_a_bad_value_in_the_environment_is_named(swf):
+    code, _, err = once(TARGET, SWF_WORKER_DRAIN_TIMEOUT="soon")
+    assert code == 2
+    assert "SWF_WORKER_DRAIN_TIMEOUT is 'soon'" in err
+
+
+def test_a_module_that_breaks_is_named_with_its_line(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("x = 1\ny = x / 0\n")
+    code, _, err = once("broken:worker", PYTHONPATH=str(tmp_path))
+    assert code == 2
+    assert "ZeroDivisionError" in err
+    assert "broken.py, line 2" in err
+
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "says"),
+    [
+        (["--max-concurrent-activities", "0"], {}, "1 to 100,000"),
+        (["--task-list", "a:b"], {}, "must not contain"),
+        (["--endpoint-url", "nonsense"], {}, "http://"),
+        ([], CREDENTIALS, "no AWS region"),
+        (["--region", "us-esat-1"], CREDENTIALS, "did you mean us-"),
+        (["--region", "us-east-1"], {"HOME": "/nonexistent"}, "no usable AWS credentials"),
+        ([], {"AWS_PROFILE": "nobody", "AWS_DEFAULT_REGION": "us-east-1"}, "nobody"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+@pytest.mark.timeout(30)
+def test_what_can_not_work_is_one_readable_line_and_exit_1(flags, env, says):
+    """FAULTS 56 and 65: within 10 s."""
+    code, _, err = once(TARGET, *flags, "--log-level", "error", **env)
+    assert code == 1, err
+    last = err.strip().splitlines()[-1]
+    assert says in last, err
+    assert last.startswith("swf-worker: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (fault("UnknownResourceFault", "Unknown domain: tests"), "register the domain"),
+        (fault("OperationNotPermittedFault", "not you"), "allow swf:PollForActivityTask"),
+        (fault("AccessDeniedException", "not you"), "allow swf:PollForActivityTask"),
+        (fault("UnrecognizedClientException", "bad token"), "credentials"),
+    ],
+)
+def test_what_swf_refuses_at_start_is_exit_1(answer, says):
+    """FAULTS 18: names the operation, the domain, the task list and the fix."""
+    with Wire(PollForActivityTask=[answer], DescribeActivityType=[answer]) as service:
+        code, _, err = once(TARGET, "--endpoint-url", service.url, "--log-level", "error")
+    assert code == 1
+    last = err.strip().splitlines()[-1]
+    for part in (says, "PollForActivityTask", "'tests'", "'tasks'"):
+        assert part in last
+
+
+def test_running_tasks_are_drained(swf):
+    scheduled = swf.schedule("UntilStop", "1")
+    with running(TARGET, swf=swf) as process:
+        scheduled.wait_until_started()
+        process.terminate()
+        assert ended(process)[0] == 0
+    assert scheduled.outcome() == Completed('"drained"')
+
+
+def test_a_second_signal_ends_the_drain(swf):
+    scheduled = swf.schedule("Polite", "1")
+    with running(TARGET, swf=swf) as process:
+        scheduled.wait_until_started()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # the same again within a second counts once
+        process.send_signal(signal.SIGINT)
+        assert ended(process)[0] == 0
+    assert scheduled.outcome() == Completed('"asked: worker_shutdown"')
+
+
+def test_what_never_ends_is_answered_where_the_process_exits(swf):
+    scheduled = swf.schedule("Deaf", "1")
+    with running(TARGET, "--drain-timeout", "0", swf=swf) as process:
+        scheduled.wait_until_started()
+        process.terminate()
+        assert ended(process)[0] == 0
+    outcome = scheduled.outcome()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "WorkerShutdown"
+
+
+def test_a_third_signal_exits_at_once_naming_what_it_abandons(swf):
+    scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=1)
+    with running("tests.cli.workers:patient", swf=swf) as process:
+        scheduled.wait_until_started()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert eventually(lambda: process.poll() is not None, 1.2) is False
+        process.send_signal(signal.SIGTERM)
+        code, _, err = ended(process, 5)
+    assert code == 3
+    assert f"abandoned: Deaf/1 activity activity-1 of workflow {scheduled.workflow_id}" in err
+    assert scheduled.outcome() == TimedOut("HEARTBEAT")
+
+
+def test_an_open_poll_that_is_abandoned_is_named():
+    with Wire(PollForActivityTask=[silence]) as service:
+        with running(TARGET, "--endpoint-url", service.url) as process:
+            service.wait_for("PollForActivityTask")
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+            assert eventually(lambda: process.poll() is not None, 1.2) is False
+            process.send_signal(signal.SIGINT)
+            code, _, err = ended(process, 5)
+    assert code == 3
+    assert "abandoned: 1 open poll(s)" in err
+
+
+def test_a_closed_stderr_harms_no_task(swf):
+    """FAULTS 55."""
+    scheduled = swf.schedule("Quick", "1", 1)
+    command = (
+        f'exec "{sys.executable}" -m swf_worker run {TARGET} --endpoint-url {swf.endpoint_url}'
+    )
+    with subprocess.Popen(["sh", "-c", command + " 2>&-"], env=environment()) as process:
+        assert isinstance(scheduled.outcome(), Completed)
+        process.terminate()
+        assert process.wait(20) == 0
