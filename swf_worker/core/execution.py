@@ -322,15 +322,7 @@ def step(state: Execution, event: Event) -> Step:
         if state.handler_done:
             return state, _NOTHING
         state = replace(state, handler_done=True)
-    match state.phase:
-        case Phase.RUNNING:
-            return _running(state, event)
-        case Phase.SENDING:
-            return _sending(state, event)
-        case Phase.WAITING:
-            return _waiting(state, event)
-        case Phase.ENDED:
-            return _ended(state, event)
+    return _PHASES[state.phase](state, event)
 
 
 _HANDLER_ENDS = (HandlerReturned, HandlerFailed, HandlerCanceled, HandlerHandedOver, ProcessDied)
@@ -409,6 +401,13 @@ def _ended(state: Execution, event: Event) -> Step:
             return reopened, (StartBeats(), Send(state.answer))
     return state, _NOTHING
 
+
+_PHASES = {
+    Phase.RUNNING: _running,
+    Phase.SENDING: _sending,
+    Phase.WAITING: _waiting,
+    Phase.ENDED: _ended,
+}
 
 # --- parts of it --------------------------------------------------------------------------------
 

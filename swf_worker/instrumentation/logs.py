@@ -3,6 +3,7 @@ structlog set-up decides where the events go; the command line has one of its ow
 
 from __future__ import annotations
 
+import logging
 from dataclasses import fields
 from typing import Any
 
@@ -43,7 +44,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     PollSucceeded: ("debug", "poll answered"),
     PollFailed: ("warning", "poll failed"),
     TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
-    TaskStarted: ("info", "task started"),
+    TaskStarted: ("debug", "task started"),
     StopAsked: ("info", "handler asked to stop"),
     HeartbeatAccepted: ("debug", "heartbeat accepted"),
     HeartbeatLate: ("warning", "heartbeat was late: the GIL, the machine or the senders are held"),
@@ -55,6 +56,8 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     TaskEnded: ("info", "task ended"),
     HandlerStuck: ("error", "handler is past its deadline and can't be killed; its beats stopped"),
 }
+_NUMBERS = logging.getLevelNamesMapping()
+_NUMBERS |= {name.lower(): number for name, number in _NUMBERS.items()}
 _LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
 _UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
 
@@ -65,13 +68,16 @@ class LogObserver:
     def __init__(self) -> None:
         import structlog  # here: it is a large part of the package's import time
 
-        self._log: Any = structlog.get_logger("swf_worker")
+        self._log: Any = structlog.get_logger("swf_worker").bind()
+        self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
         level, event = _SAYS[type(record)]
-        told = _fields(record)
         level = _level(record, level)
+        if not self._is_enabled_for(_NUMBERS[level]):
+            return  # most records are for debugging: don't even collect their fields
+        told = _fields(record)
         if _is_unexpected(record):
             told["exc_info"] = record.error  # type: ignore[attr-defined]
         getattr(self._log, level)(event, **told)

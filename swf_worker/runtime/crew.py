@@ -29,6 +29,8 @@ class Crew(Protocol):
 class ThreadCrew:
     """At most ``most`` daemon threads, started when there is work for them, kept until closed.
 
+    A job that a job's ``done`` submits to its own crew is done next by the same thread: a poll's
+    thread runs the handler of the task it brought, and then polls again, with no hand-over.
     Not ``ThreadPoolExecutor``: that one blocks the interpreter's exit on a handler that hangs.
     """
 
@@ -48,6 +50,7 @@ class ThreadCrew:
         self._idle = 0
         self._threads: list[threading.Thread] = []
         self._closed = False
+        self._own = threading.local()
 
     def start(self) -> None:
         """Start the first thread, so that there is always one; RuntimeError if there can't be."""
@@ -57,6 +60,12 @@ class ThreadCrew:
 
     def submit(self, job: Job) -> None:
         """Have ``job`` done by a free thread, or the next one to become free."""
+        if getattr(self._own, "may_keep", False) and self._own.kept is None:
+            self._own.kept = job
+            return
+        self._hand_over(job)
+
+    def _hand_over(self, job: Job) -> None:
         with self._ready:
             self._jobs.append(job)
             if self._idle >= len(self._jobs) or len(self._threads) >= self._most:
@@ -79,13 +88,25 @@ class ThreadCrew:
             return list(self._threads)
 
     def _work(self) -> None:
+        self._own.kept, self._own.may_keep = None, False
         while (job := self._next()) is not None:
             while job is not None:
-                try:
-                    job = job.done(job.call())
-                except BaseException as error:  # a bug of ours must not cost a thread
-                    self._on_error(error)
-                    job = None
+                job = self._do(job)
+
+    def _do(self, job: Job) -> Job | None:
+        """Do one job; returns what this thread does next, if that is settled already."""
+        following: Job | None = None
+        try:
+            result = job.call()
+            self._own.may_keep = True
+            following = job.done(result)
+        except BaseException as error:  # a bug of ours must not cost a thread
+            self._on_error(error)
+        kept, self._own.kept, self._own.may_keep = self._own.kept, None, False
+        if following is not None and kept is not None:
+            self._hand_over(kept)
+            return following
+        return following or kept
 
     def _next(self) -> Job | None:
         with self._ready:

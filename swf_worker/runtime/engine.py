@@ -112,11 +112,11 @@ class Engine:
         self._timers = seams.timers(error)
         self._service = seams.service(options, self._timers)
         self._backoff = seams.backoff(options.retry_policy)
-        self._poll_crew = seams.crew("poll", options.polls, error)
+        # Polls and plain handlers share one crew: together they never exceed the slots.
         self._slot_crew = seams.crew("slot", options.max_concurrent_activities, error)
         self._beat_crew = seams.crew("beat", SENDERS, error)
         self._answer_crew = seams.crew("answer", ANSWERERS, error)
-        self._crews = (self._poll_crew, self._slot_crew, self._beat_crew, self._answer_crew)
+        self._crews = (self._slot_crew, self._beat_crew, self._answer_crew)
         self._loop: LoopThread | None = None
         self._async_runner: AsyncRunner | None = None
         self._thread_runner = ThreadRunner(self._slot_crew, self._invocation)
@@ -149,7 +149,7 @@ class Engine:
             clock=clock,
             timers=self._timers,
             backoff=self._backoff,
-            crew=self._poll_crew,
+            crew=self._slot_crew,
             observe=self._observe,
             on_task=self._take,
             on_accepted=self._poll_accepted,
@@ -194,8 +194,7 @@ class Engine:
         ``on_start`` raises, with everything ended again."""
         try:
             for crew in self._crews:
-                if crew is not self._slot_crew or self._has_plain_handlers():
-                    crew.start()
+                crew.start()
             for definition in self._registry:
                 self._runner(definition)
             self._run_hook(self._hooks.on_start())
@@ -233,10 +232,6 @@ class Engine:
     def stopping(self) -> bool:
         """Whether the worker was told to stop, or has failed."""
         return self._life.stopping
-
-    def _has_plain_handlers(self) -> bool:
-        fallback = (self._hooks.fallback,) if self._hooks.fallback else ()
-        return any(not definition.is_async for definition in (*self._registry, *fallback))
 
     def _tell(self, event: lifecycle.Event | None) -> None:
         """Take an event; None for new counts, which are read under the lock: a count that was
@@ -311,7 +306,9 @@ class Engine:
         )
 
     def _count(self) -> None:
-        self._tell(None)
+        # Before a stop nothing follows from the counts; the stop itself reads them once more.
+        if self._life.stopping:
+            self._tell(None)
 
     def _poll_accepted(self) -> None:
         if self._life.phase is lifecycle.Phase.STARTING:

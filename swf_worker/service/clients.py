@@ -70,7 +70,7 @@ def _session(options: Options) -> boto3.Session:
     """The user's own set-up; for a local SWF without any, one that means nothing, so that it is
     tried out with no AWS account."""
     session = boto3.Session()
-    if not _is_local(options.endpoint_url):
+    if not _is_local(_endpoint(options)):
         return session
     given: dict[str, str] = {}
     if not any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")):
@@ -85,7 +85,7 @@ class _Factory:
         self._session = session
         self._options = options
         self._base = options.client_config or Config()
-        if _is_local(options.endpoint_url):
+        if _is_local(_endpoint(options)):
             # HTTP_PROXY would capture calls to this machine.
             self._base = self._base.merge(Config(proxies={}))
         self._base = self._base.merge(
@@ -93,6 +93,7 @@ class _Factory:
                 connect_timeout=CONNECT_TIMEOUT,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 tcp_keepalive=True,
+                parameter_validation=False,  # the gateway's parameters have the right types
             )
         )
         probe = self._build(self._base)
@@ -134,6 +135,12 @@ def _user_agent(probe: SWFClient) -> str:
 
 class _NoResponse:
     status_code = 200
+
+
+def _endpoint(options: Options) -> str | None:
+    """The endpoint that is set, in the code or as boto3 lets the environment set it."""
+    named = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_SWF", "AWS_ENDPOINT_URL"))
+    return options.endpoint_url or next(filter(None, named), None)
 
 
 def _is_local(endpoint_url: str | None) -> bool:

@@ -204,7 +204,7 @@ def test_what_swf_refuses_at_start_is_exit_1(answer, says):
 def test_running_tasks_are_drained(swf):
     scheduled = swf.schedule("UntilStop", "1")
     with running(TARGET, swf=swf) as process:
-        scheduled.wait_until_started()
+        scheduled.wait_for_heartbeats()  # the handler runs
         process.terminate()
         assert ended(process)[0] == 0
     assert scheduled.outcome() == Completed('"drained"')
@@ -213,7 +213,7 @@ def test_running_tasks_are_drained(swf):
 def test_a_second_signal_ends_the_drain(swf):
     scheduled = swf.schedule("Polite", "1")
     with running(TARGET, swf=swf) as process:
-        scheduled.wait_until_started()
+        scheduled.wait_for_heartbeats()  # the handler runs
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)  # the same again within a second counts once
         process.send_signal(signal.SIGINT)
@@ -224,7 +224,7 @@ def test_a_second_signal_ends_the_drain(swf):
 def test_what_never_ends_is_answered_where_the_process_exits(swf):
     scheduled = swf.schedule("Deaf", "1")
     with running(TARGET, "--drain-timeout", "0", swf=swf) as process:
-        scheduled.wait_until_started()
+        scheduled.wait_for_heartbeats()  # the handler runs
         process.terminate()
         assert ended(process)[0] == 0
     outcome = scheduled.outcome()
@@ -235,7 +235,7 @@ def test_what_never_ends_is_answered_where_the_process_exits(swf):
 def test_a_third_signal_exits_at_once_naming_what_it_abandons(swf):
     scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=1)
     with running("tests.cli.workers:patient", swf=swf) as process:
-        scheduled.wait_until_started()
+        scheduled.wait_for_heartbeats()  # the handler runs
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         assert eventually(lambda: process.poll() is not None, 1.2) is False

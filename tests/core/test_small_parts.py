@@ -42,6 +42,8 @@ def test_failed_polls_back_off_and_shed_when_told():
     assert plan.target == 4
     assert plan.may_open(104, 0, 0, 10) == 0
     assert plan.may_open(105, 0, 0, 10) == 4
+    plan.failed(105, 1, shed=False)
+    assert plan.target == 4
 
 
 @activity(name="Known", version="1.0")

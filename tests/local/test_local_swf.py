@@ -33,7 +33,10 @@ def plain(swf):
 
 # --- timeouts -----------------------------------------------------------------------------------
 
-NEVER = dict.fromkeys(("heartbeatTimeout", "startToCloseTimeout", "scheduleToStartTimeout", "scheduleToCloseTimeout"), "NONE")
+NEVER = dict.fromkeys(
+    ("heartbeatTimeout", "startToCloseTimeout", "scheduleToStartTimeout", "scheduleToCloseTimeout"),
+    "NONE",
+)
 
 
 @pytest.mark.parametrize(

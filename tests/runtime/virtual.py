@@ -299,8 +299,13 @@ class Simulation:
 
     def duration(self, crew: str) -> Callable[[Job], float]:
         chance = self.world.random
-        longest = {"poll": 60.0, "slot": 30.0, "beat": 5.0, "answer": 5.0}[crew]
-        return lambda job: longest * chance.random() ** 3
+        longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0}[crew]
+
+        def seconds(job: Job) -> float:
+            poll = job.done.__qualname__ == "Poller._polled"
+            return (60.0 if poll else longest) * chance.random() ** 3
+
+        return seconds
 
     # the observer
 

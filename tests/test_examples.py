@@ -1,0 +1,101 @@
+"""Each example as its reader would run it: a process of its own, on a local SWF."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from swf_worker import ActivityWorker
+from swf_worker.local import Canceled, Completed, LocalSwf
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+@contextmanager
+def running(name):
+    """The example in a process, and the local SWF it polls."""
+    module = importlib.import_module(f"examples.{name}")
+    found = [v for v in vars(module).values() if isinstance(v, ActivityWorker)]
+    worker = found[0] if found else module.CounterWorker()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    with LocalSwf(poll_hold=0.3) as swf:
+        swf.register(worker)
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "examples" / f"{name}.py")],
+            env=clean | {"AWS_ENDPOINT_URL_SWF": swf.endpoint_url},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            yield swf
+        finally:
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, out
+        assert "Traceback" not in out
+
+
+def test_decorator(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 3_000_000)
+    with running("decorator") as swf:
+        done = swf.schedule("Checksum", "1.0", {"path": str(file)}).outcome()
+        assert json.loads(done.result)["digest"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        failed = swf.schedule("Checksum", "1.0", {"path": "x", "algorithm": "y"}).outcome()
+        assert failed.reason == "UnknownAlgorithm"
+        assert json.loads(failed.details)["retryable"] is False
+        assert swf.schedule("Add", "1.0", {"a": 2}).outcome() == Completed("3")
+
+
+def test_subclass():
+    with running("subclass") as swf:
+        assert swf.schedule("Visit", "1.0", "home").outcome() == Completed("1")
+        assert swf.schedule("Visit", "1.0", "home").outcome() == Completed("2")
+
+
+def test_async_handlers():
+    with running("async_handlers") as swf:
+        waiting = swf.schedule("WaitFor", "1.0", 60)
+        assert swf.schedule("WaitFor", "1.0", 0).outcome() == Completed('"waited"')
+        assert swf.schedule("Gather", "1.0", ["ab", "c"]).outcome() == Completed('{"ab":2,"c":1}')
+        waiting.request_cancel()
+        assert waiting.outcome() == Canceled()
+
+
+def test_embedding():
+    with running("embedding") as swf:
+        assert swf.schedule("Ship", "1.0", "order-1").outcome() == Completed('"shipped"')
+
+
+def test_cancel_with_undo(tmp_path):
+    with running("cancel_with_undo") as swf:
+        whole = swf.schedule("Render", "1.0", {"pages": 2, "folder": str(tmp_path / "whole")})
+        assert whole.outcome() == Completed('{"pages":2}')
+        undone = swf.schedule("Render", "1.0", {"pages": 10_000, "folder": str(tmp_path / "part")})
+        undone.wait_for_heartbeats()
+        undone.request_cancel()
+        outcome = undone.outcome()
+        assert isinstance(outcome, Canceled)
+        assert json.loads(outcome.details)["pages_undone"] > 0
+    assert list((tmp_path / "part").iterdir()) == []
+
+
+def test_every_example_is_tested():
+    assert {f"test_{name}" for name in EXAMPLES} <= set(globals())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_says_how_to_run_it(name):
+    assert f"python examples/{name}.py" in (ROOT / "examples" / f"{name}.py").read_text()
