@@ -124,7 +124,13 @@ def activity(
             raise ConfigurationError(
                 f"@activity marks functions, not {function!r}; put it below @staticmethod"
             )
-        setattr(function, _MARK, mark)
+        try:
+            setattr(function, _MARK, mark)
+        except AttributeError:
+            raise ConfigurationError(
+                f"{function!r} can't be marked: put @activity on the function's definition, or "
+                "register it with @worker.activity(...)"
+            ) from None
         return function
 
     return put_mark

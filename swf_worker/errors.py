@@ -20,6 +20,11 @@ class ActivityFailed(Exception):
     read the flag; unset (None), they go out bare.
     """
 
+    # For subclasses that don't call this __init__.
+    reason: str = ""
+    details: Any = None
+    retryable: bool | None = None
+
     def __init__(self, reason: str, details: Any = None, retryable: bool | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -34,6 +39,8 @@ class ActivityCanceled(Exception):
     stop cause the task fails with that cause's reason, and with no cause at all it fails with
     ``CancelNotRequested``. ``details`` as in ``ActivityFailed``.
     """
+
+    details: Any = None
 
     def __init__(self, details: Any = None) -> None:
         super().__init__("the activity stopped because it was asked to")

@@ -44,12 +44,13 @@ class FailureWording:
         return Failed(shorten(printable(name), MAX_REASON), details)
 
     def _as_it_says(self, error: ActivityFailed) -> Failed:
-        reason = shorten(safe_str(error.reason), MAX_REASON)
+        name = type(error).__name__
+        reason = bounded_text(error.reason, MAX_REASON) or shorten(printable(name), MAX_REASON)
         if error.retryable is None:
             return Failed(reason, bounded_text(error.details))
         details = self.envelope(
-            type(error).__name__,
-            safe_str(error.reason),
+            name,
+            reason,
             retryable=bool(error.retryable),
             details=error.details,
             error=error,
@@ -97,7 +98,7 @@ class FailureWording:
 def _plain(details: Any) -> Any:
     try:
         return json.loads(compact_json(details))
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # an object of the user's can raise anything when it is read
         return safe_str(details)
 
 

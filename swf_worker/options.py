@@ -110,13 +110,35 @@ class Options:
             raise ConfigurationError(
                 f"on_drain_timeout is {self.on_drain_timeout!r}: allowed are 'fail' and 'abandon'"
             )
-        if self.endpoint_url is not None and not re.match(r"https?://[^/\s]+", self.endpoint_url):
+        self._check_reach()
+        self._check_parts()
+
+    def _check_reach(self) -> None:
+        if self.region_name is not None:
+            check_text("region_name", self.region_name, 64)
+        if self.session is not None and not callable(getattr(self.session, "client", None)):
+            raise ConfigurationError(f"session is {self.session!r}: a boto3.Session is needed")
+        if self.client_config is not None and not hasattr(self.client_config, "merge"):
+            raise ConfigurationError(
+                f"client_config is {self.client_config!r}: a botocore.config.Config is needed"
+            )
+        if self.endpoint_url is not None and not re.match(
+            r"https?://[^/\s]+", str(self.endpoint_url)
+        ):
             raise ConfigurationError(
                 f"endpoint_url is {self.endpoint_url!r}: it must be an http:// or https:// address"
             )
-        self._check_parts()
 
     def _check_parts(self) -> None:
+        if not isinstance(self.failure_tracebacks, bool):
+            raise ConfigurationError(
+                f"failure_tracebacks is {self.failure_tracebacks!r}: True or False is needed"
+            )
+        for several in ("wrappers", "observers"):
+            if not isinstance(getattr(self, several), (list, tuple)):
+                raise ConfigurationError(
+                    f"{several} is {getattr(self, several)!r}: a list or tuple is needed"
+                )
         if not isinstance(self.retry_policy, RetryPolicy):
             raise ConfigurationError(
                 f"retry_policy is {self.retry_policy!r}: it must be a swf_worker.RetryPolicy"

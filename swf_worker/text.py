@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
@@ -45,11 +46,12 @@ def printable(text: str) -> str:
 
 def compact_json(value: Any) -> str:
     """``value`` as compact JSON, non-ASCII unescaped; ValueError or TypeError if it can't be."""
+    try:
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model)
+    except TypeError:
+        plain = value  # json takes a few things that msgspec doesn't, as None for a key
     text = json.dumps(
-        msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model),
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
+        plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain_model
     )
     text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     return text
@@ -58,6 +60,10 @@ def compact_json(value: Any) -> str:
 def _plain_model(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
+    kinds: tuple[Callable[[Any], Any], ...] = (str, int, float, dict, list, tuple)
+    for kind in kinds:
+        if isinstance(value, kind):  # type: ignore[arg-type]  # a subclass of what JSON has
+            return kind(value)
     dump = getattr(value, "model_dump", None)  # pydantic, without importing it
     if callable(dump):
         return dump(mode="json")
@@ -73,7 +79,7 @@ def bounded_text(value: Any, limit: int = MAX_PAYLOAD) -> str | None:
         return shorten(printable(value), limit)
     try:
         text = compact_json(value)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # an object of the user's can raise anything when it is read
         return shorten(safe_str(value), limit)  # a failure's details must never lose the failure
     return text if utf16_units(text) <= limit else _truncated_json(text, limit)
 

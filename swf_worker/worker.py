@@ -109,8 +109,6 @@ class ActivityWorker:
         retry_policy: RetryPolicy | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
-        self.error: SwfWorkerError | None = None
-        """The fatal error that ended the worker, or None."""
         self._given = {name: value for name, value in given.items() if value is not None}
         self._seams = Seams()
         self._engine: Engine | None = None
@@ -119,6 +117,8 @@ class ActivityWorker:
         self._registry = Registry()
         self._register_methods()
         own = activities if activities is not None else getattr(type(self), "activities", ())
+        if isinstance(own, str) or not isinstance(own, Iterable):
+            raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
         for function in own:
             self._register(function, _mark_or_refuse(function))
 
@@ -152,7 +152,7 @@ class ActivityWorker:
     ) -> Callable[[Handler], Handler]:
         """Register a handler on this worker: ``swf_worker.activity``, which documents the
         arguments, and ``activities=`` in one. RuntimeError once the worker has started."""
-        marking = activity(
+        mark = activity(
             name=name,
             version=version,
             isolation=isolation,
@@ -170,14 +170,13 @@ class ActivityWorker:
             input=input,
             manual_completion=manual_completion,
             cancel_kills=cancel_kills,
-        )
+        )(lambda: None)  # the mark alone: a bound method couldn't carry it
 
         def register(function: Handler) -> Handler:
             if self._engine is not None:
                 raise RuntimeError("the worker has started: register handlers before")
-            marked = marking(function)
-            self._register(marked, _mark_or_refuse(marked))
-            return marked
+            self._register(function, _mark_or_refuse(mark))
+            return function
 
         return register
 
@@ -259,6 +258,11 @@ class ActivityWorker:
             return self.handle_unregistered(context, input)
 
         return called
+
+    @property
+    def error(self) -> SwfWorkerError | None:
+        """The fatal error that ended the worker, or None."""
+        return self._engine.error if self._engine is not None else None
 
     # --- running --------------------------------------------------------------------------------
 
@@ -385,6 +389,8 @@ class ActivityWorker:
     def _refuse_blocking(self) -> None:
         if current.get(None) is not None:
             raise RuntimeError("stop() in a handler would wait for itself: use request_stop()")
+        if self._engine is not None and self._engine.finishes_here():
+            raise RuntimeError("stop() in on_stop would wait for itself: the worker is stopping")
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -394,7 +400,6 @@ class ActivityWorker:
         )
 
     def _raise_error(self, engine: Engine) -> None:
-        self.error = engine.error
         if engine.error is not None:
             raise engine.error
 

@@ -39,6 +39,8 @@ class BeatPlan:
     details: str | None = None
     fresh: bool = False
     """``details`` have not been sent yet, or a beat was asked for."""
+    queued: bool = False
+    """It waits for the budget of progress beats."""
     in_flight: bool = False
     retry_at: float | None = None
     accepted: int = 0
@@ -61,8 +63,19 @@ class BeatPlan:
             return False
         if details is not None:
             self.details = details
-        was_fresh, self.fresh = self.fresh, True
-        return not was_fresh and not self.in_flight
+        self.fresh = True
+        return self._queue()
+
+    def _queue(self) -> bool:
+        if not self.fresh or self.queued or self.in_flight or self.ended:
+            return False
+        self.queued = True
+        return True
+
+    def unqueue(self) -> bool:
+        """Its turn has come; True if there is still something new to tell."""
+        self.queued = False
+        return self.fresh and not self.in_flight and not self.ended
 
     def leave(self, now: float) -> tuple[str | None, float] | None:
         """A beat leaves: its details and how late it is; None if it must not."""
@@ -77,7 +90,7 @@ class BeatPlan:
         self.in_flight, self.retry_at, self.failures = False, None, 0
         self.last_left, self.last_accepted = self._left, now
         self.accepted += 1
-        return self.fresh and not self.ended
+        return self._queue()
 
     def miss(self, now: float, wait: float) -> float:
         """The beat was missed: it is due again after ``wait``, and soon in any case. Returns the

@@ -40,8 +40,8 @@ class Lifecycle:
     polls: int = 0
     tasks: int = 0
     counted: bool = False
-    """``polls`` and ``tasks`` were told since polling was closed: before that a poll may just be
-    opening, and nothing may be concluded from them."""
+    """``PollingClosed`` was told: before that a poll may just be opening, and nothing may be
+    concluded from ``polls`` and ``tasks``."""
     timer_over: bool = False
     """The phase's own timer (drain or grace) has run out."""
     failed: bool = False
@@ -75,7 +75,10 @@ class PollAccepted:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """A signal, ``request_stop()`` or ``stop()``."""
+    """A signal, which goes a step further down the ladder each time; or (``once``)
+    ``request_stop()`` and ``stop()``, which only begin."""
+
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,21 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class PollingClosed:
+    """CLOSE_POLLING was performed, and these are the first counts after it."""
+
+    polls: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerOver:
     """The timer that was armed in ``phase`` has run out."""
 
     phase: Phase
 
 
-Event = Started | PollAccepted | StopAsked | Fatal | Counts | TimerOver
+Event = Started | PollAccepted | StopAsked | Fatal | Counts | PollingClosed | TimerOver
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -109,7 +120,8 @@ class Command(Enum):
 
     OPEN_POLLS = "open_polls"
     CLOSE_POLLING = "close_polling"
-    """Open no more polls (open ones are waited for), arm the drain's timer, tell ``Counts``."""
+    """Open no more polls (open ones are waited for), arm the drain's timer, and tell
+    ``PollingClosed``."""
     ASK_HANDLERS = "ask_handlers"
     """Ask every running handler to stop, and arm the grace's timer."""
     ANSWER_RUNNING = "answer_running"
@@ -132,12 +144,14 @@ def step(state: Lifecycle, event: Event) -> Step:
             return replace(state, phase=Phase.STARTING), (Command.OPEN_POLLS,)
         case PollAccepted() if state.phase is Phase.STARTING:
             return replace(state, phase=Phase.RUNNING), ()
-        case StopAsked():
-            return _stop(state)
+        case StopAsked(once):
+            return (state, ()) if once and state.stopping else _stop(state)
         case Fatal() if state.phase in (Phase.STARTING, Phase.RUNNING):
             return replace(state, phase=Phase.DRAINING, failed=True), _CLOSE
         case Counts(polls, tasks):
-            return _settle(replace(state, polls=polls, tasks=tasks, counted=state.stopping))
+            return _settle(replace(state, polls=polls, tasks=tasks))
+        case PollingClosed(polls, tasks):
+            return _settle(replace(state, polls=polls, tasks=tasks, counted=True))
         case TimerOver(phase) if phase is state.phase and state.stopping:
             return _settle(replace(state, timer_over=True))
     return state, ()

@@ -21,6 +21,8 @@ class PollPlan:
     failures: int = 0
     not_before: float = 0.0
     """No poll is opened before this time of the monotonic clock."""
+    failed_at: float = float("-inf")
+    """When the last failure was counted."""
 
     def brought_task(self) -> None:
         """A poll brought a task: more may be waiting."""
@@ -33,9 +35,15 @@ class PollPlan:
         self.target = max(1, self.target - 1)
         return max(0.0, 1 / EMPTY_POLLS_PER_SECOND - lasted)
 
+    def is_known_trouble(self, began: float) -> bool:
+        """A poll that was opened before the last counted failure tells nothing new: one reset
+        ends all open polls, and is one failure."""
+        return began <= self.failed_at
+
     def failed(self, now: float, wait: float, *, shed: bool) -> None:
         """A poll failed: back off; ``shed``: with fewer pollers from now on."""
         self.failures += 1
+        self.failed_at = now
         self.not_before = max(self.not_before, now + wait)
         if shed:
             self.target = max(1, self.target // 2)

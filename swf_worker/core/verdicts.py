@@ -27,7 +27,14 @@ AnswerVerdict = AnswerUnknown | AnswerRefused | AnswerRejected | AnswerMissed
 
 def closes_task(error: ServiceError) -> bool:
     """A beat or an answer heard that its task is closed, or that the token is none."""
-    return isinstance(error, UnknownResourceFault) or "invalid token" in error.message.lower()
+    if isinstance(error, UnknownResourceFault):
+        return not _domain_is_gone(error)
+    return error.code == "ValidationException" and "invalid token" in error.message.lower()
+
+
+def _domain_is_gone(error: ServiceError) -> bool:
+    """Not the task is unknown but its domain: somebody has to mend that."""
+    return error.message.lower().startswith("unknown domain")
 
 
 def of_answer(error: ServiceError) -> AnswerVerdict:
@@ -36,13 +43,15 @@ def of_answer(error: ServiceError) -> AnswerVerdict:
         return AnswerUnknown()
     if error.code in _REFUSALS:
         return AnswerRefused(error.message)
-    if isinstance(error, _PASSING):
+    if isinstance(error, _PASSING) or is_denied(error):
         return AnswerMissed(error.ambiguous)
     return AnswerRejected()
 
 
 def is_denied(error: ServiceError) -> bool:
-    """Permissions or credentials were refused: loud, and retried slowly."""
+    """Permissions, credentials or the domain were refused: loud, and retried slowly."""
+    if isinstance(error, UnknownResourceFault):
+        return _domain_is_gone(error)
     return isinstance(error, OperationNotPermittedFault)
 
 

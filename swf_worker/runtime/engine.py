@@ -6,8 +6,9 @@ A poll's task comes in at ``_take``; ``task_run.TaskRun`` takes it to its end; `
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from ..core.execution import (
     Phase,
     ProcessExiting,
     Redelivered,
+    RetryDue,
 )
 from ..core.heartbeats import INTERVAL_UNKNOWN, SENDERS, ProgressBudget
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT, Command, Lifecycle
@@ -33,7 +35,6 @@ from ..failure import FailureWording
 from ..observations import (
     DrainEnded,
     InternalError,
-    Observation,
     Observer,
     TaskRepeated,
     TaskStarted,
@@ -43,7 +44,7 @@ from ..observations import (
 )
 from ..options import Options
 from ..outcome import FailureReason
-from ..service.api import Polled
+from ..service.api import Polled, Timer
 from ..task import ActivityTask, ActivityType, CancelReason
 from .heartbeater import Heartbeater
 from .invoke import Invocation
@@ -57,7 +58,11 @@ from .task_run import Runner, Shop, TaskRun
 REMEMBERED_TOKENS = 10_000
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
+LOOKUP_THREADS = 2
 _JOIN = 5.0
+
+LadderEvent = lifecycle.Event | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
+"""A type stands for counts that are to be read when it is their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +98,17 @@ class Engine:
         self._finisher: threading.Thread | None = None
         self._registry = registry
         self._hooks = hooks
-        self._observers = observers
+        self._bulletin = seams.bulletin(observers)
+        self._observe = self._bulletin.tell
         self._seams = seams
         self._lock = threading.Lock()
         self._life = Lifecycle()
-        self._todo: deque[Command] = deque()
-        self._performing = False
+        self._events: queue.SimpleQueue[LadderEvent] = queue.SimpleQueue()
+        self._performing = threading.Lock()
+        self._drain_timer: Timer | None = None
+        self._stop_wanted = False
+        self._closed = False
+        self._taking: set[str] = set()
         self._runs: dict[str, TaskRun] = {}
         self._remembered: OrderedDict[str, TaskRun | None] = OrderedDict()
         self._abandoned: list[ActivityTask] = []
@@ -116,7 +126,8 @@ class Engine:
         self._slot_crew = seams.crew("slot", options.max_concurrent_activities, error)
         self._beat_crew = seams.crew("beat", SENDERS, error)
         self._answer_crew = seams.crew("answer", ANSWERERS, error)
-        self._crews = (self._slot_crew, self._beat_crew, self._answer_crew)
+        self._lookup_crew = seams.crew("lookup", LOOKUP_THREADS, error)
+        self._crews = (self._slot_crew, self._beat_crew, self._answer_crew, self._lookup_crew)
         self._loop: LoopThread | None = None
         self._async_runner: AsyncRunner | None = None
         self._thread_runner = ThreadRunner(self._slot_crew, self._invocation)
@@ -136,7 +147,7 @@ class Engine:
         self._lookups = Lookups(
             self.options.heartbeat_interval,
             service=self._service,
-            crew=self._beat_crew,
+            crew=self._lookup_crew,
             timers=self._timers,
             backoff=self._backoff,
             observe=self._observe,
@@ -173,7 +184,7 @@ class Engine:
     def loop(self) -> LoopThread:
         """The worker's event loop, started when it is first needed."""
         if self._loop is None:
-            self._loop = LoopThread(self._seams.start_thread)
+            self._loop = LoopThread(self._seams.start_thread, self._internal_error)
         return self._loop
 
     def _invocation(self, run: TaskRun) -> Invocation:
@@ -193,19 +204,26 @@ class Engine:
         """Start the threads, run ``on_start``, look up heartbeat timeouts. Raises what
         ``on_start`` raises, with everything ended again."""
         try:
-            for crew in self._crews:
+            for crew in (self._slot_crew, self._beat_crew, self._answer_crew):
                 crew.start()
-            for definition in self._registry:
+            fallback = (self._hooks.fallback,) if self._hooks.fallback else ()
+            for definition in (*self._registry, *fallback):
                 self._runner(definition)
             self._run_hook(self._hooks.on_start())
             self._lookups.start(self._registry)
             self._lookups.wait(LOOKUPS_BEFORE_POLLS)
         except BaseException:
+            self._life = Lifecycle(lifecycle.Phase.STOPPED)
             self._close()
+            self._bulletin.close()
+            self.finished.set_result([])
             raise
 
     def open(self) -> None:
-        """Open the first poll."""
+        """Open the first poll; or end, if a stop was asked for meanwhile."""
+        if self._stop_wanted:
+            self._tell(lifecycle.StopAsked(once=True))
+            return
         self._observe(
             WorkerStarted(
                 self.options.domain,
@@ -220,10 +238,12 @@ class Engine:
         """Stop, once; ``drain_timeout`` in place of the option's. Never blocks."""
         if drain_timeout is not None:
             self._drain_timeout = drain_timeout
-        if not self._life.stopping:
-            self._tell(lifecycle.StopAsked())
+        if self._life.phase is lifecycle.Phase.NEW:
+            self._stop_wanted = True  # the start is under way; its end sees this
+        elif not self._life.stopping:
+            self._tell(lifecycle.StopAsked(once=True))
         elif drain_timeout is not None:
-            self._arm(lifecycle.Phase.DRAINING, drain_timeout)
+            self._arm_drain()
 
     def signaled(self) -> None:
         """A signal: one more step down the ladder."""
@@ -233,30 +253,32 @@ class Engine:
         """Whether the worker was told to stop, or has failed."""
         return self._life.stopping
 
-    def _tell(self, event: lifecycle.Event | None) -> None:
-        """Take an event; None for new counts, which are read under the lock: a count that was
-        read earlier and told later would hide the last change."""
-        with self._lock:
-            if event is None:
-                event = lifecycle.Counts(self._poller.open_polls, len(self._runs))
-            self._life, commands = lifecycle.step(self._life, event)
-            self._todo.extend(commands)
-            if self._performing:
-                return
-            self._performing = True
-        # Outside the lock, one performer at a time: performing tells us more events.
-        while (command := self._next_command()) is not None:
+    def _tell(self, event: LadderEvent) -> None:
+        """Take an event, from any thread or a signal handler. Counts are read when their turn
+        comes: one that was read earlier and told later would hide the last change."""
+        self._events.put(event)
+        # One thread at a time steps and performs, with no lock held that anybody waits for;
+        # what it is told meanwhile, by itself or by others, it takes next.
+        while not self._events.empty() and self._performing.acquire(blocking=False):
             try:
-                self._perform(command)
-            except Exception as error:  # a stop must go on, whatever breaks in it
-                self._internal_error(error)
+                self._step_through()
+            finally:
+                self._performing.release()
 
-    def _next_command(self) -> Command | None:
-        with self._lock:
-            if self._todo:
-                return self._todo.popleft()
-            self._performing = False
-            return None
+    def _step_through(self) -> None:
+        while True:
+            try:
+                event = self._events.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(event, type):
+                event = event(self._poller.open_polls, len(self._runs))
+            self._life, commands = lifecycle.step(self._life, event)
+            for command in commands:
+                try:
+                    self._perform(command)
+                except Exception as error:  # a stop must go on, whatever breaks in it
+                    self._internal_error(error)
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -265,9 +287,9 @@ class Engine:
             case Command.CLOSE_POLLING:
                 self._poller.close()
                 self._lookups.close()
-                self._arm(lifecycle.Phase.DRAINING, self._drain_timeout)
+                self._arm_drain()
                 self._announce_stop()
-                self._count()
+                self._tell(lifecycle.PollingClosed)
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._runs)))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))
@@ -280,16 +302,23 @@ class Engine:
             case Command.EXIT_NOW:
                 self.on_exit_now()
             case Command.FINISH:
-                self._finisher = self._seams.start_thread("stop", self._finish)
+                self._begin_finish()
 
     def _last_event(self, run: TaskRun) -> Event:
+        if run.state.phase is Phase.WAITING:
+            return RetryDue()  # no backoff any more: these are its last seconds
         running = run.state.phase is Phase.RUNNING
         if running and (self.options.on_drain_timeout == "abandon" or not self._exits_after):
             return GivenUp()
         return ProcessExiting()
 
-    def _arm(self, phase: lifecycle.Phase, seconds: float) -> None:
-        self._timers.call_later(seconds, lambda: self._tell(lifecycle.TimerOver(phase)))
+    def _arm(self, phase: lifecycle.Phase, seconds: float) -> Timer:
+        return self._timers.call_later(seconds, lambda: self._tell(lifecycle.TimerOver(phase)))
+
+    def _arm_drain(self) -> None:
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+        self._drain_timer = self._arm(lifecycle.Phase.DRAINING, self._drain_timeout)
 
     def _apply_to_all(self, action: Callable[[TaskRun], object]) -> None:
         for run in list(self._runs.values()):
@@ -308,7 +337,7 @@ class Engine:
     def _count(self) -> None:
         # Before a stop nothing follows from the counts; the stop itself reads them once more.
         if self._life.stopping:
-            self._tell(None)
+            self._tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
         if self._life.phase is lifecycle.Phase.STARTING:
@@ -329,7 +358,7 @@ class Engine:
     def _take(self, polled: Polled) -> None:
         task = polled.task
         assert task is not None
-        if self._is_repeat(task):
+        if not self._is_new(task):
             self._poller.free_slot()
             return
         definition, failure = self._definition_of(polled)
@@ -338,7 +367,9 @@ class Engine:
         runner = self._runner(definition) if definition else None
         limit = self._lookups.time_limit(definition) if definition else None
         run = TaskRun(self._shop, task, definition, runner, limit)
-        self._runs[task.task_token] = run
+        with self._lock:
+            self._runs[task.task_token] = run
+            self._taking.discard(task.task_token)
         interval = self._lookups.interval(definition) if definition else INTERVAL_UNKNOWN
         if failure is not None:
             run.skip(failure, interval)
@@ -371,28 +402,30 @@ class Engine:
             FailureReason.WORKER_SHUTDOWN, "the worker was stopping when the task came"
         )
 
-    def _is_repeat(self, task: ActivityTask) -> bool:
+    def _is_new(self, task: ActivityTask) -> bool:
+        """Whether this token was never seen. A token that was ended without an accepted answer
+        gets that answer again."""
         token = task.task_token
         with self._lock:
-            known = token in self._runs or token in self._remembered
+            new = not (token in self._runs or token in self._remembered or token in self._taking)
+            if new:
+                self._taking.add(token)
             ended = self._remembered.get(token)
             if ended is not None:
-                self._runs[token] = ended  # its answer may have to be sent again
+                self._runs[token] = ended
         if ended is not None:
             ended.apply(Redelivered())
-            if ended.state.phase is Phase.ENDED:
-                self._runs.pop(token, None)
-        if known:
-            self._observe(TaskRepeated(task, answer_sent_again=token in self._runs))
-        return known
+        if not new:
+            self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
+        return new
 
     def task_over(self, run: TaskRun) -> None:
         """A task is over for this worker."""
         token, disposition = run.task.task_token, run.state.disposition
         with self._lock:
             self._runs.pop(token, None)
-            accepted = disposition is Disposition.ACCEPTED
-            self._remembered[token] = None if accepted else run
+            unaccepted = run.state.answer and disposition is not Disposition.ACCEPTED
+            self._remembered[token] = run if unaccepted else None
             self._remembered.move_to_end(token)
             while len(self._remembered) > REMEMBERED_TOKENS:
                 self._remembered.popitem(last=False)
@@ -424,21 +457,39 @@ class Engine:
             self.finished.result(timeout)
         except TimeoutError:
             return False
-        if self._finisher is not None:
+        if self._finisher is not None and not self.finishes_here():
             self._finisher.join()
         return True
 
+    def _begin_finish(self) -> None:
+        try:
+            self._seams.start_thread("stop", self._finish)
+        except RuntimeError as error:  # no more threads: here, then
+            self._internal_error(error)
+            self._finish()
+
     def _finish(self) -> None:
+        self._finisher = threading.current_thread()
         try:
             self._run_hook(self._hooks.on_stop())
-        except Exception as error:
+        except BaseException as error:
             self._internal_error(error, "on_stop")
-        self._close()
         abandoned = list(self._abandoned)
-        self._observe(WorkerStopped(tuple(abandoned), str(self.error) if self.error else None))
-        self.finished.set_result(abandoned)
+        try:
+            self._close()
+            self._observe(WorkerStopped(tuple(abandoned), str(self.error) if self.error else None))
+            self._bulletin.close()
+        finally:
+            self.finished.set_result(abandoned)
+
+    def finishes_here(self) -> bool:
+        """Whether the calling thread is the one that ends the worker."""
+        return threading.current_thread() is self._finisher
 
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         threads: list[threading.Thread | None] = []
         self._service.close()  # also cuts the beats that are under way
         for crew in self._crews:
@@ -461,14 +512,6 @@ class Engine:
             self.loop.submit(awaited()).result()
 
     # --- telling --------------------------------------------------------------------------------
-
-    def _observe(self, record: Observation) -> None:
-        for observer in self._observers:
-            try:
-                observer.observe(record)
-            except Exception as error:  # never touches a task
-                if not isinstance(record, InternalError):
-                    self._internal_error(error, f"the observer {type(observer).__name__}")
 
     def _internal_error(self, error: BaseException, where: str = "swf_worker") -> None:
         self._observe(InternalError(where, error))

@@ -163,15 +163,17 @@ class Heartbeater:
 
     def _pump(self) -> None:
         while self._waiting:
-            if self._waiting[0].plan.ended:
-                self._waiting.popleft()
-                continue
+            beats = self._waiting.popleft()
+            if not beats.plan.unqueue():
+                continue  # a liveness beat took the details along, or the task has ended
             wait = self.budget.take(self.clock.now())
             if wait > 0:
+                beats.plan.queued = True
+                self._waiting.appendleft(beats)
                 self._pumping = True
                 self.timers.call_later(wait, self._pump_later)
                 return
-            self._leave(self._waiting.popleft())
+            self._leave(beats)
 
     def _pump_later(self) -> None:
         with self._lock:

@@ -23,7 +23,7 @@ from ..core.execution import (
 from ..errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
 from ..failure import FailureWording
 from ..options import Wrapper
-from ..outcome import MAX_PAYLOAD, Completed, FailureReason
+from ..outcome import MAX_PAYLOAD, MAX_REASON, Completed, Failed, FailureReason
 from ..text import bounded_text, utf16_units
 
 CANCEL_MARK = "swf_worker asks the handler to stop"
@@ -113,6 +113,12 @@ class Invocation:
         return Ended(HandlerReturned(Completed(text)))
 
     def _ended_by(self, error: BaseException) -> Ended:
+        try:
+            return self._worded(error)
+        except BaseException:  # whatever breaks in the wording, the task is answered
+            return Ended(HandlerFailed(Failed(type(error).__name__[:MAX_REASON])), error)
+
+    def _worded(self, error: BaseException) -> Ended:
         _begin_in_handler(error)
         if isinstance(error, ActivityCanceled):
             return Ended(HandlerCanceled(bounded_text(error.details)), error)

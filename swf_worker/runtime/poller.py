@@ -80,19 +80,22 @@ class Poller:
     def _poll(self) -> tuple[Polled | ServiceError, float]:
         began = self.clock.now()
         try:
-            return self.service.poll(), self.clock.now() - began
+            return self.service.poll(), began
         except ServiceError as error:
-            return error, self.clock.now() - began
+            return error, began
 
     def _polled(self, result: tuple[Polled | ServiceError, float]) -> None:
-        polled, lasted = result
+        polled, began = result
         rest = 0.0
-        if isinstance(polled, ServiceError):
-            self._failed(polled)
-        else:
-            self.observe(PollSucceeded(polled.task, lasted))
-            self.on_accepted()
-            rest = self._succeeded(polled, lasted)
+        try:
+            if isinstance(polled, ServiceError):
+                self._failed(polled, began)
+            else:
+                rest = self._succeeded(polled, self.clock.now() - began)
+        finally:
+            self._close_poll(rest)
+
+    def _close_poll(self, rest: float) -> None:
         with self._lock:
             # Only now: between the poll and its task there must be no moment in which a stop
             # sees neither.
@@ -104,6 +107,8 @@ class Poller:
         self._pump()
 
     def _succeeded(self, polled: Polled, lasted: float) -> float:
+        self.observe(PollSucceeded(polled.task, lasted))
+        self.on_accepted()
         with self._lock:
             if polled.task is None:
                 return self.plan.came_empty(self.clock.now(), lasted)
@@ -117,10 +122,17 @@ class Poller:
             self._resting -= 1
         self._pump()
 
-    def _failed(self, error: ServiceError) -> None:
+    def _failed(self, error: ServiceError, began: float) -> None:
         if self.on_refused(error):
             return
         with self._lock:
-            wait = self.backoff.wait(self.plan.failures + 1, denied=verdicts.is_denied(error))
-            self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))
+            if self.plan.is_known_trouble(began):
+                wait = max(0.0, self.plan.not_before - self.clock.now())
+            else:
+                wait = self._back_off(error)
         self.observe(PollFailed(error, wait, task_may_be_lost=error.ambiguous))
+
+    def _back_off(self, error: ServiceError) -> float:
+        wait = self.backoff.wait(self.plan.failures + 1, denied=verdicts.is_denied(error))
+        self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))
+        return wait

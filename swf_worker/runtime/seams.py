@@ -4,13 +4,15 @@ service of their own here, and run the real engine."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..core.heartbeats import SENDERS
+from ..observations import Observer
 from ..options import Options, RetryPolicy
 from ..service.api import Backoff, SwfService, Timers
+from .bulletin import Bulletin, ThreadBulletin
 from .clock import Clock, MonotonicClock, StartThread, start_daemon
 from .crew import Crew, Job, ThreadCrew
 from .scheduler import Scheduler
@@ -39,6 +41,10 @@ class Seams:
 
     clock: Clock = field(default_factory=MonotonicClock)
     start_thread: StartThread = start_daemon
+
+    def bulletin(self, observers: Sequence[Observer]) -> Bulletin:
+        """Where the parts report what happened."""
+        return ThreadBulletin(observers, self.start_thread)
 
     def backoff(self, policy: RetryPolicy) -> Backoff:
         """How long to wait between attempts."""

@@ -43,7 +43,8 @@ class SignalInbox:
             for number in self._reader.recv(64):
                 if number == _END:
                     return
-                yield number
+                if number in SIGNALS:  # the descriptor tells every signal that has a handler
+                    yield number
 
     def end(self) -> None:
         """End the iteration; from any thread."""
@@ -78,10 +79,11 @@ def run_until_stopped(engine: Engine) -> int:
         engine.on_exit_now = lambda: _exit_now(engine)
         engine.finished.add_done_callback(lambda _: inbox.end())
         engine.open()
-        last: dict[int, float] = {}
+        counted: dict[int, float] = {}
         for number in inbox:
-            before, last[number] = last.get(number), time.monotonic()
-            if before is None or last[number] - before > SAME_SIGNAL:
+            now = time.monotonic()
+            if now - counted.get(number, -SAME_SIGNAL) >= SAME_SIGNAL:
+                counted[number] = now
                 engine.signaled()
         engine.wait(None)
     return ABANDONED if engine.finished.result() else 0

@@ -113,6 +113,7 @@ class TaskRun:
         self._interval = 0.0
         self._timers: list[Timer] = []
         self._retries = 0
+        self._slot_freed = False
         self._last_error: ServiceError | None = None
         self._outbox: list[Callable[[], None]] = []
 
@@ -128,7 +129,10 @@ class TaskRun:
                 warning = min(self._shop.cancel_grace, self._deadline / 10)
                 self._arm(self._deadline - warning, execution.StopCause(CancelReason.TIMED_OUT))
                 self._arm(self._deadline, execution.DeadlineReached())
-        self._runner.start(self)
+        try:
+            self._runner.start(self)
+        except Exception as error:  # no thread, no loop: this task fails, the worker lives
+            self.apply(execution.HandlerFailed(self._shop.wording.of_exception(error)))
 
     def skip(self, event: Event, interval: float) -> None:
         """Deal with a task without running it."""
@@ -159,7 +163,8 @@ class TaskRun:
             for command in commands:
                 sending = self._perform(command)
                 job = sending or job
-            if _frees_slot(self._state) and not _frees_slot(before):
+            if _frees_slot(self._state) and not self._slot_freed:
+                self._slot_freed = True  # once: an answer that is sent again has no slot
                 self._outbox.append(lambda: self._shop.keeper.slot_free(self))
             outbox, self._outbox = self._outbox, []
         for letter in outbox:  # observers and the keeper are told outside the lock

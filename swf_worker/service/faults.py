@@ -12,12 +12,15 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProfileNotFound,
     ProxyConnectionError,
+    RefreshWithMFAUnsupportedError,
     SSLError,
+    SSOError,
     TokenRetrievalError,
-    UnauthorizedSSOTokenError,
 )
 
 from ..errors import (
@@ -39,7 +42,10 @@ _NO_CREDENTIALS = (
     PartialCredentialsError,
     CredentialRetrievalError,
     TokenRetrievalError,
-    UnauthorizedSSOTokenError,
+    SSOError,
+    MetadataRetrievalError,
+    ProfileNotFound,
+    RefreshWithMFAUnsupportedError,
 )
 _NEVER_LEFT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
@@ -82,6 +88,7 @@ _TYPES: dict[str, type[ServiceError]] = {
         ThrottledError,
     ),
 }
+_PASSING = ("RequestTimeout", "RequestTimeoutException", "RequestAbortedException")
 _CLOCK = ("signature expired", "signature not yet current", "requesttimetooskewed")
 
 
@@ -142,7 +149,7 @@ def translate(operation: str, error: BaseException) -> ServiceError:
     if isinstance(error, _NO_CREDENTIALS):
         return OperationNotPermittedFault(operation, CREDENTIALS_CODE, str(error))
     if isinstance(error, SSLError):
-        return ServiceUnavailableError(operation, TLS_CODE, str(error))
+        return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=True)
     if isinstance(error, _NEVER_LEFT):
         return ServiceUnavailableError(operation, CONNECTION_CODE, str(error))
     said = str(error) or type(error).__name__
@@ -153,6 +160,9 @@ def translate(operation: str, error: BaseException) -> ServiceError:
 
 
 def _from_service(operation: str, error: ClientError) -> ServiceError:
+    if error.operation_name != operation:
+        # The credentials' own source (STS, SSO) refused a refresh inside of our call.
+        return OperationNotPermittedFault(operation, CREDENTIALS_CODE, str(error))
     said = error.response.get("Error", {})
     metadata: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
     code = str(said.get("Code") or "")
@@ -163,6 +173,6 @@ def _from_service(operation: str, error: ClientError) -> ServiceError:
     kind = _TYPES.get(code)
     if kind is not None:
         return kind(operation, code, message, request_id)
-    if metadata.get("HTTPStatusCode", 500) >= 500:
+    if metadata.get("HTTPStatusCode", 500) >= 500 or code in _PASSING:
         return ServiceUnavailableError(operation, code, message, request_id, ambiguous=True)
     return ServiceError(operation, code, message, request_id)

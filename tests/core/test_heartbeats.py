@@ -30,12 +30,23 @@ def test_the_last_details_win_and_are_repeated():
     plan = BeatPlan(interval=10, last_left=0)
     assert plan.progress("one")
     assert not plan.progress("two"), "it is queued already"
+    assert plan.unqueue()
     assert plan.leave(1) == ("two", 0.0)
     assert not plan.progress("three"), "one is in flight: its end queues the next"
     assert plan.accept(2)
+    assert plan.unqueue()
     assert plan.leave(3) == ("three", 0.0)
     assert not plan.accept(4)
     assert plan.leave(13) == ("three", 0.0)
+
+
+def test_details_that_a_liveness_beat_took_along_leave_the_queue():
+    plan = BeatPlan(interval=10, last_left=0)
+    assert plan.progress("one")
+    plan.leave(10)
+    assert not plan.unqueue()
+    assert not plan.accept(11)
+    assert plan.progress("two")
 
 
 def test_asking_for_a_beat_without_details_keeps_the_last():

@@ -15,6 +15,8 @@ EVENTS = (
     lifecycle.StopAsked(),
     lifecycle.Fatal(),
     *(Counts(polls, tasks) for polls in (0, 1) for tasks in (0, 1)),
+    *(lifecycle.PollingClosed(polls, tasks) for polls in (0, 1) for tasks in (0, 1)),
+    lifecycle.StopAsked(once=True),
     *(TimerOver(phase) for phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)),
 )
 ORDER = list(Phase)
@@ -67,21 +69,21 @@ def test_handlers_are_asked_once_and_no_sooner_than_the_drain_allows(walk):
         if Command.ASK_HANDLERS not in commands:
             continue
         assert before.phase is Phase.DRAINING or Command.CLOSE_POLLING in commands
-        second_signal = isinstance(event, lifecycle.StopAsked) and after.stops == 2
+        second_signal = event == lifecycle.StopAsked() and after.stops == 2
         drained = after.polls == 0
         assert second_signal or drained, (before, event)
 
 
 def test_a_second_stop_fails_what_open_polls_still_bring(walk):
     for before, event, after, _ in walk:
-        if isinstance(event, lifecycle.StopAsked) and before.phase is Phase.DRAINING:
+        if event == lifecycle.StopAsked() and before.phase is Phase.DRAINING:
             assert after.fails_new_tasks or after.stops < 2
 
 
 def test_a_third_stop_exits_at_once(walk):
     for before, event, after, commands in walk:
         ladder = before.phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
-        if isinstance(event, lifecycle.StopAsked) and ladder and after.stops >= 3:
+        if event == lifecycle.StopAsked() and ladder and after.stops >= 3:
             assert Command.EXIT_NOW in commands
 
 
@@ -91,5 +93,13 @@ def test_a_fatal_error_ends_a_worker_with_nothing_open_at_once():
     state, commands = step(state, lifecycle.Fatal())
     assert commands == (Command.CLOSE_POLLING,)
     state, commands = step(state, Counts(polls=0, tasks=0))
+    assert commands == (), "a poll may be opening: nothing is concluded before polling is closed"
+    state, commands = step(state, lifecycle.PollingClosed(polls=0, tasks=0))
     assert commands == (Command.FINISH,)
     assert state.failed
+
+
+def test_asking_to_stop_once_more_is_no_second_signal(walk):
+    for before, event, after, commands in walk:
+        if event == lifecycle.StopAsked(once=True) and before.stopping:
+            assert (after, commands) == (before, ())

@@ -215,6 +215,19 @@ class ModelService:
         raise errors.ServiceUnavailableError(operation, "", "lost", ambiguous=True)
 
 
+class Direct:
+    """Tells observers at once."""
+
+    def __init__(self, observers) -> None:
+        self._observers = observers
+
+    def tell(self, record) -> None:
+        for observer in self._observers:
+            observer.observe(record)
+
+    def close(self) -> None: ...
+
+
 class VirtualSeams(Seams):
     """The engine's parts, in the virtual world."""
 
@@ -226,6 +239,9 @@ class VirtualSeams(Seams):
     def _run_at_once(self, name: str, target: Callable[[], None]) -> threading.Thread:
         self.simulation.world.at(0, target)
         return threading.Thread(name=name)
+
+    def bulletin(self, observers):
+        return Direct(observers)
 
     def timers(self, on_error):
         return VirtualTimers(self.simulation.world)
@@ -299,7 +315,7 @@ class Simulation:
 
     def duration(self, crew: str) -> Callable[[Job], float]:
         chance = self.world.random
-        longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0}[crew]
+        longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0, "lookup": 1.0}[crew]
 
         def seconds(job: Job) -> float:
             poll = job.done.__qualname__ == "Poller._polled"

@@ -6,24 +6,63 @@ import asyncio
 import io
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from ...core.execution import HandlerCanceled
 from ..clock import StartThread
+from ..crew import Job, ThreadCrew
 from ..invoke import CANCEL_MARK, Ended
 from ..task_run import TaskRun
 from .invocations import InvocationOf
 
+_TO_THREAD = 32
 _FAREWELL = 2.0
 """Seconds that tasks which handlers left behind get to end when the loop is closed."""
+
+
+class DaemonExecutor(ThreadPoolExecutor):
+    """The loop's default executor (``asyncio.to_thread``), with daemon threads: a call that never
+    returns must not keep the process from exiting."""
+
+    def __init__(
+        self, start_thread: StartThread, on_error: Callable[[BaseException], None]
+    ) -> None:
+        super().__init__()
+        self._crew = ThreadCrew("to-thread", _TO_THREAD, start_thread, on_error)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run ``fn`` in a daemon thread."""
+        future: Future[Any] = Future()
+
+        def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._crew.submit(Job(call, lambda _: None))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let idle threads end."""
+        self._crew.close()
 
 
 class LoopThread:
     """An event loop in a daemon thread."""
 
-    def __init__(self, start_thread: StartThread) -> None:
+    def __init__(
+        self, start_thread: StartThread, on_error: Callable[[BaseException], None]
+    ) -> None:
         self.loop = asyncio.new_event_loop()
+        self._executor = DaemonExecutor(start_thread, on_error)
+        self.loop.set_default_executor(self._executor)
+        self._on_error = on_error
+        self._closing = False
         self._thread = start_thread("loop", self._run)
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
@@ -32,25 +71,33 @@ class LoopThread:
 
     def close(self) -> threading.Thread:
         """End the loop, and what handlers left running on it; returns its ending thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._closing = True
+        with suppress(RuntimeError):  # it is closed already
+            self.loop.call_soon_threadsafe(self.loop.stop)
         return self._thread
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._closing:
+                try:
+                    self.loop.run_forever()
+                except BaseException as error:
+                    # asyncio lets SystemExit and KeyboardInterrupt of any task out of the loop;
+                    # everybody else's tasks go on.
+                    self._on_error(error)
             left = asyncio.all_tasks(self.loop)
             for task in left:
                 task.cancel()
             if left:
                 self.loop.run_until_complete(asyncio.wait(left, timeout=_FAREWELL))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-            executor = getattr(self.loop, "_default_executor", None)
-            if executor is not None:
-                executor.shutdown(wait=False)
+        except BaseException as error:  # what handlers left behind may raise anything as it ends
+            self._on_error(error)
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
+            self._executor.shutdown(wait=False)
 
 
 class AsyncRunner:
@@ -67,27 +114,32 @@ class AsyncRunner:
         self._loop = loop.loop
         self._invocation_of = invocation_of
         self._on_error = on_error
-        self._tasks: dict[TaskRun, asyncio.Task[Ended]] = {}  # touched on the loop only
+        self._tasks: dict[TaskRun, asyncio.Task[None]] = {}  # touched on the loop only
 
     def start(self, run: TaskRun) -> None:
         """Run the handler as a task of the loop."""
         invocation = self._invocation_of(run)
 
+        ended: list[Ended] = []
+
+        async def call() -> None:
+            ended.append(await invocation.run_async())
+
         def begin() -> None:
-            task = self._loop.create_task(
-                invocation.run_async(), name=f"activity {run.task.activity_id}"
-            )
+            task = self._loop.create_task(call(), name=f"activity {run.task.activity_id}")
             self._tasks[run] = task
-            task.add_done_callback(lambda done: self._ended(run, done))
+            task.add_done_callback(lambda done: self._ended(run, ended))
+            if run.context.should_stop:  # it was asked before it began
+                task.cancel(CANCEL_MARK)
 
         self._loop.call_soon_threadsafe(begin)
 
-    def _ended(self, run: TaskRun, task: asyncio.Task[Ended]) -> None:
+    def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
         self._tasks.pop(run, None)
         try:
-            # Canceled before its first step, its own handling never ran.
-            ended = Ended(HandlerCanceled()) if task.cancelled() else task.result()
-            run.handler_ended(ended)
+            # Canceled before its first step, the handler never ran. (The task's own state tells
+            # less: a handler that cancels its task and returns has returned.)
+            run.handler_ended(ended[0] if ended else Ended(HandlerCanceled()))
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)
 
