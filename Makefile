@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Most tests wait for polls and timeouts: more processes than cores.
+PARALLEL := -n 4 --dist loadfile
 
 .PHONY: help demo test test-all check format mutants lock clean
 .DEFAULT_GOAL := help
@@ -24,12 +26,12 @@ demo: .venv/.ready
 
 test: .venv/.ready
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not full"
+	$(BIN)/coverage run -m pytest -m "not full" $(PARALLEL)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tools/coverage_floor.py
 
 test-all: .venv/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 check: .venv/.ready
 	$(BIN)/ruff check .

@@ -136,7 +136,9 @@ def cycle() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, cycle(), object(), "\ud800", {"a": {math.nan}}], ids=repr
+    "value",
+    [math.nan, math.inf, cycle(), object(), "\ud800", {"a": {math.nan}}],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_json_is_a_typed_failure(value):
     failed = answer(make(lambda: value))

@@ -1,15 +1,17 @@
-"""Every constraint of the botocore model, checked by one walk over a request: required members,
-types, lengths (in UTF-16 units), enums. Over-long values reach SWF: botocore checks minimums only.
+"""Every constraint of the botocore model, checked by one piece of code that reads the model:
+required members, types, lengths (in UTF-16 units), enums, and the rules for names and durations
+that its documentation states. Over-long values reach SWF: botocore checks minimums only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel
 
 from ..text import utf16_units
 from . import faults
@@ -23,6 +25,14 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "list": (list,),
 }
+# What the model says in words only, and where it says it.
+_NAME_RULE = "must not contain a"
+_STRIP_RULE = "must not start or end with whitespace"
+_DURATION_RULE = "an integer greater than or equal to"
+_FORBIDDEN = re.compile(r"[:/|\x00-\x1f\x7f-\x9f]")
+
+Check = Callable[[Any, str], Iterator[str]]
+"""Yields what breaks a constraint; raises SerializationException for a wrong type."""
 
 
 @cache
@@ -40,49 +50,116 @@ def operation_model(name: str) -> OperationModel | None:
 
 def check(operation: OperationModel, params: dict[str, Any]) -> None:
     """Raise SerializationException for wrong types, ValidationException for broken constraints."""
-    if operation.input_shape is None:
-        return
-    problems = list(_problems(operation.input_shape, params, ""))
+    problems = list(_request_check(operation.name)(params, ""))
     if problems:
         raise faults.validation(problems)
 
 
-def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    _check_type(shape, value, path)
-    if shape.type_name == "structure":
-        yield from _structure_problems(shape, value, path)
-    elif shape.type_name == "list":
+@cache
+def _request_check(operation: str) -> Check:
+    shape = swf_model().operation_model(operation).input_shape
+    return _compiled(shape, "") if shape is not None else _nothing
+
+
+def _nothing(value: Any, path: str) -> Iterator[str]:
+    return iter(())
+
+
+def _compiled(shape: Any, documentation: str) -> Check:
+    kind = shape.type_name
+    allowed = _JSON_TYPES[kind]
+    compile_inner = _INNER.get(kind)
+    inner = compile_inner(shape, documentation) if compile_inner else _nothing
+
+    def checked(value: Any, path: str) -> Iterator[str]:
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise faults.serialization(
+                f"{path or 'the request'}: a {type(value).__name__} is no {kind}"
+            )
+        return inner(value, path)
+
+    return checked
+
+
+def _structure(shape: Any, documentation: str) -> Check:
+    # A rule that is stated for a task list is a rule for its name.
+    passed_on = documentation if set(shape.members) == {"name"} else ""
+    members = {
+        name: (_compiled(member, passed_on or member.documentation), name in shape.required_members)
+        for name, member in shape.members.items()
+    }
+
+    def inner(value: dict[str, Any], path: str) -> Iterator[str]:
+        for name, (member, required) in members.items():
+            where = f"{path}.{name}" if path else name
+            given = value.get(name)
+            if given is not None:
+                yield from member(given, where)
+            elif required:
+                yield (
+                    f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
+                )
+
+    return inner
+
+
+def _list(shape: Any, documentation: str) -> Check:
+    member = _compiled(shape.member, "")
+    most = shape.metadata.get("max")
+
+    def inner(value: list[Any], path: str) -> Iterator[str]:
+        if most is not None and len(value) > most:
+            yield (
+                f"Value at '{path}' failed to satisfy constraint: Member must have length less "
+                f"than or equal to {most}"
+            )
         for number, item in enumerate(value, 1):
-            yield from _problems(shape.member, item, f"{path}.{number}.member")  # type: ignore[attr-defined]
-    elif shape.type_name == "string":
-        yield from _string_problems(shape, value, path)
+            yield from member(item, f"{path}.{number}.member")
+
+    return inner
 
 
-def _check_type(shape: Shape, value: Any, path: str) -> None:
-    allowed = _JSON_TYPES[shape.type_name]
-    wrong = not isinstance(value, allowed)
-    if wrong or (isinstance(value, bool) and bool not in allowed):
-        raise faults.serialization(
-            f"{path or 'the request'}: a {type(value).__name__} is no {shape.type_name}"
-        )
+def _string(shape: Any, documentation: str) -> Check:
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
+    is_name, is_stripped = _NAME_RULE in documentation, _STRIP_RULE in documentation
+    is_duration, enum = _DURATION_RULE in documentation, shape.enum
+    may_be_none = "NONE" in documentation
+
+    def inner(value: str, path: str) -> Iterator[str]:
+        length = utf16_units(value)
+        shown = f"Value '{value[:64]}' at '{path}' failed to satisfy constraint: Member must "
+        if most is not None and length > most:
+            yield f"{shown}have length less than or equal to {most}"
+        if length < least:
+            yield f"{shown}have length greater than or equal to {least}"
+        if enum and value not in enum:
+            yield f"{shown}satisfy enum value set: [{', '.join(enum)}]"
+        if is_name and (_FORBIDDEN.search(value) or value == "arn"):
+            yield f"{shown}not contain ':', '/', '|' or control characters, nor be 'arn'"
+        if is_stripped and value != value.strip():
+            yield f"{shown}not start or end with whitespace"
+        if is_duration and value and not value.isdigit() and not (value == "NONE" and may_be_none):
+            yield f"{shown}be an integer >= 0{' or NONE' if may_be_none else ''}"
+
+    return inner
 
 
-def _structure_problems(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
-    for name, member in shape.members.items():
-        where = f"{path}.{name}" if path else name
-        given = value.get(name)
-        if given is not None:
-            yield from _problems(member, given, where)
-        elif name in shape.required_members:
-            yield f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
+def _integer(shape: Any, documentation: str) -> Check:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+
+    def inner(value: int, path: str) -> Iterator[str]:
+        shown = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must "
+        if most is not None and value > most:
+            yield f"{shown}have value less than or equal to {most}"
+        if least is not None and value < least:
+            yield f"{shown}have value greater than or equal to {least}"
+
+    return inner
 
 
-def _string_problems(shape: Any, value: str, path: str) -> Iterator[str]:
-    limits, length = shape.metadata, utf16_units(value)
-    shown = f"Value '{value[:64]}' at '{path}' failed to satisfy constraint: Member must "
-    if length > limits.get("max", length):
-        yield f"{shown}have length less than or equal to {limits['max']}"
-    if length < limits.get("min", 0):
-        yield f"{shown}have length greater than or equal to {limits['min']}"
-    if shape.enum and value not in shape.enum:
-        yield f"{shown}satisfy enum value set: [{', '.join(shape.enum)}]"
+_INNER: dict[str, Callable[[Any, str], Check]] = {
+    "structure": _structure,
+    "list": _list,
+    "string": _string,
+    "integer": _integer,
+}

@@ -34,7 +34,7 @@ class Plain:
             version="1",
             defaultTaskList={"name": "decide"},
             defaultChildPolicy="TERMINATE",
-            defaultTaskStartToCloseTimeout="NONE",
+            defaultTaskStartToCloseTimeout="86400",
             defaultExecutionStartToCloseTimeout="86400",
         )
         swf.register_activity_type(

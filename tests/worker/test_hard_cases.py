@@ -495,7 +495,7 @@ def test_bound_methods_can_be_registered_on_an_instance(make_worker, quick_swf):
         {"failure_tracebacks": "no"},
         {"client_config": {}},
     ],
-    ids=str,
+    ids=lambda value: next(iter(value)),
 )
 def test_options_of_wrong_types_are_refused_by_name(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):

@@ -367,7 +367,9 @@ def test_an_answer_outlives_failures_while_beats_go_on(recorder):
     assert service.named("RecordActivityTaskHeartbeat"), "no beat while the answer was retried"
 
 
-@pytest.mark.parametrize("first", [http(500), wire.hang_up, http(200, "{")], ids=str)
+@pytest.mark.parametrize(
+    "first", [http(500), wire.hang_up, http(200, "{")], ids=["500", "hang-up", "cut"]
+)
 def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, first):
     """FAULTS 22 and 23: never a different answer after one that may have been carried out."""
     with (
