@@ -1,7 +1,17 @@
-"""SWF's faults, as moto's exceptions: 400, ``__type`` and a message.
+"""SWF's faults, as moto's exceptions: HTTP 400, ``__type`` and a message.
 
-Texts are those of moto, which took them from the service; where moto has none they are ours, and
-marked so: nobody has verified them.
+Where the texts come from:
+
+- ``Unknown activity, scheduledEventId = N``, an UnknownResourceFault with the prefix
+  ``com.amazonaws.swf.base.model#``: moto's tests and the SWF tests of the project floci.
+- ``Unknown execution: WorkflowExecution=[…]`` for the token of a closed execution: moto's tests;
+  that the service says so on heartbeats, too: sclasen/swfsm#59.
+- ``Invalid token`` with ``com.amazon.coral.validate#ValidationException``, and ``Unknown domain``,
+  ``Unknown type``, the ``…AlreadyExistsFault``, ``…DeprecatedFault`` texts: moto's source and tests.
+- "N validation errors detected: Value '…' at '…' failed to satisfy constraint: …": moto's
+  validation of decisions, which keeps SWF's order of enum values.
+
+Those marked *ours* below nobody has seen from the service.
 """
 
 from __future__ import annotations

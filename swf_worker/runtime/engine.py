@@ -6,9 +6,7 @@ A poll's task comes in at ``_take``; ``task_run.TaskRun`` takes it to its end; `
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -17,7 +15,6 @@ from typing import Any
 from ..activity import ActivityDefinition
 from ..core import lifecycle
 from ..core.execution import (
-    Disposition,
     Event,
     GivenUp,
     HandlerFailed,
@@ -46,8 +43,10 @@ from ..options import Options
 from ..outcome import FailureReason
 from ..service.api import Polled, Timer
 from ..task import ActivityTask, ActivityType, CancelReason
+from .book import TaskBook
 from .heartbeater import Heartbeater
 from .invoke import Invocation
+from .ladder import Ladder
 from .lookups import Lookups
 from .poller import Poller
 from .runners.aio import AsyncRunner, LoopThread
@@ -55,14 +54,10 @@ from .runners.thread import ThreadRunner
 from .seams import ANSWERERS, Seams
 from .task_run import Runner, Shop, TaskRun
 
-REMEMBERED_TOKENS = 10_000
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
 LOOKUP_THREADS = 2
 _JOIN = 5.0
-
-LadderEvent = lifecycle.Event | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
-"""A type stands for counts that are to be read when it is their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +96,11 @@ class Engine:
         self._bulletin = seams.bulletin(observers)
         self._observe = self._bulletin.tell
         self._seams = seams
-        self._lock = threading.Lock()
-        self._life = Lifecycle()
-        self._events: queue.SimpleQueue[LadderEvent] = queue.SimpleQueue()
-        self._performing = threading.Lock()
+        self._book = TaskBook()
+        self._ladder = Ladder(self._perform, self._counts, self._internal_error)
         self._drain_timer: Timer | None = None
         self._stop_wanted = False
         self._closed = False
-        self._taking: set[str] = set()
-        self._runs: dict[str, TaskRun] = {}
-        self._remembered: OrderedDict[str, TaskRun | None] = OrderedDict()
-        self._abandoned: list[ActivityTask] = []
         self._wording = FailureWording(options.failure_tracebacks)
         self._build()
 
@@ -213,7 +202,7 @@ class Engine:
             self._lookups.start(self._registry)
             self._lookups.wait(LOOKUPS_BEFORE_POLLS)
         except BaseException:
-            self._life = Lifecycle(lifecycle.Phase.STOPPED)
+            self._ladder.state = Lifecycle(lifecycle.Phase.STOPPED)
             self._close()
             self._bulletin.close()
             self.finished.set_result([])
@@ -222,7 +211,7 @@ class Engine:
     def open(self) -> None:
         """Open the first poll; or end, if a stop was asked for meanwhile."""
         if self._stop_wanted:
-            self._tell(lifecycle.StopAsked(once=True))
+            self._ladder.tell(lifecycle.StopAsked(once=True))
             return
         self._observe(
             WorkerStarted(
@@ -232,53 +221,29 @@ class Engine:
                 self._registry.types,
             )
         )
-        self._tell(lifecycle.Started())
+        self._ladder.tell(lifecycle.Started())
 
     def request_stop(self, drain_timeout: float | None = None) -> None:
         """Stop, once; ``drain_timeout`` in place of the option's. Never blocks."""
         if drain_timeout is not None:
             self._drain_timeout = drain_timeout
-        if self._life.phase is lifecycle.Phase.NEW:
+        if self._ladder.state.phase is lifecycle.Phase.NEW:
             self._stop_wanted = True  # the start is under way; its end sees this
-        elif not self._life.stopping:
-            self._tell(lifecycle.StopAsked(once=True))
+        elif not self._ladder.state.stopping:
+            self._ladder.tell(lifecycle.StopAsked(once=True))
         elif drain_timeout is not None:
             self._arm_drain()
 
     def signaled(self) -> None:
         """A signal: one more step down the ladder."""
-        self._tell(lifecycle.StopAsked())
+        self._ladder.tell(lifecycle.StopAsked())
 
     def stopping(self) -> bool:
         """Whether the worker was told to stop, or has failed."""
-        return self._life.stopping
+        return self._ladder.state.stopping
 
-    def _tell(self, event: LadderEvent) -> None:
-        """Take an event, from any thread or a signal handler. Counts are read when their turn
-        comes: one that was read earlier and told later would hide the last change."""
-        self._events.put(event)
-        # One thread at a time steps and performs, with no lock held that anybody waits for;
-        # what it is told meanwhile, by itself or by others, it takes next.
-        while not self._events.empty() and self._performing.acquire(blocking=False):
-            try:
-                self._step_through()
-            finally:
-                self._performing.release()
-
-    def _step_through(self) -> None:
-        while True:
-            try:
-                event = self._events.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(event, type):
-                event = event(self._poller.open_polls, len(self._runs))
-            self._life, commands = lifecycle.step(self._life, event)
-            for command in commands:
-                try:
-                    self._perform(command)
-                except Exception as error:  # a stop must go on, whatever breaks in it
-                    self._internal_error(error)
+    def _counts(self) -> tuple[int, int]:
+        return self._poller.open_polls, len(self._book)
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -289,9 +254,9 @@ class Engine:
                 self._lookups.close()
                 self._arm_drain()
                 self._announce_stop()
-                self._tell(lifecycle.PollingClosed)
+                self._ladder.tell(lifecycle.PollingClosed)
             case Command.ASK_HANDLERS:
-                self._observe(DrainEnded(len(self._runs)))
+                self._observe(DrainEnded(len(self._book)))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))
                 self._arm(lifecycle.Phase.ASKING, self.options.cancel_grace)
             case Command.ANSWER_RUNNING:
@@ -313,7 +278,9 @@ class Engine:
         return ProcessExiting()
 
     def _arm(self, phase: lifecycle.Phase, seconds: float) -> Timer:
-        return self._timers.call_later(seconds, lambda: self._tell(lifecycle.TimerOver(phase)))
+        return self._timers.call_later(
+            seconds, lambda: self._ladder.tell(lifecycle.TimerOver(phase))
+        )
 
     def _arm_drain(self) -> None:
         if self._drain_timer is not None:
@@ -321,7 +288,7 @@ class Engine:
         self._drain_timer = self._arm(lifecycle.Phase.DRAINING, self._drain_timeout)
 
     def _apply_to_all(self, action: Callable[[TaskRun], object]) -> None:
-        for run in list(self._runs.values()):
+        for run in self._book.open_runs():
             action(run)
 
     def _announce_stop(self) -> None:
@@ -329,28 +296,28 @@ class Engine:
         self._observe(
             WorkerStopping(
                 self._poller.open_polls,
-                len(self._runs),
+                len(self._book),
                 longest + self.options.cancel_grace + LAST_ANSWERS,
             )
         )
 
     def _count(self) -> None:
         # Before a stop nothing follows from the counts; the stop itself reads them once more.
-        if self._life.stopping:
-            self._tell(lifecycle.Counts)
+        if self._ladder.state.stopping:
+            self._ladder.tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
-        if self._life.phase is lifecycle.Phase.STARTING:
-            self._tell(lifecycle.PollAccepted())
+        if self._ladder.state.phase is lifecycle.Phase.STARTING:
+            self._ladder.tell(lifecycle.PollAccepted())
 
     def _refused(self, error: ServiceError) -> bool:
-        if self._life.phase is not lifecycle.Phase.STARTING:
+        if self._ladder.state.phase is not lifecycle.Phase.STARTING:
             return False
         fatal = self._service.fatal_at_start(error)
         if fatal is None:
             return False
         self.error = fatal
-        self._tell(lifecycle.Fatal())
+        self._ladder.tell(lifecycle.Fatal())
         return True
 
     # --- tasks ----------------------------------------------------------------------------------
@@ -358,25 +325,23 @@ class Engine:
     def _take(self, polled: Polled) -> None:
         task = polled.task
         assert task is not None
-        if not self._is_new(task):
-            self._poller.free_slot()
+        if not self._book.reserve(task.task_token):
+            self._repeated(task)
             return
         definition, failure = self._definition_of(polled)
-        if self._life.fails_new_tasks:
+        if self._ladder.state.fails_new_tasks:
             failure = self._shutdown_event()
         runner = self._runner(definition) if definition else None
         limit = self._lookups.time_limit(definition) if definition else None
         run = TaskRun(self._shop, task, definition, runner, limit)
-        with self._lock:
-            self._runs[task.task_token] = run
-            self._taking.discard(task.task_token)
+        self._book.enter(run)
         interval = self._lookups.interval(definition) if definition else INTERVAL_UNKNOWN
         if failure is not None:
             run.skip(failure, interval)
         else:
             self._observe(TaskStarted(task))
             run.start(interval)
-        if self._life.fails_new_tasks and failure is None:
+        if self._ladder.state.fails_new_tasks and failure is None:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
 
     def _definition_of(self, polled: Polled) -> tuple[ActivityDefinition | None, Event | None]:
@@ -402,35 +367,18 @@ class Engine:
             FailureReason.WORKER_SHUTDOWN, "the worker was stopping when the task came"
         )
 
-    def _is_new(self, task: ActivityTask) -> bool:
-        """Whether this token was never seen. A token that was ended without an accepted answer
-        gets that answer again."""
-        token = task.task_token
-        with self._lock:
-            new = not (token in self._runs or token in self._remembered or token in self._taking)
-            if new:
-                self._taking.add(token)
-            ended = self._remembered.get(token)
-            if ended is not None:
-                self._runs[token] = ended
+    def _repeated(self, task: ActivityTask) -> None:
+        """SWF delivered a token again: it doesn't run again, but an answer that was not accepted
+        is sent again."""
+        self._poller.free_slot()
+        ended = self._book.reopen(task.task_token)
         if ended is not None:
             ended.apply(Redelivered())
-        if not new:
-            self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
-        return new
+        self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
 
     def task_over(self, run: TaskRun) -> None:
         """A task is over for this worker."""
-        token, disposition = run.task.task_token, run.state.disposition
-        with self._lock:
-            self._runs.pop(token, None)
-            unaccepted = run.state.answer and disposition is not Disposition.ACCEPTED
-            self._remembered[token] = run if unaccepted else None
-            self._remembered.move_to_end(token)
-            while len(self._remembered) > REMEMBERED_TOKENS:
-                self._remembered.popitem(last=False)
-            if disposition is Disposition.ABANDONED:
-                self._abandoned.append(run.task)
+        self._book.close(run)
         self._count()
 
     def slot_free(self, run: TaskRun) -> None:
@@ -441,13 +389,13 @@ class Engine:
         definition = self._registry.find(activity_type)
         interval = self._lookups.interval(definition)
         limit = self._lookups.time_limit(definition)
-        for run in list(self._runs.values()):
+        for run in self._book.open_runs():
             if run.task.activity_type == activity_type:
                 run.adopt(interval, limit)
 
     def unfinished(self) -> tuple[int, list[ActivityTask]]:
         """Open polls, and tasks that are not over: what an immediate exit abandons."""
-        return self._poller.open_polls, [run.task for run in list(self._runs.values())]
+        return self._poller.open_polls, [run.task for run in self._book.open_runs()]
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -474,7 +422,7 @@ class Engine:
             self._run_hook(self._hooks.on_stop())
         except BaseException as error:
             self._internal_error(error, "on_stop")
-        abandoned = list(self._abandoned)
+        abandoned = list(self._book.abandoned)
         try:
             self._close()
             self._observe(WorkerStopped(tuple(abandoned), str(self.error) if self.error else None))
@@ -498,7 +446,7 @@ class Engine:
             threads.append(self._loop.close())
         threads.append(self._timers.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
-        patience = 0.1 if self._abandoned or self._poller.running else _JOIN
+        patience = 0.1 if self._book.abandoned or self._poller.running else _JOIN
         for thread in threads:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(patience)

@@ -351,7 +351,7 @@ class Simulation:
         engine.open()
         world.run(1000.0 + chance.choice([1, 20, 100, 400]) * chance.random())
         asked_at = world.time
-        if engine._runs:
+        if engine._book:
             self.seen.add("stopped while running")
         engine.request_stop()
         if chance.random() < 0.3:
