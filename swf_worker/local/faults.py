@@ -7,7 +7,7 @@ Where the texts come from:
 - ``Unknown execution: WorkflowExecution=[…]`` for the token of a closed execution: moto's tests;
   that the service says so on heartbeats, too: sclasen/swfsm#59.
 - ``Invalid token`` with ``com.amazon.coral.validate#ValidationException``, and ``Unknown domain``,
-  ``Unknown type``, the ``…AlreadyExistsFault``, ``…DeprecatedFault`` texts: moto's source and tests.
+  ``Unknown type``, the ``…AlreadyExistsFault`` and ``…DeprecatedFault`` texts: moto's tests.
 - "N validation errors detected: Value '…' at '…' failed to satisfy constraint: …": moto's
   validation of decisions, which keeps SWF's order of enum values.
 
