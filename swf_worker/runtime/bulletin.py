@@ -15,6 +15,9 @@ MOST_WAITING = 100_000
 """Records that wait for slow observers, at most; more are dropped and counted."""
 FAREWELL = 2.0
 """Seconds that the last records get to be told."""
+BREATH = 0.02
+"""Seconds between two rounds of telling: a busy worker wakes this thread 50 times a second, not
+for each record."""
 
 
 class Bulletin(Protocol):
@@ -31,9 +34,10 @@ class ThreadBulletin:
         self._observers = observers
         self._start_thread = start_thread
         self._records: deque[Observation] = deque()
+        self._waiting = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = threading.Event()
         self._dropped = 0
 
     def tell(self, record: Observation) -> None:
@@ -43,34 +47,39 @@ class ThreadBulletin:
                 self._dropped += 1
                 return
             self._records.append(record)
-            if self._thread is None and not self._closed:
+            if self._thread is None and not self._closed.is_set():
                 self._thread = self._start_thread("observers", self._run)
-            elif len(self._records) == 1:
+            elif self._waiting:
+                self._waiting = False
                 self._changed.notify()
 
     def close(self) -> None:
         """Tell what waits, for a moment at most, and end."""
+        self._closed.set()
         with self._changed:
-            self._closed = True
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(FAREWELL)
 
     def _run(self) -> None:
-        while (record := self._next()) is not None:
-            tell_all(self._observers, record)
+        while records := self._next():
+            for record in records:
+                tell_all(self._observers, record)
+            self._closed.wait(BREATH)
 
-    def _next(self) -> Observation | None:
+    def _next(self) -> list[Observation]:
         with self._changed:
-            while not self._records:
-                if self._closed:
-                    return None
+            while not self._records and not self._closed.is_set():
+                self._waiting = True
                 self._changed.wait()
+            self._waiting = False
+            records = list(self._records)
+            self._records.clear()
             if self._dropped:
                 lost = RuntimeError(f"{self._dropped} observations dropped: observers are slow")
                 self._dropped = 0
-                return InternalError("observers", lost)
-            return self._records.popleft()
+                records.append(InternalError("observers", lost))
+            return records
 
 
 def tell_all(observers: Sequence[Observer], record: Observation) -> None:
