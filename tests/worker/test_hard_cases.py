@@ -367,11 +367,20 @@ def test_one_reset_of_all_polls_is_one_failure(recorder):
             retry_policy=RetryPolicy(initial_wait=0.2, max_wait=20),
         ) as worker,
     ):
-        assert eventually(lambda: len(arrived) >= 3)
+        assert eventually(lambda: len(arrived) == 6), "not all polls are open"
+        poller = worker._engine._poller
+        backoff, counted = poller.backoff, []
+
+        class Counting:
+            def wait(self, failures, *, denied=False):
+                counted.append(failures)
+                return backoff.wait(failures, denied=denied)
+
+        poller.backoff = Counting()
         polls = len(service.named("PollForActivityTask"))
         cut.set()
-        recorder.wait_for(PollFailed, 3)
-        assert worker._engine._poller.plan.failures <= 1
+        recorder.wait_for(PollFailed, 6)
+        assert counted == [1], "each cut poll was counted as one more failure in a row"
         service.wait_for("PollForActivityTask", polls + 1, timeout=2)
 
 
