@@ -1,7 +1,7 @@
 """A worker inside a service that has a life of its own: the service starts it, stops it, and
 handles the signals.
 
-    python examples/embedding.py
+    python examples/embedding.py      (AWS_ENDPOINT_URL_SWF=http://127.0.0.1:8765 for the local SWF)
 """
 
 from __future__ import annotations

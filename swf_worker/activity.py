@@ -57,9 +57,11 @@ class ActivityMark:
 
 
 def activity(
+    function: Any = None,
+    /,
     *,
     name: str | None = None,
-    version: str,
+    version: str = "",
     isolation: Literal["thread", "process"] = "thread",
     heartbeat_interval: float | None = None,
     deadline: float | None = None,
@@ -97,8 +99,12 @@ def activity(
     manual_completion: the handler's return answers nothing: whoever holds the token answers.
     cancel_kills: a process that ignores a cancel request is killed.
 
-    Nothing is checked here: ``ActivityWorker(...)`` raises ConfigurationError.
+    Nothing else is checked here: ``ActivityWorker(...)`` raises ConfigurationError.
     """
+    if function is not None or not version:
+        raise ConfigurationError(
+            '@activity needs a version, as SWF\'s activity types do: @activity(version="1.0")'
+        )
     mark = ActivityMark(
         name=name,
         version=version,
@@ -225,6 +231,8 @@ def _check_choices(where: str, mark: ActivityMark) -> None:
 
 def _check_kind(where: str, function: Callable[..., Any]) -> bool:
     plain = function.func if isinstance(function, functools.partial) else function
+    if inspect.isclass(plain):
+        raise ConfigurationError(f"{where}: a class can't be a handler; mark a function or method")
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
         raise ConfigurationError(f"{where}: a generator can't be a handler; return the result")
     if inspect.iscoroutinefunction(plain):

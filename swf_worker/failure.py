@@ -40,7 +40,7 @@ class FailureWording:
         if isinstance(error, ActivityFailed):
             return self._as_it_says(error)
         name = type(error).__name__
-        details = self.envelope(name, safe_str(error), retryable=True, error=error)
+        details = self.envelope(name, _message(error), retryable=True, error=error)
         return Failed(shorten(printable(name), MAX_REASON), details)
 
     def _as_it_says(self, error: ActivityFailed) -> Failed:
@@ -95,6 +95,14 @@ class FailureWording:
         return _fit(document, causes)
 
 
+def _message(error: BaseException) -> str:
+    """Its text; a group's with those of its members, as of every failing TaskGroup."""
+    if not isinstance(error, BaseExceptionGroup):
+        return safe_str(error)
+    members = (f"{type(each).__name__}: {_message(each)}" for each in error.exceptions[:20])
+    return f"{safe_str(error)}: {'; '.join(members)}"
+
+
 def _plain(details: Any) -> Any:
     try:
         return json.loads(compact_json(details))
@@ -107,6 +115,8 @@ def _causes(error: BaseException) -> list[dict[str, Any]]:
     seen = {id(error)}
     while len(causes) < _DEEPEST_CAUSE:
         below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if below is None and isinstance(error, BaseExceptionGroup):
+            below = error.exceptions[0]
         if below is None or id(below) in seen:
             break
         seen.add(id(below))

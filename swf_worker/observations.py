@@ -49,9 +49,11 @@ class WorkerStopping(Observation):
 
 @dataclass(frozen=True, slots=True)
 class DrainEnded(Observation):
-    """The drain is over: the handlers still running are asked to stop."""
+    """The drain is over: the handlers still running are asked to stop. Open polls are still waited
+    for, up to 60 s and a margin: SWF may give one a task at any moment."""
 
     running: int
+    open_polls: int
 
 
 @dataclass(frozen=True, slots=True)

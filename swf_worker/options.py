@@ -198,7 +198,7 @@ def check_number(what: str, value: object, low: float, high: float) -> None:
     fine = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not fine or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
         raise ConfigurationError(
-            f"{what} is {value!r}: a number from {low:g} to {high:,g} is allowed"
+            f"{what} is {value!r}: a number from {low:g} to {high:,.10g} is allowed"
         )
 
 

@@ -131,9 +131,11 @@ class ActivityWorker:
 
     def activity(
         self,
+        function: Any = None,
+        /,
         *,
         name: str | None = None,
-        version: str,
+        version: str = "",
         isolation: Literal["thread", "process"] = "thread",
         heartbeat_interval: float | None = None,
         deadline: float | None = None,
@@ -153,6 +155,7 @@ class ActivityWorker:
         """Register a handler on this worker: ``swf_worker.activity``, which documents the
         arguments, and ``activities=`` in one. RuntimeError once the worker has started."""
         mark = activity(
+            function,
             name=name,
             version=version,
             isolation=isolation,
@@ -286,6 +289,10 @@ class ActivityWorker:
         self._prepare(exits_after=False).open()
 
     def _prepare(self, *, exits_after: bool) -> Engine:
+        if not hasattr(self, "_registry"):
+            raise ConfigurationError(
+                f"{type(self).__name__}.__init__ doesn't call super().__init__(...)"
+            )
         if self._engine is not None:
             raise RuntimeError("a worker runs once: construct a new one to run again")
         if not len(self._registry) and self._fallback() is None:

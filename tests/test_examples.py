@@ -92,6 +92,20 @@ def test_cancel_with_undo(tmp_path):
     assert list((tmp_path / "part").iterdir()) == []
 
 
+def test_decider():
+    with running("decorator") as swf:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "examples" / "decider.py")],
+            env=os.environ | {"AWS_ENDPOINT_URL_SWF": swf.endpoint_url},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=40,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ActivityTaskCompleted {'result': '3'")
+
+
 def test_every_example_is_tested():
     assert {f"test_{name}" for name in EXAMPLES} <= set(globals())
 

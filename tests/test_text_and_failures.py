@@ -130,6 +130,13 @@ def test_a_cycle_of_causes_ends():
     assert json.loads(FailureWording().of_exception(one).details)["cause"]["message"] == "two"
 
 
+def test_a_group_tells_of_its_members():
+    group = ExceptionGroup("tasks", [ValueError("a"), KeyError("b")])
+    envelope = json.loads(FailureWording().of_exception(group).details)
+    assert envelope["message"] == "tasks (2 sub-exceptions): ValueError: a; KeyError: 'b'"
+    assert envelope["cause"] == {"type": "ValueError", "message": "a"}
+
+
 def test_own_failures_say_what_they_say():
     plain = FailureWording().of_exception(ActivityFailed("NoSuchFile", {"path": "/x"}))
     assert (plain.reason, plain.details) == ("NoSuchFile", '{"path":"/x"}')

@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from ..activity import mark_of
+from ..errors import ConfigurationError
+from ..options import Options
 from ..text import safe_str
 from ..worker import ActivityWorker
 from .logging import configure_logging
@@ -37,7 +39,16 @@ def run(given: argparse.Namespace) -> int:
         for attribute, option in _OPTIONS.items()
         if getattr(given, attribute) is not None
     }
+    _check_flags(overrides)
     return load(given.target, overrides).run()
+
+
+def _check_flags(overrides: dict[str, Any]) -> None:
+    """A bad value of a flag or of the environment is the command line's fault, not the code's."""
+    try:
+        Options(**{"domain": "any", "task_list": "any"} | overrides)
+    except ConfigurationError as error:
+        raise UsageError(str(error)) from None
 
 
 def load(target: str, overrides: dict[str, Any]) -> ActivityWorker:
@@ -64,6 +75,10 @@ def _worker(
     if inspect.isclass(found) and issubclass(found, ActivityWorker):
         return found(**overrides)
     if isinstance(found, (list, tuple)) and found and all(mark_of(each) for each in found):
+        missing = [f for f in ("domain", "task_list") if f not in overrides]
+        if missing:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
+            raise UsageError(f"{target} is a list of activities: {flags} must be given")
         return ActivityWorker(activities=found, **overrides)
     raise UsageError(
         f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker subclass, or "
@@ -79,19 +94,28 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
+            hint = f"; did you mean {name[:-3]!r}?" if name.endswith(".py") else ""
             raise UsageError(
-                f"there is no module {missing!r} in this directory or on the path"
+                f"there is no module {missing!r} in this directory or on the path{hint}"
             ) from None
         raise UsageError(f"module {name!r} needs {missing!r}, which is not installed") from None
-    except UsageError:
-        raise
+    except (TypeError, ValueError) as error:
+        if name.startswith("."):
+            raise UsageError(f"{name!r} is a relative name: name the module in full") from None
+        raise _broken(name, error) from error
+    except SystemExit as error:
+        raise UsageError(f"module {name!r} ends the program when it is imported") from error
+    except SyntaxError as error:
+        raise UsageError(f"module {name!r} can't be imported: {safe_str(error)}") from None
     except Exception as error:  # whatever the user's module raises when it is imported
         if isinstance(error, _own_errors()):
             raise
-        where = _line_of(error)
-        raise UsageError(
-            f"module {name!r} can't be imported: {type(error).__name__}: {safe_str(error)}{where}"
-        ) from error
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> UsageError:
+    said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
+    return UsageError(f"module {name!r} can't be imported: {said}")
 
 
 def _own_errors() -> tuple[type[BaseException], ...]:

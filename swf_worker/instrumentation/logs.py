@@ -33,12 +33,15 @@ from ..observations import (
     WorkerStopping,
 )
 from ..outcome import Canceled, Completed, Failed
-from ..task import ActivityTask
+from ..task import ActivityTask, ActivityType
 
 _SAYS: dict[type[Observation], tuple[str, str]] = {
     WorkerStarted: ("info", "worker started"),
     WorkerStopping: ("info", "worker stopping: no new polls, waiting for open polls and tasks"),
-    DrainEnded: ("warning", "the drain is over: asking running handlers to stop"),
+    DrainEnded: (
+        "warning",
+        "the drain is over: handlers are asked to stop, open polls are still waited for",
+    ),
     WorkerStopped: ("info", "worker stopped"),
     InternalError: ("error", "an error that harmed no task"),
     PollSucceeded: ("debug", "poll answered"),
@@ -122,6 +125,8 @@ def _fields(record: Observation) -> dict[str, Any]:
             told["outcome"] = type(value).__name__
             if isinstance(value, Failed):
                 told["reason"] = value.reason
+        elif isinstance(value, ActivityType):
+            told["activity"] = str(value)
         elif isinstance(value, float):
             told[each.name] = round(value, 3)
         elif isinstance(value, BaseException):

@@ -131,11 +131,21 @@ class LocalActivity:
         )
         return next((e for e in self._execution.events() if e.event_type in kinds), None)
 
+    def _hint(self) -> str:
+        if self._has("ActivityTaskCancelRequested") and self._closing() is None:
+            return (
+                "; its worker hears of the cancel request at its next heartbeat: set "
+                "heartbeat_timeout or heartbeat_interval in @activity"
+            )
+        return ""
+
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         until = time.monotonic() + timeout
         with self._backend.changed:
             while not condition():
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise TimeoutError(f"activity of {self.workflow_id} {what} in {timeout:g} s")
+                    raise TimeoutError(
+                        f"activity of {self.workflow_id} {what} in {timeout:g} s{self._hint()}"
+                    )
                 self._backend.changed.wait(left)

@@ -16,6 +16,7 @@ from .backend import LocalBackend
 
 HOST = "127.0.0.1"
 _LARGEST_REQUEST = 1_048_576
+_LARGEST_DISCARD = 16 * _LARGEST_REQUEST
 _JSON = "application/x-amz-json-1.0"
 
 
@@ -33,6 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if int(length) > _LARGEST_REQUEST:
             self.close_connection = True
+            self._discard(min(int(length), _LARGEST_DISCARD))
             self._send(413, json.dumps({"message": "requests are at most 1 MB"}))
             return
         body = self.rfile.read(int(length))
@@ -40,6 +42,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.backend, self.headers.get("X-Amz-Target", ""), body
         )
         self._send(status, text)
+
+    def _discard(self, left: int) -> None:
+        """Read what won't be used: a client that is still sending would not see the answer."""
+        while left > 0 and (chunk := self.rfile.read(min(left, 65_536))):
+            left -= len(chunk)
 
     def do_GET(self) -> None:
         self._send(200, json.dumps({"service": "a local SWF of swf_worker", "protocol": "POST"}))

@@ -124,15 +124,21 @@ class LocalSwf:
 
     def register(
         self,
-        what: ActivityWorker | Callable[..., Any] | Iterable[Callable[..., Any]],
+        what: ActivityWorker
+        | type[ActivityWorker]
+        | Callable[..., Any]
+        | Iterable[Callable[..., Any]],
         domain: str | None = None,
     ) -> None:
-        """Register a domain and activity types: those of a worker, or of marked functions.
+        """Register a domain and activity types: those of a worker or of a subclass that needs no
+        arguments, or of marked functions.
 
         The domain is ``domain``, else the worker's, else "local"; it becomes the default of
         ``schedule``. Registering again is fine: types keep what they were registered with.
         """
-        if isinstance(what, ActivityWorker):
+        if isinstance(what, type) and issubclass(what, ActivityWorker):
+            worker = what()
+        elif isinstance(what, ActivityWorker):
             worker = what
         else:
             functions = [what] if callable(what) else list(what)

@@ -256,7 +256,7 @@ class Engine:
                 self._announce_stop()
                 self._ladder.tell(lifecycle.PollingClosed)
             case Command.ASK_HANDLERS:
-                self._observe(DrainEnded(len(self._book)))
+                self._observe(DrainEnded(len(self._book), self._poller.open_polls))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))
                 self._arm(lifecycle.Phase.ASKING, self.options.cancel_grace)
             case Command.ANSWER_RUNNING:

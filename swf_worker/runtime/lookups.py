@@ -44,6 +44,7 @@ class Lookups:
         self._observe = observe
         self._on_known = on_known
         self._found: dict[ActivityType, RegisteredTimeouts | None] = {}
+        self._unknown: dict[ActivityType, str] = {}
         self._pending: set[ActivityType] = set()
         self._settled = threading.Event()
         self._closed = False
@@ -74,6 +75,10 @@ class Lookups:
             return INTERVAL_WHILE_LOOKING_UP
         found = self._found.get(definition.type)
         if found is None:
+            # Said when it matters, to the first task: at a start that fails it would mislead.
+            why = self._unknown.pop(definition.type, None)
+            if why is not None:
+                self._observe(HeartbeatIntervalGuessed(definition.type, INTERVAL_UNKNOWN, why))
             return INTERVAL_UNKNOWN
         if found.heartbeat is None:
             return LONGEST_DERIVED_INTERVAL  # it can't time out, and a cancel is still heard
@@ -121,8 +126,9 @@ class Lookups:
                 wait = self._backoff.wait(failures + 1)
                 self._timers.call_later(wait, lambda: self._ask(activity_type, failures + 1))
                 return
-            why = f"its registered heartbeat timeout can't be looked up: {result}"
-            self._observe(HeartbeatIntervalGuessed(activity_type, INTERVAL_UNKNOWN, why))
+            self._unknown[activity_type] = (
+                f"its registered heartbeat timeout can't be looked up: {result}"
+            )
             self._found[activity_type] = None
         else:
             self._found[activity_type] = result

@@ -132,6 +132,27 @@ def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path):
     assert not Path(f"/proc/{workers[0]}").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_demo_cleans_up_after_other_signals_too_and_touches_nobodys_files(tmp_path, number):
+    into = tmp_path / "archives"
+    into.mkdir()
+    (into / "json.tar.gz").write_text("precious")
+    fresh = tmp_path / "archives-2"
+    with subprocess.Popen(
+        [*SWF_WORKER, "demo", "--into", str(into)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        workers = children_of(process.pid)
+        assert eventually(lambda: bool(list(fresh.glob("*.part"))), 15)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (into / "json.tar.gz").read_text() == "precious"
+    assert not fresh.exists()
+    assert not Path(f"/proc/{workers[0]}").exists()
+
+
 def test_the_demo_names_a_folder_it_can_not_make():
     done = subprocess.run(
         [*SWF_WORKER, "demo", "--into", "/proc/nothing"],

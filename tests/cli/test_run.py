@@ -132,6 +132,13 @@ def test_flag_beats_environment_beats_code(swf):
         ([TARGET, "--drain-timeout", "soon"], "--drain-timeout is 'soon': it must be a number"),
         ([TARGET, "--log-level", "loud"], "allowed are debug"),
         ([TARGET, "--max-concurrent-activities", "1.5"], "whole number"),
+        ([TARGET, "--max-concurrent-activities", "0"], "1 to 100,000"),
+        ([TARGET, "--drain-timeout", "-3"], "0 to 31,536,000"),
+        ([TARGET, "--task-list", "a:b"], "must not contain"),
+        ([TARGET, "--endpoint-url", "nonsense"], "http://"),
+        (["tests.cli.workers:ACTIVITIES"], "--domain and --task-list must be given"),
+        ([".workers:worker"], "name the module in full"),
+        (["workers.py:worker"], "did you mean 'workers'?"),
         ([TARGET, "--frobnicate"], "unrecognized arguments"),
         ([], "MODULE:ATTRIBUTE"),
     ],
@@ -162,9 +169,6 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
 @pytest.mark.parametrize(
     ("flags", "env", "says"),
     [
-        (["--max-concurrent-activities", "0"], {}, "1 to 100,000"),
-        (["--task-list", "a:b"], {}, "must not contain"),
-        (["--endpoint-url", "nonsense"], {}, "http://"),
         ([], CREDENTIALS, "no AWS region"),
         (["--region", "us-esat-1"], CREDENTIALS, "did you mean us-"),
         (["--region", "us-east-1"], {"HOME": "/nonexistent"}, "no usable AWS credentials"),

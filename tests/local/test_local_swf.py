@@ -414,6 +414,17 @@ def test_registering_again_is_fine_and_types_keep_their_defaults(swf):
     assert told["typeInfo"]["description"] == "adds"
 
 
+def test_an_outcome_that_waits_for_a_cancel_says_what_it_waits_for(swf):
+    swf.register(add)
+    scheduled = swf.schedule("Add", "1")
+    swf.client().poll_for_activity_task(domain="local", taskList={"name": "default"})
+    scheduled.request_cancel()
+    while scheduled.history()[-1]["eventType"] != "ActivityTaskCancelRequested":
+        time.sleep(0.01)  # the decider is on its way
+    with pytest.raises(TimeoutError, match="set heartbeat_timeout"):
+        scheduled.outcome(timeout=0.01)
+
+
 def test_scheduling_what_is_not_registered_says_so(swf):
     with pytest.raises(ValueError, match=r"LocalSwf\.register"):
         swf.schedule("Nobody", "1")

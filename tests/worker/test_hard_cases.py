@@ -492,6 +492,26 @@ def test_bound_methods_can_be_registered_on_an_instance(make_worker, quick_swf):
         activity(version="1")(Counter().count)
 
 
+def test_a_mark_without_its_version_or_parentheses_says_how():
+    worker = ActivityWorker(domain="d", task_list="t", activities=[work])
+    for marking in (activity, worker.activity):
+        with pytest.raises(ConfigurationError, match=r'@activity\(version="1.0"\)'):
+            marking(lambda: None)
+        with pytest.raises(ConfigurationError, match="needs a version"):
+            marking(name="Name")
+    with pytest.raises(ConfigurationError, match="a class can't be a handler"):
+        worker.activity(version="1")(Counter)
+
+
+def test_a_forgotten_super_init_is_named():
+    class Forgetful(ActivityWorker):
+        def __init__(self):
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"super\(\).__init__"):
+        Forgetful().start()
+
+
 @pytest.mark.parametrize(
     "options",
     [

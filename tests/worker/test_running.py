@@ -150,11 +150,14 @@ def test_a_denied_look_up_is_a_warning(recorder):
 
     with (
         Wire(
-            PollForActivityTask=[hold()], DescribeActivityType=[fault("AccessDeniedException")]
+            PollForActivityTask=[wire.task(), wire.task("token-2"), hold()],
+            DescribeActivityType=[fault("AccessDeniedException")],
+            RespondActivityTaskCompleted=[OK],
         ) as service,
         wired(service, recorder, handler),
     ):
-        guessed = recorder.wait_for(HeartbeatIntervalGuessed)[0]
+        recorder.wait_for(TaskEnded, 2)
+        (guessed,) = recorder.of(HeartbeatIntervalGuessed)
     assert guessed.interval == 30
     assert "AccessDenied" in guessed.why
 

@@ -151,7 +151,6 @@ def test_bad_options_are_refused_saying_what_is_allowed(options, says):
 @pytest.mark.parametrize(
     ("mark", "says"),
     [
-        ({"version": ""}, "version"),
         ({"version": 1}, "version"),
         ({"version": "x" * 65}, "1 to 64"),
         ({"name": "a:b"}, "must not contain"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,32 +57,45 @@ class Row:
 def demo(given: argparse.Namespace) -> int:
     """Run it; 0 when everything ended as it should, 130 after Ctrl-C."""
     console = _console()
-    into = Path(given.into).resolve()
-    created = not into.exists()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as after Ctrl-C: leave nothing behind
+        signal.signal(number, signal.default_int_handler)
+    into = _fresh_folder(given.into)
     try:
-        into.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--into {given.into}: {error.strerror}") from None
-    rows: list[Row] = []
-    try:
-        return _show(console, into, rows)
+        return _show(console, into)
     except KeyboardInterrupt:
-        console.print("interrupted: nothing is left behind")
-        _remove([row.archive for row in rows], into if created else None)
+        shutil.rmtree(into, ignore_errors=True)
+        console.print("interrupted: the worker has ended, and what it wrote is removed")
         return INTERRUPTED
+
+
+def _fresh_folder(wanted: str) -> Path:
+    """A new folder: nobody's files are overwritten, and all of it may be removed again."""
+    into = Path(wanted).resolve()
+    for number in itertools.count(2):
+        try:
+            into.mkdir(parents=True)
+            return into
+        except FileExistsError:
+            into = into.with_name(f"{Path(wanted).name}-{number}")
+        except OSError as error:
+            raise UsageError(f"--into {wanted}: {error.strerror}") from None
+    raise AssertionError("unreachable")
 
 
 def _console() -> Console:
     try:
         from rich.console import Console
     except ImportError:
-        raise ConfigurationError("the demo needs rich: pip install 'swf_worker[cli]'") from None
+        raise ConfigurationError(
+            "the demo needs rich and moto: pip install 'swf_worker[cli,local]'"
+        ) from None
     return Console(highlight=False)
 
 
-def _show(console: Console, into: Path, rows: list[Row]) -> int:
+def _show(console: Console, into: Path) -> int:
     from .archiver import worker
 
+    rows: list[Row] = []
     log = into / "worker.log"
     with load_local_swf()(poll_hold=1.0) as swf:
         console.print(f"local SWF listens at [bold]{swf.endpoint_url}[/] (no AWS account needed)")
@@ -121,7 +135,11 @@ def _worker_process(endpoint_url: str, log: Path) -> Iterator[subprocess.Popen[b
     with log.open("wb") as output:
         # A session of its own: a Ctrl-C in the terminal reaches the demo, which stops it.
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
-            command, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             yield process
@@ -243,13 +261,3 @@ def _as_expected(row: Row) -> bool:
     if not row.folder.is_dir():
         return isinstance(row.outcome, Failed)
     return isinstance(row.outcome, Completed) and row.archive.exists()
-
-
-def _remove(archives: Sequence[Path], folder: Path | None) -> None:
-    for path in archives:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".part").unlink(missing_ok=True)
-    if folder is not None:
-        (folder / "worker.log").unlink(missing_ok=True)
-        with suppress(OSError):
-            os.rmdir(folder)
