@@ -1,6 +1,6 @@
 """Async handlers: thousands may wait at once, on one event loop.
 
-python examples/async_handlers.py
+python examples/async_handlers.py     # on the local SWF: AWS_ENDPOINT_URL_SWF=http://127.0.0.1:8765
 swf-worker run examples.async_handlers:worker
 """
 

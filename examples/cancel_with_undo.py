@@ -1,6 +1,6 @@
 """Cancellation with undo: ask ``should_stop`` in the loop, undo, and raise ActivityCanceled.
 
-python examples/cancel_with_undo.py
+python examples/cancel_with_undo.py     # on the local SWF: AWS_ENDPOINT_URL_SWF=http://127.0.0.1:8765
 swf-worker run examples.cancel_with_undo:worker
 """
 

@@ -1,6 +1,6 @@
 """Functions as handlers, marked with a decorator.
 
-python examples/decorator.py
+python examples/decorator.py     # on the local SWF: AWS_ENDPOINT_URL_SWF=http://127.0.0.1:8765
 swf-worker run examples.decorator:worker
 """
 

@@ -1,6 +1,6 @@
 """A worker class, with state that its handlers share.
 
-python examples/subclass.py
+python examples/subclass.py     # on the local SWF: AWS_ENDPOINT_URL_SWF=http://127.0.0.1:8765
 swf-worker run examples.subclass:CounterWorker
 """
 
