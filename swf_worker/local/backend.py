@@ -7,6 +7,7 @@ import heapq
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +23,29 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 AtTime = Callable[[float], None]
 
 
-@dataclass(slots=True)
-class TaskQueue:
-    """One task list's waiting tasks, and the polls that wait for them."""
+@dataclass(slots=True, eq=False)
+class HeldPoll:
+    """A poll that waits, and what it was given."""
 
     ready: threading.Condition
+    item: Any = None
+
+
+@dataclass(slots=True)
+class TaskQueue:
+    """One task list: the tasks that wait, or the polls that wait for them, the oldest first."""
+
     items: list[tuple[int, int, Any]] = field(default_factory=list)
+    polls: deque[HeldPoll] = field(default_factory=deque)
+
+    def put(self, priority: int, order: int, item: Any) -> None:
+        """Hand it to the oldest poll; a poll that comes just now must not overtake it."""
+        if self.polls:
+            poll = self.polls.popleft()
+            poll.item = item
+            poll.ready.notify()
+        else:
+            heapq.heappush(self.items, (-priority, order, item))
 
     def pop(self, wanted: Callable[[Any], bool]) -> Any:
         """The first item that is still wanted, or None; the others are dropped."""
@@ -36,6 +54,11 @@ class TaskQueue:
             if wanted(item):
                 return item
         return None
+
+    def wake_all(self) -> None:
+        """Let every poll go."""
+        for poll in self.polls:
+            poll.ready.notify()
 
 
 class LocalBackend(SWFBackend):
@@ -94,7 +117,7 @@ class LocalBackend(SWFBackend):
         with self.lock:
             self._closed = True
             for queue in (*self._activity_queues.values(), *self._decision_queues.values()):
-                queue.ready.notify_all()
+                queue.wake_all()
             self.changed.notify_all()
 
     # --- domains and executions -----------------------------------------------------------------
@@ -201,10 +224,17 @@ class LocalBackend(SWFBackend):
 
     def _hold(self, queue: TaskQueue, wanted: Callable[[Any], bool]) -> Any:
         until = time.monotonic() + self._poll_hold  # in real time, also on a manual clock
-        while (item := queue.pop(wanted)) is None and not self._closed:
+        while (item := queue.pop(wanted)) is None:
             left = until - time.monotonic()
-            if left <= 0 or not queue.ready.wait(left):
-                return queue.pop(wanted)
+            if left <= 0 or self._closed:
+                return None
+            poll = HeldPoll(threading.Condition(self.lock))
+            queue.polls.append(poll)
+            poll.ready.wait(left)
+            if poll.item is None:
+                queue.polls.remove(poll)
+            elif wanted(poll.item):  # it may have been closed since it was handed over
+                return poll.item
         return item
 
     def _queue(
@@ -212,7 +242,7 @@ class LocalBackend(SWFBackend):
     ) -> TaskQueue:
         key = (domain, task_list)
         if key not in queues:
-            queues[key] = TaskQueue(threading.Condition(self.lock))
+            queues[key] = TaskQueue()
         return queues[key]
 
     def offer_activity(self, task: LocalActivityTask) -> None:
@@ -220,15 +250,13 @@ class LocalBackend(SWFBackend):
         self._activities[task.task_token] = task
         domain = task.workflow_execution.domain.name
         queue = self._queue(self._activity_queues, domain, task.task_list)
-        heapq.heappush(queue.items, (-task.priority, next(self._order), task))
-        queue.ready.notify()
+        queue.put(task.priority, next(self._order), task)
 
     def offer_decision(self, execution: LocalExecution) -> None:
         """An execution may need a decision: wake one decider."""
         if _needs_decision(execution):
             queue = self._queue(self._decision_queues, execution.domain.name, execution.task_list)
-            heapq.heappush(queue.items, (0, next(self._order), execution))
-            queue.ready.notify()
+            queue.put(0, next(self._order), execution)
 
     def count_pending_activity_tasks(self, domain_name: str, task_list: Any) -> int:
         """CountPendingActivityTasks: what is scheduled and not handed out."""

@@ -28,7 +28,9 @@ def swf(clock):
 
 @pytest.fixture
 def plain(swf):
-    return Plain(swf.client())
+    made = Plain(swf.client())
+    made.backend = swf._backend
+    return made
 
 
 # --- timeouts -----------------------------------------------------------------------------------
@@ -480,3 +482,30 @@ def test_canceled_without_a_request_can_be_accepted():
         plain.start()
         plain.decide(plain.schedule())
         plain.swf.respond_activity_task_canceled(taskToken=plain.poll()["taskToken"])
+
+
+def test_the_oldest_poll_gets_the_task(plain):
+    """A poll that comes just when a task does must not overtake one that waits."""
+    order, threads = [], []
+
+    def poll(number):
+        if plain.poll(f"list-{number // 2}").get("taskToken"):
+            order.append(number)
+
+    for number in range(0, 20, 2):
+        plain.start()
+        waiting = threading.Thread(target=poll, args=(number,))
+        waiting.start()
+        threads.append(waiting)
+        while not any(
+            queue.polls
+            for key, queue in plain.backend._activity_queues.items()
+            if key[1] == f"list-{number // 2}"
+        ):
+            time.sleep(0.001)  # the poll is on its way
+        plain.decide(plain.schedule(taskList={"name": f"list-{number // 2}"}))
+        poll(number + 1)
+    for thread in threads:
+        thread.join()
+    assert order == sorted(order)
+    assert set(order) == set(range(0, 20, 2))
