@@ -99,7 +99,9 @@ def _perform(backend: LocalBackend, target: str, body: bytes) -> str:
         backend.tick()
         try:
             text: str = method()
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        except JsonRESTError:
+            raise
+        except Exception as error:
             # moto stumbles over a request that the model allows: SWF answers nonsense with 4xx.
             raise faults.validation([f"{type(error).__name__}: {error}"]) from error
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +16,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
-from swf_worker.local import LocalSwf, conformance
+from swf_worker.local import LocalSwf, ManualClock, conformance, operations, validation
+from swf_worker.local.backend import LocalBackend
 from tests.local.plain import Plain, client, refused
 
 # --- moto, as a second opinion ------------------------------------------------------------------
@@ -284,8 +288,8 @@ def test_names_follow_the_rules_of_the_model(plain, name):
             },
         ),
     )
-    for call, given in calls:
-        refused(call, "ValidationException", "failed to satisfy constraint", **given)
+    for call, asked in calls:
+        refused(call, "ValidationException", "failed to satisfy constraint", **asked)
 
 
 def test_spaces_durations_and_numbers(plain):
@@ -315,6 +319,78 @@ def test_spaces_durations_and_numbers(plain):
         execution=plain.start(),
         maximumPageSize=1001,
     )
+
+
+def test_the_other_failures_of_scheduling(plain):
+    swf = plain.swf
+    swf.register_activity_type(domain="plain", name="Old", version="1")
+    swf.deprecate_activity_type(domain="plain", activityType={"name": "Old", "version": "1"})
+    execution = plain.start()
+    plain.decide(plain.schedule(activityType={"name": "Old", "version": "1"}))
+    assert plain.attributes(execution, "ScheduleActivityTaskFailed")["cause"] == (
+        "ACTIVITY_TYPE_DEPRECATED"
+    )
+    plain.decide(*(plain.schedule(f"a{number}") for number in range(1001)))
+    latest = swf.get_workflow_execution_history(
+        domain="plain", execution=execution, reverseOrder=True, maximumPageSize=2
+    )["events"]
+    told = latest[1]["scheduleActivityTaskFailedEventAttributes"]
+    assert (told["activityId"], told["cause"]) == ("a1000", "OPEN_ACTIVITIES_LIMIT_EXCEEDED")
+
+
+NONSENSE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["plain", "1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "domain",
+                    "name",
+                    "version",
+                    "taskList",
+                    "taskToken",
+                    "workflowId",
+                    "runId",
+                    "execution",
+                    "activityType",
+                    "workflowType",
+                    "decisions",
+                    "decisionType",
+                    "status",
+                    "startTimeFilter",
+                    "oldestDate",
+                    "registrationStatus",
+                    "tagFilter",
+                    "tag",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(validation.swf_model().operation_names), NONSENSE)
+def test_no_nonsense_is_a_500(operation, body):
+    backend = LocalBackend(ManualClock(), poll_hold=0)
+    try:
+        backend.register_domain("plain", "1")
+        status, text = operations.answer(
+            backend, f"SimpleWorkflowService.{operation}", json.dumps(body).encode()
+        )
+    finally:
+        backend.close()
+    assert status in (200, 400)
+    if status == 400:
+        assert json.loads(text)["__type"]
 
 
 # --- fast, and safe under threads ---------------------------------------------------------------
