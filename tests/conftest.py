@@ -18,6 +18,14 @@ from swf_worker.local import LocalSwf
 pytest_plugins = ["pytester"]
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Figures that tests measured (``record_property("figure", ...)``), at the end of the run."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(value)
+
+
 def descriptors() -> set[str]:
     """The open descriptors, by what they are (a session's own files aside)."""
     found = set()

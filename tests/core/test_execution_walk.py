@@ -84,18 +84,18 @@ def walk() -> list[Transition]:
     return list(transitions())
 
 
-def test_the_walk_covers_every_state_and_event(walk, capsys):
+def test_the_walk_covers_every_state_and_event(walk, record_property):
     states = {state for state, *_ in walk}
     kinds = {type(event) for event in EVENTS}
     assert kinds == set(machine.Event.__args__), "an event type is missing from the walk"
     assert {type(c) for *_, commands in walk for c in commands} == set(machine.Command.__args__)
     assert {state.phase for state in states} == set(Phase)
     assert {state.disposition for state in states} == {None, *Disposition}
-    with capsys.disabled():
-        print(
-            f"\nwalked {len(states)} states x {len(EVENTS)} events of {len(kinds)} kinds = "
-            f"{len(walk)} transitions"
-        )
+    record_property(
+        "figure",
+        f"walked {len(states)} states x {len(EVENTS)} events of {len(kinds)} kinds = "
+        f"{len(walk)} transitions",
+    )
 
 
 def test_the_decision_stands_once_made(walk):
