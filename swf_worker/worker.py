@@ -195,11 +195,9 @@ class ActivityWorker:
                 )
             method = getattr(self, name)
             if callable(method):
-                self._register(method, mark, default_name=name)
+                self._register(method, mark)
 
-    def _register(
-        self, function: Handler, mark: ActivityMark, default_name: str | None = None
-    ) -> None:
+    def _register(self, function: Handler, mark: ActivityMark) -> None:
         if not isinstance(mark.version, str):
             raise ConfigurationError(f"{function!r}: version is {mark.version!r}: it must be text")
         self._registry.add(define(function, mark, self._options.converter))

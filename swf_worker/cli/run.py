@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..activity import mark_of
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
 from ..text import safe_str
 from ..worker import ActivityWorker
@@ -108,7 +108,7 @@ def _import(name: str) -> ModuleType:
     except SyntaxError as error:
         raise UsageError(f"module {name!r} can't be imported: {safe_str(error)}") from None
     except Exception as error:  # whatever the user's module raises when it is imported
-        if isinstance(error, _own_errors()):
+        if isinstance(error, SwfWorkerError):
             raise
         raise _broken(name, error) from error
 
@@ -116,12 +116,6 @@ def _import(name: str) -> ModuleType:
 def _broken(name: str, error: BaseException) -> UsageError:
     said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
     return UsageError(f"module {name!r} can't be imported: {said}")
-
-
-def _own_errors() -> tuple[type[BaseException], ...]:
-    from ..errors import SwfWorkerError
-
-    return (SwfWorkerError,)
 
 
 def _line_of(error: BaseException) -> str:
