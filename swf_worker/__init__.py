@@ -26,7 +26,7 @@ from .observations import Observation, Observer
 from .options import RetryPolicy, Wrapper
 from .outcome import Canceled, Completed, Failed, FailureReason
 from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
-from .worker import ActivityWorker
+from .worker import ActivityWorker, run_workers
 
 __version__ = "0.1.0"
 
@@ -67,4 +67,5 @@ __all__ = [
     "Wrapper",
     "activity",
     "current_context",
+    "run_workers",
 ]

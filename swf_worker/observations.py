@@ -101,14 +101,77 @@ class TaskRepeated(Observation):
     answer_sent_again: bool
 
 
+# --- what holds the worker ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked(Observation):
+    """The event loop has not turned for ``seconds``: no async handler runs meanwhile. Heartbeats
+    go on. ``activity`` names the handler that blocks it, where that is known."""
+
+    seconds: float
+    activity: ActivityTask | None
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFreed(Observation):
+    """The event loop turns again; it was blocked for ``seconds``."""
+
+    seconds: float
+    activity: ActivityTask | None
+
+
+# --- asked for with SIGUSR1 ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReported(Observation):
+    """What the worker does now; ``TaskReported`` and ``ThreadReported`` follow."""
+
+    phase: str
+    open_polls: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReported(Observation):
+    """One task that is not over. ``phase`` is one of ``swf_worker.core.execution.Phase``'s values,
+    ``seconds`` count since the poll's answer, ``causes`` is what asked it to stop, and ``stack``
+    tells where its handler is (None: it has ended)."""
+
+    task: ActivityTask
+    phase: str
+    seconds: float
+    causes: tuple[CancelReason, ...]
+    stack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReported(Observation):
+    """Where a thread of the process is."""
+
+    name: str
+    stack: str
+
+
 # --- one task -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted(Observation):
-    """A task was taken and its handler is being started."""
+    """A task was taken and its handler is being started (unless it waits: ``TaskHeld``)."""
 
     task: ActivityTask
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHeld(Observation):
+    """As many handlers of its type run as its ``max_concurrent`` allows: the task waits in its
+    slot, with its heartbeats."""
+
+    task: ActivityTask
+    max_concurrent: int
 
 
 @dataclass(frozen=True, slots=True)

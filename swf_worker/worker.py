@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from .activity import ActivityDefinition, ActivityMark, activity, define, mark_of
+from .activity import ActivityDefinition, ActivityMark, activity, define
 from .context import ActivityContext, current
-from .converter import Converter, JsonConverter
+from .converter import Converter
 from .core.registry import Registry
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver
 from .observations import Observer
 from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
+from .registration import fallback_definition, mark_or_refuse, marked_methods
 from .runtime.engine import Engine, Hooks
+from .runtime.ladder import Ladder
 from .runtime.seams import Seams
-from .runtime.signals import check_main_thread, run_until_stopped
+from .runtime.signals import Orders, check_main_thread, run_until_stopped, signal_inbox
 from .task import ActivityTask
 
 if TYPE_CHECKING:
@@ -110,17 +111,19 @@ class ActivityWorker:
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._given = {name: value for name, value in given.items() if value is not None}
+        self._overrides: dict[str, Any] = {}
         self._seams = Seams()
         self._engine: Engine | None = None
         self._pid = os.getpid()
         self.configure({})
         self._registry = Registry()
-        self._register_methods()
+        for method, mark in marked_methods(self, ActivityWorker):
+            self._register(method, mark)
         own = activities if activities is not None else getattr(type(self), "activities", ())
         if isinstance(own, str) or not isinstance(own, Iterable):
             raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
         for function in own:
-            self._register(function, _mark_or_refuse(function))
+            self._register(function, mark_or_refuse(function))
 
     # --- registration ---------------------------------------------------------------------------
 
@@ -178,24 +181,10 @@ class ActivityWorker:
         def register(function: Handler) -> Handler:
             if self._engine is not None:
                 raise RuntimeError("the worker has started: register handlers before")
-            self._register(function, _mark_or_refuse(mark))
+            self._register(function, mark_or_refuse(mark))
             return function
 
         return register
-
-    def _register_methods(self) -> None:
-        for name in dir(type(self)):
-            mark = _inherited_mark(type(self), name)
-            if mark is None:
-                continue
-            if hasattr(ActivityWorker, name) or name in _PUBLIC:
-                raise ConfigurationError(
-                    f"handler {type(self).__name__}.{name} shadows ActivityWorker.{name}; name "
-                    f"the method otherwise and keep the type's name with @activity(name={name!r})"
-                )
-            method = getattr(self, name)
-            if callable(method):
-                self._register(method, mark)
 
     def _register(self, function: Handler, mark: ActivityMark) -> None:
         if not isinstance(mark.version, str):
@@ -203,13 +192,15 @@ class ActivityWorker:
         self._registry.add(define(function, mark, self._options.converter))
 
     def configure(self, overrides: Mapping[str, Any]) -> None:
-        """Settle the options: ``overrides``, else arguments, else class attributes, else
-        defaults. (The command line's flags come in here.) RuntimeError after the start."""
+        """Settle the options: ``overrides`` of this and earlier calls, else arguments, else class
+        attributes, else defaults. (The command line's flags come in here.) RuntimeError after
+        the start."""
         if self._engine is not None:
             raise RuntimeError("the worker has started: its options are settled")
+        self._overrides.update(overrides)
         settled: dict[str, Any] = {}
         for name in OPTION_NAMES:
-            for source in (overrides, self._given, _ClassAttributes(type(self))):
+            for source in (self._overrides, self._given, _ClassAttributes(type(self))):
                 if source.get(name) is not None:
                     settled[name] = source[name]
                     break
@@ -244,21 +235,7 @@ class ActivityWorker:
     def _fallback(self) -> ActivityDefinition | None:
         if type(self).handle_unregistered is ActivityWorker.handle_unregistered:
             return None
-        mark = ActivityMark(name="handle_unregistered", version="-", converter=_RawInput())
-        return define(self._unregistered(), mark, None)
-
-    def _unregistered(self) -> Handler:
-        if inspect.iscoroutinefunction(self.handle_unregistered):
-
-            async def awaited(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
-                return await self.handle_unregistered(context, input)
-
-            return awaited
-
-        def called(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
-            return self.handle_unregistered(context, input)
-
-        return called
+        return fallback_definition(self.handle_unregistered)
 
     @property
     def error(self) -> SwfWorkerError | None:
@@ -274,19 +251,18 @@ class ActivityWorker:
         tasks were abandoned. Raises the fatal error of a start that SWF refused
         (ConfigurationError, UnknownResourceFault, OperationNotPermittedFault, …). The first
         signal drains, the second ends the drain, the third exits the process at once with 3.
+        SIGUSR1 logs the running tasks and the stacks of all threads.
         """
-        check_main_thread()
-        engine = self._prepare(exits_after=True)
-        code = run_until_stopped(engine)
-        self._raise_error(engine)
-        return code
+        return run_workers([self])
 
     def start(self) -> None:
         """Start polling in threads of the worker's own, and return when polls are being opened.
         Touches no signals. What SWF refuses is raised later, by ``wait`` or ``stop``."""
-        self._prepare(exits_after=False).open()
+        engine = self._prepare(Ladder(), exits_after=False)
+        engine.announce()
+        engine.ladder.open()
 
-    def _prepare(self, *, exits_after: bool) -> Engine:
+    def _prepare(self, ladder: Ladder, *, exits_after: bool, among: bool = False) -> Engine:
         if not hasattr(self, "_registry"):
             raise ConfigurationError(
                 f"{type(self).__name__}.__init__ doesn't call super().__init__(...)"
@@ -299,10 +275,18 @@ class ActivityWorker:
                 "@activity, or register with @worker.activity"
             )
         hooks = Hooks(self.on_start, self.on_stop, self.on_process_start, self._fallback())
-        observers = (LogObserver(), *self._options.observers)
+        # Among several, the log says whose line it is.
+        log = LogObserver(task_list=self._options.task_list) if among else LogObserver()
+        observers = (log, *self._options.observers)
         self._pid = os.getpid()
         self._engine = Engine(
-            self._options, self._registry, hooks, observers, self._seams, exits_after=exits_after
+            self._options,
+            self._registry,
+            hooks,
+            observers,
+            self._seams,
+            ladder,
+            exits_after=exits_after,
         )
         self._engine.prepare()
         return self._engine
@@ -409,9 +393,6 @@ class ActivityWorker:
             raise engine.error
 
 
-_PUBLIC = OPTION_NAMES | {"activities", "error"}
-
-
 class _ClassAttributes:
     """A subclass's options."""
 
@@ -424,30 +405,52 @@ class _ClassAttributes:
     __getitem__ = get
 
 
-class _RawInput:
-    """For ``handle_unregistered``: raw text in; text out as it is, anything else as JSON."""
+def run_workers(workers: Sequence[ActivityWorker]) -> int:
+    """Run several workers in this process, as ``ActivityWorker.run`` runs one: a shared task list
+    and the host's own, say. In the main thread only.
 
-    def decode(self, text: str, wanted: Any) -> str:
-        return text
-
-    def encode(self, value: Any) -> str | None:
-        return value if isinstance(value, str) else JsonConverter().encode(value)
-
-
-def _inherited_mark(worker: type, name: str) -> ActivityMark | None:
-    for level in worker.__mro__:
-        found = vars(level).get(name)
-        mark = mark_of(getattr(found, "__func__", found))  # of static and class methods, too
-        if mark is not None:
-            return mark
-    return None
+    They stop together, down one ladder: a signal, ``request_stop()`` of one, or a fatal error of
+    one stops all; the drain has the longest ``drain_timeout`` among them, the grace the longest
+    ``cancel_grace``. Returns 0 or 3 for all of them, and raises the first fatal error when all
+    have ended. ConfigurationError where two of them poll the same task list with different
+    handlers: SWF would give each the other's tasks.
+    """
+    return run_together(workers, signal_inbox)
 
 
-def _mark_or_refuse(function: Handler) -> ActivityMark:
-    mark = mark_of(function)
-    if mark is None:
-        label = getattr(function, "__qualname__", repr(function))
-        raise ConfigurationError(
-            f"{label} is not marked: put @activity(version=...) above its definition"
-        )
-    return mark
+def run_together(workers: Sequence[ActivityWorker], orders: Orders) -> int:
+    """``run_workers``, with the orders to stop from elsewhere (a supervisor)."""
+    check_main_thread()
+    _check_together(workers)
+    ladder = Ladder()
+    engines: list[Engine] = []
+    try:
+        for worker in workers:
+            engine = worker._prepare(ladder, exits_after=True, among=len(workers) > 1)
+            engines.append(engine)
+    except BaseException:
+        for engine in engines:
+            engine.wait(None)  # the failed start has ended the ladder for those before it
+        raise
+    code = run_until_stopped(engines, orders)
+    for worker, engine in zip(workers, engines, strict=True):
+        worker._raise_error(engine)
+    return code
+
+
+def _check_together(workers: Sequence[ActivityWorker]) -> None:
+    if not workers or not all(isinstance(worker, ActivityWorker) for worker in workers):
+        raise ConfigurationError(f"run_workers needs a list of workers, not {workers!r}")
+    if len({id(worker) for worker in workers}) < len(workers):
+        raise ConfigurationError("run_workers was given the same worker twice")
+    served: dict[tuple[Any, ...], ActivityWorker] = {}
+    for worker in workers:
+        options = worker._options
+        where = (options.region_name, options.endpoint_url, options.domain, options.task_list)
+        other = served.setdefault(where, worker)
+        if {d.type for d in other.definitions} != {d.type for d in worker.definitions}:
+            raise ConfigurationError(
+                f"two workers poll task list {options.task_list!r} of domain {options.domain!r} "
+                "with different handlers, and SWF would give each the other's tasks: give them "
+                "task lists of their own, or one worker all the handlers"
+            )

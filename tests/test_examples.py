@@ -26,10 +26,11 @@ def running(name):
     """The example in a process, and the local SWF it polls."""
     module = importlib.import_module(f"examples.{name}")
     found = [v for v in vars(module).values() if isinstance(v, ActivityWorker)]
-    worker = found[0] if found else module.CounterWorker()
+    workers = found or [module.CounterWorker()]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     with LocalSwf(poll_hold=0.3) as swf:
-        swf.register(worker)
+        for worker in reversed(workers):
+            swf.register(worker)  # the first is the default of `schedule`
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "examples" / f"{name}.py")],
             env=clean | {"AWS_ENDPOINT_URL_SWF": swf.endpoint_url},
@@ -90,6 +91,14 @@ def test_cancel_with_undo(tmp_path):
         assert isinstance(outcome, Canceled)
         assert json.loads(outcome.details)["pages_undone"] > 0
     assert list((tmp_path / "part").iterdir()) == []
+
+
+def test_own_list():
+    with running("own_list") as swf:
+        fetched = json.loads(swf.schedule("Fetch", "1.0", "twelve chars").outcome().result)
+        there = {"task_list": fetched["task_list"]}
+        assert swf.schedule("Measure", "1.0", fetched["path"], **there).outcome() == Completed("12")
+    assert not Path(fetched["path"]).exists()
 
 
 def test_decider():

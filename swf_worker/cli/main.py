@@ -17,6 +17,16 @@ Command = Callable[[argparse.Namespace], int]
 
 FATAL, USAGE = 1, 2
 
+LOG_SETTINGS = (
+    Setting("log-format", str, "console or json", choices=("console", "json")),
+    Setting(
+        "log-level",
+        str,
+        "debug, info, warning or error",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+    ),
+)
 RUN_SETTINGS = (
     Setting("domain", str, "the domain to poll"),
     Setting("task-list", str, "the task list to poll"),
@@ -26,14 +36,8 @@ RUN_SETTINGS = (
     Setting("max-concurrent-activities", int, "tasks at once (default: 10)"),
     Setting("max-concurrent-polls", int, "the most open polls"),
     Setting("drain-timeout", float, "seconds running tasks get at a stop (default: 60)"),
-    Setting("log-format", str, "console or json", choices=("console", "json")),
-    Setting(
-        "log-level",
-        str,
-        "debug, info, warning or error",
-        default="info",
-        choices=("debug", "info", "warning", "error"),
-    ),
+    Setting("processes", int, "supervise so many processes of it, each with the limits above"),
+    *LOG_SETTINGS,
 )
 DEV_SETTINGS = (
     Setting("port", int, "the port to listen on (default: 0, any free one)", default=0),
@@ -46,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _hold_standard_streams()
     parser = _parser()
     given = parser.parse_args(arguments)
+    given.arguments = list(sys.argv[1:] if arguments is None else arguments)
     command: Command | None = getattr(given, "command", None)
     if command is None:
         parser.print_help(sys.stderr)
@@ -94,16 +99,18 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser(
         "run",
-        help="run a worker",
-        description="Run a worker until it is stopped. Exit codes: 0 every task taken was "
+        help="run workers",
+        description="Run workers until they are stopped. Exit codes: 0 every task taken was "
         "answered, handed over or closed by SWF; 1 fatal; 2 usage; 3 tasks were abandoned.",
     )
     run.add_argument(
-        "target",
+        "targets",
+        nargs="+",
         metavar="MODULE:ATTRIBUTE",
         help="a worker instance, an ActivityWorker subclass, or a list of activities; the "
-        "current directory is first on the path",
+        "current directory is first on the path. Several run, and stop, together",
     )
+    run.add_argument("--supervised", type=int, help=argparse.SUPPRESS)
     add_settings(run, RUN_SETTINGS)
     run.set_defaults(command=_run, settings=RUN_SETTINGS)
 

@@ -1,4 +1,4 @@
-"""``swf-worker run MODULE:ATTRIBUTE``: find the worker, settle its options, run it."""
+"""``swf-worker run MODULE:ATTRIBUTE …``: find the workers, settle their options, run them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -15,7 +15,7 @@ from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
 from ..text import safe_str
-from ..worker import ActivityWorker
+from ..worker import ActivityWorker, run_workers
 from .logging import configure_logging
 from .settings import UsageError
 
@@ -32,7 +32,7 @@ _OPTIONS = {
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run the worker that the target names, until it is stopped."""
+    """Run the workers that the targets name, until they are stopped."""
     configure_logging(given.log_format, given.log_level)
     overrides = {
         option: getattr(given, attribute)
@@ -40,7 +40,15 @@ def run(given: argparse.Namespace) -> int:
         if getattr(given, attribute) is not None
     }
     _check_flags(overrides)
-    return load(given.target, overrides).run()
+    if given.supervised is not None:
+        from .supervised import run_supervised
+
+        return run_supervised(given.supervised, lambda: load(given.targets, overrides))
+    if given.processes is not None:
+        from .supervisor import supervise
+
+        return supervise(given.arguments, given.processes)
+    return run_workers(load(given.targets, overrides))
 
 
 def _check_flags(overrides: dict[str, Any]) -> None:
@@ -51,8 +59,27 @@ def _check_flags(overrides: dict[str, Any]) -> None:
         raise UsageError(str(error)) from None
 
 
-def load(target: str, overrides: dict[str, Any]) -> ActivityWorker:
-    """The worker behind MODULE:ATTRIBUTE, with these options."""
+def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWorker]:
+    """The workers behind each MODULE:ATTRIBUTE, with these options; one worker for all the
+    activities that are listed without one."""
+    workers: list[ActivityWorker] = []
+    activities: list[Any] = []
+    for target in targets:
+        found = _find(target)
+        if isinstance(found, (list, tuple)):
+            activities.extend(each for each in found if each not in activities)
+        else:
+            workers.append(_worker(found, overrides))
+    if activities:
+        missing = [f for f in ("domain", "task_list") if f not in overrides]
+        if missing:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
+            raise UsageError(f"{targets[0]} is a list of activities: {flags} must be given")
+        workers.append(ActivityWorker(activities=activities, **overrides))
+    return workers
+
+
+def _find(target: str) -> Any:
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"{target!r} is not MODULE:ATTRIBUTE, as in myservice.workers:worker")
@@ -63,27 +90,28 @@ def load(target: str, overrides: dict[str, Any]) -> ActivityWorker:
             found = getattr(found, name)
         except AttributeError:
             raise UsageError(_offer(module, attribute)) from None
-    return _worker(found, target, module, attribute, overrides)
+    if not _is_runnable(found):
+        raise UsageError(
+            f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker "
+            f"subclass, or a list or tuple of activities is needed. {_offers(module)}"
+        )
+    return found
 
 
-def _worker(
-    found: Any, target: str, module: ModuleType, attribute: str, overrides: dict[str, Any]
-) -> ActivityWorker:
+def _is_runnable(value: Any) -> bool:
+    if inspect.isclass(value):
+        return issubclass(value, ActivityWorker)
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(mark_of(each) for each in value)
+    return isinstance(value, ActivityWorker)
+
+
+def _worker(found: Any, overrides: dict[str, Any]) -> ActivityWorker:
     if isinstance(found, ActivityWorker):
         found.configure(overrides)
         return found
-    if inspect.isclass(found) and issubclass(found, ActivityWorker):
-        return found(**overrides)
-    if isinstance(found, (list, tuple)) and found and all(mark_of(each) for each in found):
-        missing = [f for f in ("domain", "task_list") if f not in overrides]
-        if missing:
-            flags = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
-            raise UsageError(f"{target} is a list of activities: {flags} must be given")
-        return ActivityWorker(activities=found, **overrides)
-    raise UsageError(
-        f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker subclass, or "
-        f"a list or tuple of activities is needed. {_offers(module)}"
-    )
+    worker: ActivityWorker = found(**overrides)
+    return worker
 
 
 def _import(name: str) -> ModuleType:
@@ -144,12 +172,11 @@ def _offers(module: ModuleType) -> str:
 
 def _runnable(module: ModuleType) -> Iterator[tuple[str, str]]:
     for name, value in vars(module).items():
-        if name.startswith("_"):
+        if name.startswith("_") or value is ActivityWorker or not _is_runnable(value):
             continue
         if isinstance(value, ActivityWorker):
             yield name, "a worker"
-        elif inspect.isclass(value) and issubclass(value, ActivityWorker):
-            if value is not ActivityWorker:
-                yield name, "a worker class"
-        elif isinstance(value, (list, tuple)) and value and all(mark_of(v) for v in value):
+        elif inspect.isclass(value):
+            yield name, "a worker class"
+        else:
             yield name, f"{len(value)} activities"

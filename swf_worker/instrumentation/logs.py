@@ -20,14 +20,20 @@ from ..observations import (
     HeartbeatIntervalGuessed,
     HeartbeatLate,
     InternalError,
+    LoopBlocked,
+    LoopFreed,
     Observation,
     PollFailed,
     PollSucceeded,
     StopAsked,
     TaskDecided,
     TaskEnded,
+    TaskHeld,
     TaskRepeated,
+    TaskReported,
     TaskStarted,
+    ThreadReported,
+    WorkerReported,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
@@ -48,6 +54,12 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     PollFailed: ("warning", "poll failed"),
     TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
     TaskStarted: ("debug", "task started"),
+    TaskHeld: ("debug", "task waits in its slot: as many of its type run as may"),
+    LoopBlocked: ("error", "a handler blocks the event loop: no other async handler runs"),
+    LoopFreed: ("warning", "the event loop turns again"),
+    WorkerReported: ("warning", "worker report"),  # somebody asked: never hidden by a level
+    TaskReported: ("warning", "running task"),
+    ThreadReported: ("warning", "thread"),
     StopAsked: ("info", "handler asked to stop"),
     HeartbeatAccepted: ("debug", "heartbeat accepted"),
     HeartbeatLate: ("warning", "heartbeat was late: the GIL, the machine or the senders are held"),
@@ -68,10 +80,10 @@ _UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCE
 class LogObserver:
     """Writes observations to structlog's logger ``swf_worker``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **bound: str) -> None:
         import structlog  # here: it is a large part of the package's import time
 
-        self._log: Any = structlog.get_logger("swf_worker").bind()
+        self._log: Any = structlog.get_logger("swf_worker").bind(**bound)
         self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
 
     def observe(self, record: Observation) -> None:

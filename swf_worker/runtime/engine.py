@@ -24,7 +24,7 @@ from ..core.execution import (
     RetryDue,
 )
 from ..core.heartbeats import INTERVAL_UNKNOWN, SENDERS, ProgressBudget
-from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT, Command, Lifecycle
+from ..core.lifecycle import Command
 from ..core.pollers import PollPlan
 from ..core.registry import Registry
 from ..errors import ActivityNotRegisteredError, ServiceError, SwfWorkerError
@@ -35,24 +35,28 @@ from ..observations import (
     Observer,
     TaskRepeated,
     TaskStarted,
+    ThreadReported,
+    WorkerReported,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
 )
 from ..options import Options
 from ..outcome import FailureReason
-from ..service.api import Polled, Timer
+from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
 from .book import TaskBook
 from .heartbeater import Heartbeater
 from .invoke import Invocation
 from .ladder import Ladder
 from .lookups import Lookups
+from .loop_watch import LoopWatch
 from .poller import Poller
 from .runners.aio import AsyncRunner, LoopThread
+from .runners.limited import LimitedRunner
 from .runners.thread import ThreadRunner
 from .seams import ANSWERERS, Seams
-from .task_run import Runner, Shop, TaskRun
+from .task_run import Runner, Shop, TaskRun, stack_of
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
@@ -81,15 +85,17 @@ class Engine:
         hooks: Hooks,
         observers: Sequence[Observer],
         seams: Seams,
+        ladder: Ladder,
         *,
         exits_after: bool,
     ) -> None:
         self.options = options
+        self.ladder = ladder
         self.finished: Future[list[ActivityTask]] = Future()
         self.error: SwfWorkerError | None = None
-        self.on_exit_now: Callable[[], None] = lambda: None
+        self.drain_timeout = options.drain_timeout
+        self.cancel_grace = options.cancel_grace
         self._exits_after = exits_after
-        self._drain_timeout = options.drain_timeout
         self._finisher: threading.Thread | None = None
         self._registry = registry
         self._hooks = hooks
@@ -97,17 +103,16 @@ class Engine:
         self._observe = self._bulletin.tell
         self._seams = seams
         self._book = TaskBook()
-        self._ladder = Ladder(self._perform, self._counts, self._internal_error)
-        self._drain_timer: Timer | None = None
-        self._stop_wanted = False
+        self._accepted = False
         self._closed = False
         self._wording = FailureWording(options.failure_tracebacks)
         self._build()
+        ladder.members.append(self)
 
     # --- building -------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        options, seams, error = self.options, self._seams, self._internal_error
+        options, seams, error = self.options, self._seams, self.internal_error
         self._timers = seams.timers(error)
         self._service = seams.service(options, self._timers)
         self._backoff = seams.backoff(options.retry_policy)
@@ -120,6 +125,7 @@ class Engine:
         self._loop: LoopThread | None = None
         self._async_runner: AsyncRunner | None = None
         self._thread_runner = ThreadRunner(self._slot_crew, self._invocation)
+        self._limited: dict[ActivityType, LimitedRunner] = {}
         self._build_parts()
 
     def _build_parts(self) -> None:
@@ -173,7 +179,7 @@ class Engine:
     def loop(self) -> LoopThread:
         """The worker's event loop, started when it is first needed."""
         if self._loop is None:
-            self._loop = LoopThread(self._seams.start_thread, self._internal_error)
+            self._loop = LoopThread(self._seams.start_thread, self.internal_error)
         return self._loop
 
     def _invocation(self, run: TaskRun) -> Invocation:
@@ -181,10 +187,24 @@ class Engine:
         return Invocation(run.definition, run.context, self.options.wrappers, self._wording)
 
     def _runner(self, definition: ActivityDefinition) -> Runner:
+        limited = self._limited.get(definition.type)
+        if limited is not None:
+            return limited
+        runner = self._runner_of_mode(definition)
+        most = definition.options.max_concurrent
+        if most is None:
+            return runner
+        # Made in `prepare`, by one thread, for all definitions.
+        return self._limited.setdefault(definition.type, LimitedRunner(runner, most, self._observe))
+
+    def _runner_of_mode(self, definition: ActivityDefinition) -> Runner:
         if not definition.is_async:
             return self._thread_runner
         if self._async_runner is None:
-            self._async_runner = AsyncRunner(self.loop, self._invocation, self._internal_error)
+            self._async_runner = AsyncRunner(self.loop, self._invocation, self.internal_error)
+            LoopWatch(
+                self.loop, self._timers, self._seams.clock, self._observe, self.finished.done
+            ).start()
         return self._async_runner
 
     # --- the ladder -----------------------------------------------------------------------------
@@ -202,70 +222,55 @@ class Engine:
             self._lookups.start(self._registry)
             self._lookups.wait(LOOKUPS_BEFORE_POLLS)
         except BaseException:
-            self._ladder.state = Lifecycle(lifecycle.Phase.STOPPED)
             self._close()
             self._bulletin.close()
             self.finished.set_result([])
+            self.ladder.tell(lifecycle.StopAsked(once=True))  # the others on it end, too
             raise
 
-    def open(self) -> None:
-        """Open the first poll; or end, if a stop was asked for meanwhile."""
-        if self._stop_wanted:
-            self._ladder.tell(lifecycle.StopAsked(once=True))
-            return
-        self._observe(
-            WorkerStarted(
-                self.options.domain,
-                self.options.task_list,
-                self.options.identity,
-                self._registry.types,
-            )
-        )
-        self._ladder.tell(lifecycle.Started())
+    def announce(self) -> None:
+        """Tell observers that polls are about to be opened."""
+        options, types = self.options, self._registry.types
+        self._observe(WorkerStarted(options.domain, options.task_list, options.identity, types))
 
     def request_stop(self, drain_timeout: float | None = None) -> None:
         """Stop, once; ``drain_timeout`` in place of the option's. Never blocks."""
+        was_stopping = self.stopping()
         if drain_timeout is not None:
-            self._drain_timeout = drain_timeout
-        if self._ladder.state.phase is lifecycle.Phase.NEW:
-            self._stop_wanted = True  # the start is under way; its end sees this
-        elif not self._ladder.state.stopping:
-            self._ladder.tell(lifecycle.StopAsked(once=True))
-        elif drain_timeout is not None:
-            self._arm_drain()
-
-    def signaled(self) -> None:
-        """A signal: one more step down the ladder."""
-        self._ladder.tell(lifecycle.StopAsked())
+            self.drain_timeout = drain_timeout
+        self.ladder.request_stop()
+        if drain_timeout is not None and was_stopping:
+            self.ladder.arm_drain()
 
     def stopping(self) -> bool:
         """Whether the worker was told to stop, or has failed."""
-        return self._ladder.state.stopping
+        return self.ladder.state.stopping
 
-    def _counts(self) -> tuple[int, int]:
+    @property
+    def timers(self) -> Timers:
+        """What runs things later."""
+        return self._timers
+
+    def counts(self) -> tuple[int, int]:
+        """Open polls, and tasks that are not over."""
         return self._poller.open_polls, len(self._book)
 
-    def _perform(self, command: Command) -> None:
+    def perform(self, command: Command) -> None:
+        """This worker's part of a step of the ladder."""
         match command:
             case Command.OPEN_POLLS:
                 self._poller.open()
             case Command.CLOSE_POLLING:
                 self._poller.close()
                 self._lookups.close()
-                self._arm_drain()
-                self._announce_stop()
-                self._ladder.tell(lifecycle.PollingClosed)
+                self._observe(WorkerStopping(*self.counts(), self.ladder.longest_stop))
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._book), self._poller.open_polls))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))
-                self._arm(lifecycle.Phase.ASKING, self.options.cancel_grace)
             case Command.ANSWER_RUNNING:
                 self._apply_to_all(lambda run: run.apply(self._last_event(run)))
-                self._arm(lifecycle.Phase.ANSWERING, LAST_ANSWERS)
             case Command.GIVE_UP:
                 self._apply_to_all(lambda run: run.apply(GivenUp()))
-            case Command.EXIT_NOW:
-                self.on_exit_now()
             case Command.FINISH:
                 self._begin_finish()
 
@@ -277,47 +282,28 @@ class Engine:
             return GivenUp()
         return ProcessExiting()
 
-    def _arm(self, phase: lifecycle.Phase, seconds: float) -> Timer:
-        return self._timers.call_later(
-            seconds, lambda: self._ladder.tell(lifecycle.TimerOver(phase))
-        )
-
-    def _arm_drain(self) -> None:
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
-        self._drain_timer = self._arm(lifecycle.Phase.DRAINING, self._drain_timeout)
-
     def _apply_to_all(self, action: Callable[[TaskRun], object]) -> None:
         for run in self._book.open_runs():
             action(run)
 
-    def _announce_stop(self) -> None:
-        longest = max(POLL_LIMIT, self._drain_timeout)
-        self._observe(
-            WorkerStopping(
-                self._poller.open_polls,
-                len(self._book),
-                longest + self.options.cancel_grace + LAST_ANSWERS,
-            )
-        )
-
     def _count(self) -> None:
         # Before a stop nothing follows from the counts; the stop itself reads them once more.
-        if self._ladder.state.stopping:
-            self._ladder.tell(lifecycle.Counts)
+        if self.stopping():
+            self.ladder.tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
-        if self._ladder.state.phase is lifecycle.Phase.STARTING:
-            self._ladder.tell(lifecycle.PollAccepted())
+        if not self._accepted:
+            self._accepted = True
+            self.ladder.tell(lifecycle.PollAccepted())
 
     def _refused(self, error: ServiceError) -> bool:
-        if self._ladder.state.phase is not lifecycle.Phase.STARTING:
+        if self._accepted or self.stopping():
             return False
         fatal = self._service.fatal_at_start(error)
         if fatal is None:
             return False
         self.error = fatal
-        self._ladder.tell(lifecycle.Fatal())
+        self.ladder.tell(lifecycle.Fatal())
         return True
 
     # --- tasks ----------------------------------------------------------------------------------
@@ -329,7 +315,7 @@ class Engine:
             self._repeated(task)
             return
         definition, failure = self._definition_of(polled)
-        if self._ladder.state.fails_new_tasks:
+        if self.ladder.state.fails_new_tasks:
             failure = self._shutdown_event()
         runner = self._runner(definition) if definition else None
         limit = self._lookups.time_limit(definition) if definition else None
@@ -341,7 +327,7 @@ class Engine:
         else:
             self._observe(TaskStarted(task))
             run.start(interval)
-        if self._ladder.state.fails_new_tasks and failure is None:
+        if self.ladder.state.fails_new_tasks and failure is None:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
 
     def _definition_of(self, polled: Polled) -> tuple[ActivityDefinition | None, Event | None]:
@@ -397,6 +383,17 @@ class Engine:
         """Open polls, and tasks that are not over: what an immediate exit abandons."""
         return self._poller.open_polls, [run.task for run in self._book.open_runs()]
 
+    def report(self, *, threads: bool = True) -> None:
+        """Have told what runs now, and where every thread of the process is."""
+        runs = self._book.open_runs()
+        self._observe(
+            WorkerReported(self.ladder.state.phase.value, self._poller.open_polls, len(runs))
+        )
+        for run in runs:
+            self._observe(run.report())
+        for thread in threading.enumerate() if threads else ():
+            self._observe(ThreadReported(thread.name, stack_of(thread.ident)))
+
     # --- the end --------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None) -> bool:
@@ -410,10 +407,12 @@ class Engine:
         return True
 
     def _begin_finish(self) -> None:
+        if self.finished.done():
+            return  # its start failed
         try:
             self._seams.start_thread("stop", self._finish)
         except RuntimeError as error:  # no more threads: here, then
-            self._internal_error(error)
+            self.internal_error(error)
             self._finish()
 
     def _finish(self) -> None:
@@ -421,7 +420,7 @@ class Engine:
         try:
             self._run_hook(self._hooks.on_stop())
         except BaseException as error:
-            self._internal_error(error, "on_stop")
+            self.internal_error(error, "on_stop")
         abandoned = list(self._book.abandoned)
         try:
             self._close()
@@ -461,5 +460,6 @@ class Engine:
 
     # --- telling --------------------------------------------------------------------------------
 
-    def _internal_error(self, error: BaseException, where: str = "swf_worker") -> None:
+    def internal_error(self, error: BaseException, where: str = "swf_worker") -> None:
+        """Something of ours or of a hook broke, and harmed no task."""
         self._observe(InternalError(where, error))

@@ -6,27 +6,84 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..core import lifecycle
-from ..core.lifecycle import Command, Lifecycle
+from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT, Command, Lifecycle
+from ..service.api import Timer, Timers
 
 LadderEvent = lifecycle.Event | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
 """A type stands for counts that are to be read when it is their turn."""
 
 
+class Member(Protocol):
+    """A worker on the ladder."""
+
+    @property
+    def drain_timeout(self) -> float: ...
+
+    @property
+    def cancel_grace(self) -> float: ...
+
+    @property
+    def timers(self) -> Timers: ...
+
+    def perform(self, command: Command) -> None:
+        """Do the worker's part of a command."""
+
+    def counts(self) -> tuple[int, int]:
+        """Its open polls, and its tasks that are not over."""
+
+    def internal_error(self, error: BaseException) -> None:
+        """Something broke; the stop goes on."""
+
+
 @dataclass(slots=True)
 class Ladder:
-    """One worker's life. No lock is held that anybody waits for: events go into a queue, and one
-    thread at a time steps and performs; what it is told meanwhile, by itself or by others, it
-    takes next. So ``tell`` may be called from anywhere, signal handlers included."""
+    """The life of one worker, or of several that stop together (``run_workers``).
 
-    perform: Callable[[Command], None]
-    counts: Callable[[], tuple[int, int]]
-    """Open polls, and tasks that are not over."""
-    on_error: Callable[[BaseException], None]
+    No lock is held that anybody waits for: events go into a queue, and one thread at a time
+    steps and performs; what it is told meanwhile, by itself or by others, it takes next. So
+    ``tell`` may be called from anywhere, signal handlers included.
+    """
+
+    members: list[Member] = field(default_factory=list)
+    on_exit_now: Callable[[], None] = lambda: None
     state: Lifecycle = field(default_factory=Lifecycle)
+    _stop_wanted: bool = False
+    _timer: Timer | None = None
     _events: queue.SimpleQueue[LadderEvent] = field(default_factory=queue.SimpleQueue)
     _performing: threading.Lock = field(default_factory=threading.Lock)
+
+    # --- what may be asked of it ----------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the first polls; or end, if a stop was asked for meanwhile."""
+        self.tell(lifecycle.StopAsked(once=True) if self._stop_wanted else lifecycle.Started())
+
+    def request_stop(self) -> None:
+        """Begin to stop, once. Never blocks."""
+        if self.state.phase is lifecycle.Phase.NEW:
+            self._stop_wanted = True  # the start is under way; its end sees this
+        elif not self.state.stopping:
+            self.tell(lifecycle.StopAsked(once=True))
+
+    def signaled(self) -> None:
+        """A signal: one more step down."""
+        self.tell(lifecycle.StopAsked())
+
+    def arm_drain(self) -> None:
+        """Give the drain its time, anew if it runs already."""
+        drain = max(member.drain_timeout for member in self.members)
+        self._arm(lifecycle.Phase.DRAINING, drain)
+
+    @property
+    def longest_stop(self) -> float:
+        """The bound of a whole stop, in seconds."""
+        drain = max(member.drain_timeout for member in self.members)
+        return max(POLL_LIMIT, drain) + self._grace() + LAST_ANSWERS
+
+    # --- events in, commands out ----------------------------------------------------------------
 
     def tell(self, event: LadderEvent) -> None:
         """Take an event. Counts are read when their turn comes: one that was read earlier and
@@ -45,10 +102,39 @@ class Ladder:
             except queue.Empty:
                 return
             if isinstance(event, type):
-                event = event(*self.counts())
+                event = event(*self._counts())
             self.state, commands = lifecycle.step(self.state, event)
             for command in commands:
-                try:
-                    self.perform(command)
-                except Exception as error:  # a stop must go on, whatever breaks in it
-                    self.on_error(error)
+                self._perform(command)
+
+    def _counts(self) -> tuple[int, int]:
+        counts = [member.counts() for member in self.members]
+        return sum(polls for polls, _ in counts), sum(tasks for _, tasks in counts)
+
+    def _perform(self, command: Command) -> None:
+        if command is Command.EXIT_NOW:
+            self.on_exit_now()
+            return
+        for member in self.members:
+            try:
+                member.perform(command)
+            except Exception as error:  # a stop must go on, whatever breaks in it
+                member.internal_error(error)
+        match command:
+            case Command.CLOSE_POLLING:
+                self.arm_drain()
+                self._events.put(lifecycle.PollingClosed)
+            case Command.ASK_HANDLERS:
+                self._arm(lifecycle.Phase.ASKING, self._grace())
+            case Command.ANSWER_RUNNING:
+                self._arm(lifecycle.Phase.ANSWERING, LAST_ANSWERS)
+
+    def _grace(self) -> float:
+        return max(member.cancel_grace for member in self.members)
+
+    def _arm(self, phase: lifecycle.Phase, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.members[0].timers.call_later(
+            seconds, lambda: self.tell(lifecycle.TimerOver(phase))
+        )

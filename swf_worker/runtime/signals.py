@@ -1,4 +1,4 @@
-"""``run()``'s loop: the main thread waits for signals and for the worker's end.
+"""``run()``'s loop: the main thread waits for orders and for the worker's end.
 
 Signals arrive through ``signal.set_wakeup_fd``: the interpreter's C handler writes their number
 into a socket, and the main thread reads it there. A thread that waits for a lock or a queue can
@@ -8,20 +8,23 @@ miss a signal that comes just before it blocks, and would then sleep through a s
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from enum import Enum
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from ..text import safe_str
 from .engine import Engine
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT)
+REPORT = signal.SIGUSR1
 SAME_SIGNAL = 1.0
 """The same signal again within so many seconds counts once: terminals and supervisors both
 signal the whole process group."""
@@ -30,21 +33,69 @@ ABANDONED = 3
 _END = 0
 
 
+class Order(Enum):
+    """What a running worker is told from outside."""
+
+    STOP = "stop"
+    """One step down the ladder."""
+    STOP_ONCE = "stop_once"
+    """Begin to stop, unless it has begun."""
+    REPORT = "report"
+    """Log the running tasks and all stacks."""
+
+
+class Inbox(Protocol):
+    """Where orders arrive."""
+
+    def waiting(self) -> list[Order]:
+        """Those that have come already; never blocks."""
+
+    def __iter__(self) -> Iterator[Order]:
+        """Orders as they come, until ``end`` is called."""
+
+    def end(self) -> None:
+        """End the iteration; from any thread."""
+
+
+Orders = Callable[[], AbstractContextManager[Inbox]]
+
+
 class SignalInbox:
-    """Where the signals of this process arrive, one number each."""
+    """The orders that signals of this process are."""
 
     def __init__(self, reader: socket.socket, writer: socket.socket) -> None:
+        self.ended = False
         self._reader = reader
         self._writer = writer
+        self._counted: dict[int, float] = {}
 
-    def __iter__(self) -> Iterator[int]:
-        """Signals as they come, until ``end`` is called."""
-        while True:
-            for number in self._reader.recv(64):
-                if number == _END:
-                    return
-                if number in SIGNALS:  # the descriptor tells every signal that has a handler
-                    yield number
+    def __iter__(self) -> Iterator[Order]:
+        while not self.ended:
+            yield from self.take()
+
+    def waiting(self) -> list[Order]:
+        """What has come already."""
+        return self.take() if select.select([self._reader], [], [], 0)[0] else []
+
+    def take(self) -> list[Order]:
+        """The next orders; blocks until there is something, which may be no order."""
+        taken = self._reader.recv(64)
+        self.ended = self.ended or _END in taken
+        return [order for number in taken if (order := self._order(number)) is not None]
+
+    def _order(self, number: int) -> Order | None:
+        """The descriptor tells every signal that has a handler, the user's own, too."""
+        if number == REPORT:
+            return Order.REPORT
+        now = time.monotonic()
+        if number not in STOPS or now - self._counted.get(number, -SAME_SIGNAL) < SAME_SIGNAL:
+            return None
+        self._counted[number] = now
+        return Order.STOP
+
+    def fileno(self) -> int:
+        """Readable when ``take`` doesn't block."""
+        return self._reader.fileno()
 
     def end(self) -> None:
         """End the iteration; from any thread."""
@@ -53,15 +104,12 @@ class SignalInbox:
 
 
 @contextmanager
-def signal_inbox() -> Iterator[SignalInbox]:
-    """Take SIGTERM and SIGINT in, until the end of the block. In the main thread only."""
-
-    def noted(number: int, frame: FrameType | None) -> None:
-        """The number is in the socket already."""
-
+def signal_inbox(*more: signal.Signals) -> Iterator[SignalInbox]:
+    """Take SIGTERM, SIGINT and SIGUSR1 in (and be woken by ``more``), until the end of the block.
+    In the main thread only."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    before = {number: signal.signal(number, noted) for number in SIGNALS}
+    before = {number: signal.signal(number, noted) for number in (*STOPS, REPORT, *more)}
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
         yield SignalInbox(reader, writer)
@@ -73,20 +121,48 @@ def signal_inbox() -> Iterator[SignalInbox]:
         writer.close()
 
 
-def run_until_stopped(engine: Engine) -> int:
-    """Open the polls and wait, turning signals into steps of the stop. 0, or 3."""
-    with signal_inbox() as inbox:
-        engine.on_exit_now = lambda: _exit_now(engine)
-        engine.finished.add_done_callback(lambda _: inbox.end())
-        engine.open()
-        counted: dict[int, float] = {}
-        for number in inbox:
-            now = time.monotonic()
-            if now - counted.get(number, -SAME_SIGNAL) >= SAME_SIGNAL:
-                counted[number] = now
-                engine.signaled()
-        engine.wait(None)
-    return ABANDONED if engine.finished.result() else 0
+def noted(number: int, frame: FrameType | None) -> None:
+    """A handler for signals that are read elsewhere, or not at all. (Not SIG_IGN: what a handler
+    starts would inherit that.)"""
+
+
+def run_until_stopped(engines: Sequence[Engine], orders: Orders = signal_inbox) -> int:
+    """Open the polls and wait, turning orders into steps of the one ladder. 0, or 3."""
+    ladder = engines[0].ladder
+    with orders() as inbox:
+        ladder.on_exit_now = lambda: _exit_now(engines)
+        _when_all_are_finished(engines, inbox.end)
+        for order in inbox.waiting():  # a stop that came during the start opens no polls
+            _obey(order, engines)
+        if not ladder.state.stopping:
+            for engine in engines:
+                engine.announce()
+            ladder.open()
+        for order in inbox:
+            _obey(order, engines)
+        for engine in engines:
+            engine.wait(None)
+    return ABANDONED if any(engine.finished.result() for engine in engines) else 0
+
+
+def _obey(order: Order, engines: Sequence[Engine]) -> None:
+    match order:
+        case Order.STOP:
+            engines[0].ladder.signaled()
+        case Order.STOP_ONCE:
+            engines[0].ladder.request_stop()
+        case Order.REPORT:
+            for engine in engines:
+                engine.report(threads=engine is engines[0])
+
+
+def _when_all_are_finished(engines: Sequence[Engine], then: Callable[[], None]) -> None:
+    def finished(_: object) -> None:
+        if all(engine.finished.done() for engine in engines):
+            then()
+
+    for engine in engines:
+        engine.finished.add_done_callback(finished)
 
 
 def check_main_thread() -> None:
@@ -98,10 +174,11 @@ def check_main_thread() -> None:
         )
 
 
-def _exit_now(engine: Engine) -> NoReturn:
-    polls, tasks = engine.unfinished()
+def _exit_now(engines: Sequence[Engine]) -> NoReturn:
+    unfinished = [engine.unfinished() for engine in engines]
+    polls = sum(open_polls for open_polls, _ in unfinished)
     with suppress(OSError, ValueError):
-        for task in tasks:
+        for task in (task for _, tasks in unfinished for task in tasks):
             execution = task.workflow_execution
             print(
                 f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "

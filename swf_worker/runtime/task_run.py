@@ -27,6 +27,7 @@ from ..observations import (
     StopAsked,
     TaskDecided,
     TaskEnded,
+    TaskReported,
 )
 from ..outcome import Outcome
 from ..service.api import Backoff, SwfService, Timer, Timers
@@ -53,6 +54,9 @@ class Runner(Protocol):
 
     def stack(self, run: TaskRun) -> str:
         """Where the handler is, for a report."""
+
+    def ended(self, run: TaskRun) -> None:
+        """The handler has ended."""
 
 
 class Keeper(Protocol):
@@ -129,8 +133,12 @@ class TaskRun:
                 warning = min(self._shop.cancel_grace, self._deadline / 10)
                 self._arm(self._deadline - warning, execution.StopCause(CancelReason.TIMED_OUT))
                 self._arm(self._deadline, execution.DeadlineReached())
+        self.launch(self._runner)
+
+    def launch(self, runner: Runner) -> None:
+        """Run the handler in ``runner``."""
         try:
-            self._runner.start(self)
+            runner.start(self)
         except Exception as error:  # no thread, no loop: this task fails, the worker lives
             self.apply(execution.HandlerFailed(self._shop.wording.of_exception(error)))
 
@@ -163,11 +171,14 @@ class TaskRun:
             for command in commands:
                 sending = self._perform(command)
                 job = sending or job
+            if self._state.handler_done and not before.handler_done and self._runner is not None:
+                runner = self._runner
+                self._outbox.append(lambda: runner.ended(self))
             if _frees_slot(self._state) and not self._slot_freed:
                 self._slot_freed = True  # once: an answer that is sent again has no slot
                 self._outbox.append(lambda: self._shop.keeper.slot_free(self))
             outbox, self._outbox = self._outbox, []
-        for letter in outbox:  # observers and the keeper are told outside the lock
+        for letter in outbox:  # observers, runners and the keeper are told outside the lock
             letter()
         if job is not None and not inline:
             self._shop.answers.submit(job)
@@ -204,7 +215,8 @@ class TaskRun:
         ask_to_stop(self.context, reason)
         self._tell(StopAsked(self.task, reason))
         if interrupt and self._runner is not None and not self._state.handler_done:
-            self._runner.interrupt(self)
+            runner = self._runner
+            self._outbox.append(lambda: runner.interrupt(self))
 
     def _arm(self, delay: float, event: Event) -> None:
         self._timers.append(self._shop.timers.call_later(delay, lambda: self.apply(event)))
@@ -275,6 +287,14 @@ class TaskRun:
     def seconds(self) -> float:
         """Since the poll's answer."""
         return self._shop.clock.now() - self._since
+
+    def report(self) -> TaskReported:
+        """Where it is now."""
+        state, stack = self._state, None
+        if self._runner is not None and not state.handler_done:
+            stack = self._runner.stack(self)
+        causes = tuple(sorted(state.causes))
+        return TaskReported(self.task, state.phase.value, self.seconds, causes, stack)
 
     def _tell(self, record: Observation) -> None:
         self._outbox.append(lambda: self._shop.observe(record))

@@ -47,3 +47,20 @@ class Subclass(ActivityWorker):
 
 
 NOT_A_WORKER = 5
+
+
+@activity(name="Pid", version="1", heartbeat_interval=0.2)
+def pid(context: ActivityContext, seconds: float = 0) -> int:
+    context.wait_for_stop(seconds)
+    return os.getpid()
+
+
+fleet = ActivityWorker(
+    domain="tests",
+    task_list="tasks",
+    activities=[*ACTIVITIES, pid],
+    max_concurrent_activities=2,
+    cancel_grace=0.3,
+)
+other = ActivityWorker(domain="tests", task_list="others", activities=[pid], cancel_grace=0.3)
+rival = ActivityWorker(domain="tests", task_list="tasks", activities=[pid])

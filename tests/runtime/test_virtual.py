@@ -41,4 +41,5 @@ def test_the_simulation_reaches_what_it_is_for():
         "beat failed",
         "poll failed",
         "second signal",
+        "held",
     }, kinds

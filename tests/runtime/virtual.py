@@ -16,11 +16,12 @@ from swf_worker.context import ActivityContext
 from swf_worker.core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from swf_worker.core.registry import Registry
 from swf_worker.errors import ActivityCanceled
-from swf_worker.observations import InternalError, StopAsked, TaskEnded, WorkerStopped
+from swf_worker.observations import InternalError, StopAsked, TaskEnded, TaskHeld, WorkerStopped
 from swf_worker.options import Options, RetryPolicy
 from swf_worker.outcome import Canceled, Outcome
 from swf_worker.runtime.crew import Job
 from swf_worker.runtime.engine import Engine, Hooks
+from swf_worker.runtime.ladder import Ladder
 from swf_worker.runtime.seams import Seams
 from swf_worker.service.api import Polled, RegisteredTimeouts
 from swf_worker.task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
@@ -87,6 +88,9 @@ class VirtualCrew:
         self._most = most
         self._duration = duration
         self._busy = 0
+        self._handlers = 0
+        self.most_handlers = 0
+        """The most handlers that ran at once."""
         self._waiting: list[Job] = []
 
     def start(self) -> None: ...
@@ -104,6 +108,8 @@ class VirtualCrew:
             self._begin(self._waiting.pop(0))
 
     def _begin(self, job: Job) -> None:
+        self._handlers += _is_handler(job)
+        self.most_handlers = max(self.most_handlers, self._handlers)
         whole = self._duration(job)
         arrives = whole * self._world.random.random()
 
@@ -114,12 +120,17 @@ class VirtualCrew:
         self._world.at(arrives, arrive)
 
     def _end(self, job: Job, result: Any) -> None:
+        self._handlers -= _is_handler(job)
         following = job.done(result)
         if following is not None:
             self._begin(following)
             return
         self._busy -= 1
         self._next()
+
+
+def _is_handler(job: Job) -> bool:
+    return job.call.__qualname__.startswith("ThreadRunner.")
 
 
 class ModelTask:
@@ -293,7 +304,14 @@ class Simulation:
     def _build(self) -> Engine:
         chance = self.world.random
 
-        @activity(name="Work", version="1", deadline=chance.choice([None, None, 15]))
+        self.most_at_once = chance.choice([None, None, 1, 2])
+
+        @activity(
+            name="Work",
+            version="1",
+            deadline=chance.choice([None, None, 15]),
+            max_concurrent=self.most_at_once,
+        )
         def handler(context: ActivityContext) -> str:
             context.heartbeat({"at": self.world.time})
             choice = chance.random()
@@ -310,7 +328,13 @@ class Simulation:
         hooks = Hooks(lambda: None, lambda: None, lambda: None, None)
         registry = Registry([define(handler, mark, None)])
         return Engine(
-            self.options, registry, hooks, [self], VirtualSeams(self), exits_after=self.exits_after
+            self.options,
+            registry,
+            hooks,
+            [self],
+            VirtualSeams(self),
+            Ladder(),
+            exits_after=self.exits_after,
         )
 
     def duration(self, crew: str) -> Callable[[Job], float]:
@@ -342,20 +366,22 @@ class Simulation:
             )
         }
         poller = self.engine._poller
+        if isinstance(record, TaskHeld):
+            self.seen.add("held")
         if poller.open_polls + poller.running > self.slots + 1:
             self.problems.append(f"{poller.open_polls} polls and {poller.running} tasks")
 
     def run_and_check(self) -> None:
         chance, world, engine = self.world.random, self.world, self.engine
         engine.prepare()
-        engine.open()
+        engine.ladder.open()
         world.run(1000.0 + chance.choice([1, 20, 100, 400]) * chance.random())
         asked_at = world.time
         if engine._book:
             self.seen.add("stopped while running")
         engine.request_stop()
         if chance.random() < 0.3:
-            world.at(chance.uniform(1.1, 30), engine.signaled)
+            world.at(chance.uniform(1.1, 30), engine.ladder.signaled)
             self.seen.add("second signal")
         bound = (
             max(POLL_LIMIT, self.options.drain_timeout) + self.options.cancel_grace + LAST_ANSWERS
@@ -365,6 +391,8 @@ class Simulation:
 
     def _check(self, asked_at: float, bound: float) -> None:
         assert not self.problems, self.problems
+        at_once = self.engine._slot_crew.most_handlers
+        assert at_once <= (self.most_at_once or self.slots), f"{at_once} handlers at once"
         assert self.stopped_at is not None, "the stop never ended"
         assert self.stopped_at - asked_at <= bound + 1e-6, "the stop broke its bound"
         for task in self.tasks:

@@ -65,6 +65,11 @@ class LoopThread:
         self._closing = False
         self._thread = start_thread("loop", self._run)
 
+    @property
+    def thread_id(self) -> int | None:
+        """The loop's thread."""
+        return self._thread.ident
+
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
@@ -156,6 +161,9 @@ class AsyncRunner:
     def kill(self, run: TaskRun) -> None:
         """Never asked of a coroutine."""
         raise AssertionError("a coroutine can't be killed")
+
+    def ended(self, run: TaskRun) -> None:
+        """Nothing more to do."""
 
     def stack(self, run: TaskRun) -> str:
         """Where the handler waits now."""

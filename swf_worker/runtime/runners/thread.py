@@ -39,6 +39,9 @@ class ThreadRunner:
         """Never asked of a thread."""
         raise AssertionError("a thread can't be killed")
 
+    def ended(self, run: TaskRun) -> None:
+        """Nothing more to do."""
+
     def stack(self, run: TaskRun) -> str:
         """Where the handler is now."""
         return stack_of(run.thread_id)

@@ -1,0 +1,345 @@
+"""Several workers under one ladder: ``run_workers``, several targets, ``--processes``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from swf_worker import ActivityWorker, ConfigurationError, activity, run_workers
+from swf_worker.local import Completed, Failed, LocalSwf, TimedOut
+from tests.cli import workers
+from tests.cli.test_run import ended, once, running
+from tests.conftest import eventually
+from tests.wire import EMPTY_POLL, Wire, fault, silence
+
+FLEET = "tests.cli.workers:fleet"
+OTHER = "tests.cli.workers:other"
+
+
+@pytest.fixture
+def swf():
+    with LocalSwf(poll_hold=0.3) as local:
+        local.register(workers.other)
+        local.register(workers.fleet)
+        yield local
+
+
+def children(pid):
+    """The processes that ``pid`` has started and not reaped."""
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in listed.read_text().split()]
+    return found
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def logged(err, event):
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"].startswith(event)]
+
+
+# --- run_workers, and several targets -----------------------------------------------------------
+
+
+def test_several_targets_run_and_stop_together(swf):
+    long = swf.schedule("UntilStop", "1")
+    with running(FLEET, OTHER, swf=swf) as process:
+        long.wait_for_heartbeats()
+        elsewhere = swf.schedule("Pid", "1", task_list="others").outcome()
+        assert elsewhere == Completed(str(process.pid))
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 0
+    assert long.outcome() == Completed('"drained"')
+    assert {line["task_list"] for line in logged(err, "worker stopped")} == {"tasks", "others"}
+
+
+def test_the_ladder_is_one_the_drain_is_the_longest(swf):
+    """A worker with drain_timeout=0 waits for the other's drain: the process lives anyway."""
+    script = (
+        "import sys\n"
+        "from swf_worker import ActivityWorker, run_workers\n"
+        "from tests.cli.workers import pid, until_stop\n"
+        "def worker(task_list, drain, *activities):\n"
+        "    return ActivityWorker(domain='tests', task_list=task_list, drain_timeout=drain,\n"
+        "        activities=activities, endpoint_url=sys.argv[1], cancel_grace=0.1)\n"
+        "quick = worker('others', 0, pid)\n"
+        "slow = worker('tasks', 30, until_stop)\n"
+        "sys.exit(run_workers([quick, slow]))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, swf.endpoint_url], stderr=subprocess.PIPE, text=True
+    ) as process:
+        patient = swf.schedule("Pid", "1", 2.0, task_list="others")
+        patient.wait_for_heartbeats()
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert patient.outcome() == Completed(str(process.pid)), "nothing was stopped sooner"
+
+
+def test_a_fatal_error_of_one_ends_all_and_is_raised(swf):
+    with Wire(
+        PollForActivityTask=[fault("UnknownResourceFault", "Unknown domain: nowhere")],
+        DescribeActivityType=[fault("UnknownResourceFault", "Unknown domain: nowhere")],
+    ) as refusing:
+        script = (
+            "import sys\n"
+            "from swf_worker import ActivityWorker, run_workers, SwfWorkerError\n"
+            "from tests.cli.workers import pid\n"
+            "good = ActivityWorker(domain='tests', task_list='others', activities=[pid],\n"
+            "    endpoint_url=sys.argv[1])\n"
+            "bad = ActivityWorker(domain='nowhere', task_list='t', activities=[pid],\n"
+            "    endpoint_url=sys.argv[2])\n"
+            "try:\n    run_workers([good, bad])\n"
+            "except SwfWorkerError as error:\n    sys.exit(f'{type(error).__name__}: {error}')\n"
+        )
+        command = [sys.executable, "-c", script, swf.endpoint_url, refusing.url]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("UnknownResourceFault: PollForActivityTask")
+
+
+def test_a_start_that_fails_ends_the_workers_that_were_started_before():
+    said = []
+
+    class First(ActivityWorker):
+        def on_start(self):
+            said.append("started")
+
+        def on_stop(self):
+            said.append("stopped")
+
+    class Second(ActivityWorker):
+        def on_start(self):
+            raise OSError("no database")
+
+    reach = {"domain": "d", "activities": [workers.pid], "endpoint_url": "http://127.0.0.1:9"}
+    with pytest.raises(OSError, match="no database"):
+        run_workers([First(task_list="a", **reach), Second(task_list="b", **reach)])
+    assert said == ["started", "stopped"]
+
+
+def test_rivals_for_one_task_list_are_refused():
+    with pytest.raises(ConfigurationError, match="with different handlers"):
+        run_workers([workers.fleet, workers.rival])
+    with pytest.raises(ConfigurationError, match="same worker twice"):
+        run_workers([workers.fleet, workers.fleet])
+    with pytest.raises(ConfigurationError, match="a list of workers"):
+        run_workers([])
+    code, _, err = once(FLEET, "tests.cli.workers:rival")
+    assert code == 1
+    assert "one worker all the handlers" in err
+
+
+def test_lists_of_activities_become_one_worker(swf):
+    lists = ["tests.cli.workers:ACTIVITIES", "tests.cli.test_together:MORE"]
+    with running(*lists, "--domain", "tests", "--task-list", "tasks", swf=swf) as process:
+        assert swf.schedule("Quick", "1", 4).outcome() == Completed(
+            f'{{"page":4,"pid":{process.pid}}}'
+        )
+        assert swf.schedule("Pid", "1").outcome() == Completed(str(process.pid))
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+MORE = [workers.pid]
+
+
+# --- SIGUSR1 ------------------------------------------------------------------------------------
+
+
+def test_sigusr1_logs_the_running_tasks_and_all_stacks(swf):
+    scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=5)
+    with running(FLEET, "--drain-timeout", "0", swf=swf) as process:
+        scheduled.wait_for_heartbeats()
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR1)
+        scheduled.wait_for_heartbeats(scheduled.heartbeats + 2)  # and goes on
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 0
+    report = logged(err, "worker report")[0]
+    assert (report["phase"], report["tasks"]) == ("running", 1)
+    task = logged(err, "running task")[0]
+    assert task["workflow_id"] == scheduled.workflow_id
+    assert "time.sleep(60)" in task["stack"]
+    names = {line["name"] for line in logged(err, "thread")}
+    assert {"MainThread", "swf-worker-slot-1", "swf-worker-scheduler"} <= names
+
+
+# --- --processes --------------------------------------------------------------------------------
+
+
+def test_processes_share_the_work_and_stop_together(swf):
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        assert eventually(lambda: len(children(process.pid)) == 2, 15)
+        pids = children(process.pid)
+        scheduled = [swf.schedule("Pid", "1", 1.0) for _ in range(4)]
+        assert {int(each.outcome().result) for each in scheduled} == set(pids)
+        long = [swf.schedule("UntilStop", "1") for _ in range(4)]
+        for each in long:
+            each.wait_for_heartbeats()
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 0
+    assert [each.outcome() for each in long] == [Completed('"drained"')] * 4
+    assert not any(is_alive(pid) for pid in pids)
+    assert logged(err, "stopping: waiting for worker processes")[0]["at_most"] == 95.3
+
+
+def test_a_signal_to_the_whole_group_counts_once_and_the_drain_is_whole(swf):
+    """FAULTS 61."""
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        long = [swf.schedule("UntilStop", "1") for _ in range(4)]
+        for each in long:
+            each.wait_for_heartbeats()
+        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
+        assert ended(process)[0] == 0
+    assert [each.outcome() for each in long] == [Completed('"drained"')] * 4
+
+
+def test_ctrl_c_while_the_processes_start_is_a_clean_end(swf):
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        assert eventually(lambda: bool(children(process.pid)), 15)
+        os.killpg(process.pid, signal.SIGINT)
+        code, _, err = ended(process)
+    assert code == 0, err
+
+
+def test_a_process_that_is_killed_is_replaced(swf):
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        victim = int(swf.schedule("Pid", "1").outcome().result)
+        lost = None
+        while lost is None:
+            tried = swf.schedule("Pid", "1", 20.0, heartbeat_timeout=2)
+            tried.wait_for_heartbeats()
+            started = next(e for e in tried.history() if e["eventType"] == "ActivityTaskStarted")
+            identity = started["activityTaskStartedEventAttributes"]["identity"]
+            if identity.endswith(f":{victim}"):
+                lost = tried
+        os.kill(victim, signal.SIGKILL)
+        assert lost.outcome() == TimedOut("HEARTBEAT")
+        assert eventually(
+            lambda: len(children(process.pid)) == 2 and victim not in children(process.pid), 15
+        )
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        code, _, err = ended(process)
+    assert code == 3, "the killed process's task was abandoned"
+    crash = logged(err, "worker process crashed: another is started")[0]
+    assert (crash["pid"], crash["exit"]) == (victim, "killed by SIGKILL")
+
+
+def test_workers_whose_supervisor_is_killed_drain(swf):
+    """FAULTS 62."""
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        long = [swf.schedule("UntilStop", "1") for _ in range(4)]
+        for each in long:
+            each.wait_for_heartbeats()
+        pids = children(process.pid)
+        process.kill()
+        assert [each.outcome() for each in long] == [Completed('"drained"')] * 4
+        assert eventually(lambda: not any(is_alive(pid) for pid in pids), 20)
+
+
+def test_the_steps_of_the_ladder_reach_every_process(swf):
+    deaf = [swf.schedule("Deaf", "1", heartbeat_timeout=1) for _ in range(4)]
+    with running(
+        "tests.cli.workers:patient", "--processes", "2", "--max-concurrent-activities", "2", swf=swf
+    ) as process:
+        for each in deaf:
+            each.wait_for_heartbeats()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert eventually(lambda: process.poll() is not None, 1.2) is False
+        process.send_signal(signal.SIGTERM)
+        code, _, err = ended(process, 10)
+    assert code == 3
+    for each in deaf:
+        assert f"of workflow {each.workflow_id}" in err
+        assert each.outcome() == TimedOut("HEARTBEAT")
+
+
+def test_what_can_not_work_ends_the_supervisor_with_its_exit_code():
+    code, _, err = once("tests.cli.workers:wroker", "--processes", "3")
+    assert code == 2
+    assert err.count("did you mean worker?") == 1, "said once, not by every process"
+    with Wire(
+        PollForActivityTask=[fault("UnknownResourceFault", "Unknown domain: tests")],
+        DescribeActivityType=[fault("UnknownResourceFault", "Unknown domain: tests")],
+    ) as service:
+        code, _, err = once(FLEET, "--processes", "2", "--endpoint-url", service.url)
+    assert code == 1
+    assert "register the domain" in err
+    code, _, err = once(FLEET, "--processes", "0")
+    assert (code, "1 to 1,000" in err) == (2, True)
+
+
+def test_a_process_that_crashes_at_its_start_is_tried_again_until_the_stop():
+    with Wire(PollForActivityTask=[silence], DescribeActivityType=[EMPTY_POLL]) as service:
+        target = "tests.cli.crashes:worker"
+        with running(target, "--processes", "2", "--endpoint-url", service.url) as process:
+            deadline = time.monotonic() + 20
+            seen = b""
+            while seen.count(b"worker process crashed") < 2:
+                assert time.monotonic() < deadline
+                seen += os.read(process.stderr.fileno(), 65_536)
+            process.terminate()
+            code, _, _ = ended(process, 10)
+    assert code == 3
+    assert b"SIGKILL" in seen
+
+
+def test_every_process_reports_on_sigusr1(swf):
+    with running(FLEET, "--processes", "2", swf=swf) as process:
+        scheduled = [swf.schedule("Deaf", "1", heartbeat_timeout=5) for _ in range(4)]
+        for each in scheduled:
+            each.wait_for_heartbeats()
+        process.send_signal(signal.SIGUSR1)
+        for each in scheduled:
+            each.wait_for_heartbeats(each.heartbeats + 2)
+        process.terminate()
+        process.send_signal(signal.SIGINT)
+        code, _, err = ended(process)
+    assert code == 0
+    assert len(logged(err, "worker report")) == 2
+    assert {line["workflow_id"] for line in logged(err, "running task")} == {
+        each.workflow_id for each in scheduled
+    }
+    assert all(isinstance(each.outcome(), Failed) for each in scheduled)
+
+
+@activity(name="Ends", version="1")
+def ends() -> int:
+    ending.request_stop()
+    return os.getpid()
+
+
+ending = ActivityWorker(domain="tests", task_list="ends", activities=[ends])
+
+
+def test_a_worker_that_stops_itself_is_started_again(swf):
+    swf.register(ending)
+    with running("tests.cli.test_together:ending", "--processes", "1", swf=swf) as process:
+        pids = set()
+        while len(pids) < 2:
+            pids.add(swf.schedule("Ends", "1").outcome().result)
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 0
+    assert logged(err, "worker process ended by itself")
