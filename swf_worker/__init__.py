@@ -22,6 +22,7 @@ from .errors import (
     ThrottledError,
     UnknownResourceFault,
 )
+from .handle import ActivityTaskHandle
 from .observations import Observation, Observer
 from .options import RetryPolicy, Wrapper
 from .outcome import Canceled, Completed, Failed, FailureReason
@@ -36,6 +37,7 @@ __all__ = [
     "ActivityFailed",
     "ActivityNotRegisteredError",
     "ActivityTask",
+    "ActivityTaskHandle",
     "ActivityType",
     "ActivityWorker",
     "CancelNotRequestedError",

@@ -9,9 +9,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ActivityCanceled
-from .outcome import MAX_HEARTBEAT_DETAILS
 from .task import ActivityTask, CancelReason
-from .text import compact_json, printable, safe_str, shorten, utf16_units
+from .text import heartbeat_text
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -69,24 +68,10 @@ class ActivityContext:
         is shortened. After the task has ended it does nothing. Beats that keep the task alive go
         out by themselves: without progress to tell there is no need to call this.
         """
-        self._link.progress(self._text(details))
-
-    def _text(self, details: Any) -> str | None:
-        if details is None:
-            return None
-        if isinstance(details, str):
-            text = printable(details)
-        else:
-            try:
-                text = compact_json(details)
-            except (TypeError, ValueError, RecursionError) as error:
-                # Progress details are no reason to lose hours of work.
-                self._warn(f"no JSON: {safe_str(error)}")
-                text = safe_str(details)
-        if utf16_units(text) > MAX_HEARTBEAT_DETAILS:
-            self._warn(f"{utf16_units(text)} characters, {MAX_HEARTBEAT_DETAILS} are allowed")
-            text = shorten(text, MAX_HEARTBEAT_DETAILS)
-        return text
+        text, why = heartbeat_text(details)
+        if why is not None:
+            self._warn(why)
+        self._link.progress(text)
 
     def _warn(self, why: str) -> None:
         if not self._warned:

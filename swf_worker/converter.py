@@ -12,8 +12,14 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from .context import ActivityContext
-from .errors import ConfigurationError, InputDecodeError, ResultEncodeError
-from .text import compact_json, safe_str
+from .errors import (
+    ConfigurationError,
+    InputDecodeError,
+    PayloadTooLargeError,
+    ResultEncodeError,
+)
+from .outcome import MAX_PAYLOAD
+from .text import compact_json, safe_str, utf16_units
 
 # --- converters ---------------------------------------------------------------------------------
 
@@ -325,3 +331,15 @@ def _wanted(where: str, inputs: tuple[Parameter, ...], mode: str) -> Any:
         return msgspec.defstruct("Input", members, kw_only=True)
     except Exception as error:  # msgspec raises several types for what it can't build
         raise ConfigurationError(f"{where}: {safe_str(error)}") from None
+
+
+def encoded_result(converter: Converter, value: Any) -> str | None:
+    """A result's text; ResultEncodeError or PayloadTooLargeError. Results are never cut."""
+    text = converter.encode(value)
+    if text is not None and not isinstance(text, str):
+        raise ResultEncodeError(f"the converter made a {type(text).__name__}, not text")
+    if text is not None and (units := utf16_units(text)) > MAX_PAYLOAD:
+        raise PayloadTooLargeError(
+            f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"
+        )
+    return text

@@ -110,24 +110,8 @@ class Options:
             raise ConfigurationError(
                 f"on_drain_timeout is {self.on_drain_timeout!r}: allowed are 'fail' and 'abandon'"
             )
-        self._check_reach()
+        check_reach(self)
         self._check_parts()
-
-    def _check_reach(self) -> None:
-        if self.region_name is not None:
-            check_text("region_name", self.region_name, 64)
-        if self.session is not None and not callable(getattr(self.session, "client", None)):
-            raise ConfigurationError(f"session is {self.session!r}: a boto3.Session is needed")
-        if self.client_config is not None and not hasattr(self.client_config, "merge"):
-            raise ConfigurationError(
-                f"client_config is {self.client_config!r}: a botocore.config.Config is needed"
-            )
-        if self.endpoint_url is not None and not re.match(
-            r"https?://[^/\s]+", str(self.endpoint_url)
-        ):
-            raise ConfigurationError(
-                f"endpoint_url is {self.endpoint_url!r}: it must be an http:// or https:// address"
-            )
 
     def _check_parts(self) -> None:
         if not isinstance(self.failure_tracebacks, bool):
@@ -154,6 +138,24 @@ class Options:
                 raise ConfigurationError(f"observers: {observer!r} has no method observe(record)")
         if self.converter is not None:
             check_converter("converter", self.converter)
+
+
+def check_reach(reach: Any) -> None:
+    """The options that say how to reach SWF: of a worker, or of a handle."""
+    if reach.region_name is not None:
+        check_text("region_name", reach.region_name, 64)
+    if reach.session is not None and not callable(getattr(reach.session, "client", None)):
+        raise ConfigurationError(f"session is {reach.session!r}: a boto3.Session is needed")
+    if reach.client_config is not None and not hasattr(reach.client_config, "merge"):
+        raise ConfigurationError(
+            f"client_config is {reach.client_config!r}: a botocore.config.Config is needed"
+        )
+    if reach.endpoint_url is not None and not re.match(
+        r"https?://[^/\s]+", str(reach.endpoint_url)
+    ):
+        raise ConfigurationError(
+            f"endpoint_url is {reach.endpoint_url!r}: it must be an http:// or https:// address"
+        )
 
 
 OPTION_NAMES = frozenset(option.name for option in fields(Options))

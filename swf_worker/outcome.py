@@ -82,6 +82,7 @@ MAX_PAYLOAD = 32_768
 """Input, result, and the details of Failed and Canceled."""
 MAX_HEARTBEAT_DETAILS = 2_048
 MAX_REASON = 256
+MAX_TOKEN = 1_024
 MAX_NAME = 256
 """Identity, domain, task list, activity type name."""
 MAX_VERSION = 64

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from swf_worker import ActivityWorker
-from swf_worker.local import Canceled, Completed, LocalSwf
+from swf_worker.local import Canceled, Completed, Failed, LocalSwf
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
@@ -99,6 +99,14 @@ def test_own_list():
         there = {"task_list": fetched["task_list"]}
         assert swf.schedule("Measure", "1.0", fetched["path"], **there).outcome() == Completed("12")
     assert not Path(fetched["path"]).exists()
+
+
+def test_completed_elsewhere():
+    with running("completed_elsewhere") as swf:
+        approved = swf.schedule("Approve", "1.0", "order-1")
+        assert approved.outcome() == Completed('{"order":"order-1","approved":true}')
+        assert approved.heartbeat_details == '{"reviewers asked":3}'
+        assert swf.schedule("Approve", "1.0", "too much").outcome() == Failed("Refused", "too much")
 
 
 def test_decider():

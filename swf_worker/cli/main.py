@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .. import __version__
 from ..errors import SwfWorkerError
@@ -27,11 +28,14 @@ LOG_SETTINGS = (
         choices=("debug", "info", "warning", "error"),
     ),
 )
+_REACH = (
+    Setting("region", str, "the AWS region"),
+    Setting("endpoint-url", str, "another endpoint, the local SWF's say"),
+)
 RUN_SETTINGS = (
     Setting("domain", str, "the domain to poll"),
     Setting("task-list", str, "the task list to poll"),
-    Setting("region", str, "the AWS region"),
-    Setting("endpoint-url", str, "another endpoint, the local SWF's say"),
+    *_REACH,
     Setting("identity", str, "what histories call this worker (default: host:pid)"),
     Setting("max-concurrent-activities", int, "tasks at once (default: 10)"),
     Setting("max-concurrent-polls", int, "the most open polls"),
@@ -39,6 +43,14 @@ RUN_SETTINGS = (
     Setting("processes", int, "supervise so many processes of it, each with the limits above"),
     *LOG_SETTINGS,
 )
+_TOKEN = Setting("token", str, "the task token")
+_DETAILS = Setting("details", str, "text, as it is to go out")
+TASK_ACTIONS: dict[str, tuple[str, tuple[Setting, ...]]] = {
+    "heartbeat": ("keep the task alive; prints whether its cancellation is requested", (_DETAILS,)),
+    "complete": ("answer Completed", (Setting("result", str, "text, as it is to go out"),)),
+    "cancel": ("answer Canceled, if a heartbeat reports the request", (_DETAILS,)),
+    "fail": ("answer Failed", (Setting("reason", str, "the reason"), _DETAILS)),
+}
 DEV_SETTINGS = (
     Setting("port", int, "the port to listen on (default: 0, any free one)", default=0),
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
@@ -63,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
-        return 0  # before the first poll was opened: no task was taken
+        # `run`: before the first poll was opened, so no task was taken. `task`: not accepted.
+        return FATAL if command is _task else 0
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -122,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(dev, DEV_SETTINGS)
     dev.set_defaults(command=_dev, settings=DEV_SETTINGS)
 
+    _add_task(commands)
+
     demo = commands.add_parser(
         "demo",
         help="watch a worker archive real folders on a local SWF",
@@ -133,6 +148,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_task(commands: Any) -> None:
+    task = commands.add_parser(
+        "task",
+        help="heartbeat or answer a task by its token",
+        description="One call for a task whose token was handed over (manual_completion). It is "
+        "tried again until SWF accepts it. Exit codes: 0 accepted; 1 the task is closed, or the "
+        "call is not permitted; 2 usage.",
+    )
+    actions = task.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for name, (what, settings) in TASK_ACTIONS.items():
+        action = actions.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        every = (_TOKEN, *settings, *_REACH, *LOG_SETTINGS)
+        add_settings(action, every)
+        action.set_defaults(command=_task, settings=every, action=name)
 
 
 # The commands import their own parts: `run` must not pay for the local SWF.
@@ -148,6 +179,12 @@ def _dev(given: argparse.Namespace) -> int:
     from .dev import dev
 
     return dev(given)
+
+
+def _task(given: argparse.Namespace) -> int:
+    from .task import task
+
+    return task(given)
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..activity import ActivityDefinition
 from ..context import ActivityContext, current
+from ..converter import encoded_result
 from ..core.execution import (
     Event,
     HandlerCanceled,
@@ -23,8 +24,8 @@ from ..core.execution import (
 from ..errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
 from ..failure import FailureWording
 from ..options import Wrapper
-from ..outcome import MAX_PAYLOAD, MAX_REASON, Completed, Failed, FailureReason
-from ..text import bounded_text, utf16_units
+from ..outcome import MAX_REASON, Completed, Failed, FailureReason
+from ..text import bounded_text
 
 CANCEL_MARK = "swf_worker asks the handler to stop"
 """The message of every CancelledError that we deliver: how ours are told from others'."""
@@ -103,13 +104,7 @@ class Invocation:
     def _returned(self, value: Any) -> Ended:
         if self.definition.options.manual_completion:
             return Ended(HandlerHandedOver())
-        text = self.definition.converter.encode(value)
-        if text is not None and not isinstance(text, str):
-            raise ResultEncodeError(f"the converter made a {type(text).__name__}, not text")
-        if text is not None and (units := utf16_units(text)) > MAX_PAYLOAD:
-            raise PayloadTooLargeError(
-                f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"
-            )
+        text = encoded_result(self.definition.converter, value)
         return Ended(HandlerReturned(Completed(text)))
 
     def _ended_by(self, error: BaseException) -> Ended:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import boto3
@@ -29,6 +31,28 @@ CALL_READ_TIMEOUT = 10
 SPARE_CONNECTIONS = 2
 
 
+class Reach(Protocol):
+    """How to reach SWF; the names are options of a worker."""
+
+    @property
+    def session(self) -> boto3.Session | None: ...
+    @property
+    def region_name(self) -> str | None: ...
+    @property
+    def endpoint_url(self) -> str | None: ...
+    @property
+    def client_config(self) -> Config | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which SWF was reached, for errors' words."""
+
+    region: str
+    region_is_known: bool
+    endpoint_url: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
     """The three clients of one worker."""
@@ -36,27 +60,33 @@ class Clients:
     polls: SWFClient
     beats: SWFClient
     answers: SWFClient
-    region: str
-    region_is_known: bool
-
-    def close(self) -> None:
-        """Close their idle connections."""
-        for client in (self.polls, self.beats, self.answers):
-            client.close()
+    where: Where
 
 
 def build_clients(options: Options, *, senders: int, answerers: int) -> Clients:
-    """Build them, in this thread; no I/O. ConfigurationError for a missing region or profile."""
-    try:
-        session = options.session or _session(options)
-        factory = _Factory(session, options)
+    """A worker's three, in this thread; no I/O. ConfigurationError for a missing region or
+    profile."""
+    with _set_up_errors():
+        factory = _Factory(options)
         return Clients(
             polls=factory.client(POLL_READ_TIMEOUT, options.polls),
             beats=factory.client(CALL_READ_TIMEOUT, senders),
             answers=factory.client(CALL_READ_TIMEOUT, answerers),
-            region=factory.region,
-            region_is_known=factory.region in _known_regions(session),
+            where=factory.where,
         )
+
+
+def build_client(reach: Reach) -> tuple[SWFClient, Where]:
+    """One client for the calls with a token. ConfigurationError as above."""
+    with _set_up_errors():
+        factory = _Factory(reach)
+        return factory.client(CALL_READ_TIMEOUT, 1), factory.where
+
+
+@contextmanager
+def _set_up_errors() -> Iterator[None]:
+    try:
+        yield
     except NoRegionError:
         raise ConfigurationError(
             "no AWS region is set: give region_name=, --region or AWS_DEFAULT_REGION, or a "
@@ -66,26 +96,26 @@ def build_clients(options: Options, *, senders: int, answerers: int) -> Clients:
         raise ConfigurationError(f"boto3 can't build a client for SWF: {error}") from error
 
 
-def _session(options: Options) -> boto3.Session:
+def _session(reach: Reach) -> boto3.Session:
     """The user's own set-up; for a local SWF without any, one that means nothing, so that it is
     tried out with no AWS account."""
     session = boto3.Session()
-    if not _is_local(_endpoint(options)):
+    if not _is_local(_endpoint(reach)):
         return session
     given: dict[str, str] = {}
     if not any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")):
         given = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    if not (options.region_name or session.region_name):
+    if not (reach.region_name or session.region_name):
         given["region_name"] = "us-east-1"
     return boto3.Session(**given) if given else session  # type: ignore[arg-type]
 
 
 class _Factory:
-    def __init__(self, session: boto3.Session, options: Options) -> None:
-        self._session = session
-        self._options = options
-        self._base = options.client_config or Config()
-        if _is_local(_endpoint(options)):
+    def __init__(self, reach: Reach) -> None:
+        self._session = reach.session or _session(reach)
+        self._reach = reach
+        self._base = reach.client_config or Config()
+        if _is_local(_endpoint(reach)):
             # HTTP_PROXY would capture calls to this machine.
             self._base = self._base.merge(Config(proxies={}))
         self._base = self._base.merge(
@@ -97,7 +127,8 @@ class _Factory:
             )
         )
         probe = self._build(self._base)
-        self.region = probe.meta.region_name
+        region = probe.meta.region_name
+        self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
         self._base = self._base.merge(Config(user_agent=_user_agent(probe), user_agent_extra=""))
 
@@ -114,8 +145,8 @@ class _Factory:
     def _build(self, config: Config) -> SWFClient:
         return self._session.client(
             "swf",
-            region_name=self._options.region_name,
-            endpoint_url=self._options.endpoint_url,
+            region_name=self._reach.region_name,
+            endpoint_url=self._reach.endpoint_url,
             config=config,
         )
 
@@ -137,10 +168,10 @@ class _NoResponse:
     status_code = 200
 
 
-def _endpoint(options: Options) -> str | None:
+def _endpoint(reach: Reach) -> str | None:
     """The endpoint that is set, in the code or as boto3 lets the environment set it."""
     named = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_SWF", "AWS_ENDPOINT_URL"))
-    return options.endpoint_url or next(filter(None, named), None)
+    return reach.endpoint_url or next(filter(None, named), None)
 
 
 def _is_local(endpoint_url: str | None) -> bool:

@@ -3,54 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core import verdicts
 from ..core.lifecycle import POLL_LIMIT
 from ..errors import (
-    ConfigurationError,
     MalformedResponseError,
     ServiceError,
     ServiceUnavailableError,
     SwfWorkerError,
-    UnknownResourceFault,
 )
 from ..options import Options
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
-from .clients import build_clients, similar_regions
-from .faults import CONNECTION_CODE, CREDENTIALS_CODE, TLS_CODE, translate
+from .clients import build_clients
+from .faults import translate
 from .limits import Attempt, limited
+from .refusals import refusal
+
+if TYPE_CHECKING:
+    from types_boto3_swf import SWFClient
 
 ANSWER_LIMIT = 30.0
 
 
-class Boto3Service:
-    """SWF through boto3. Building it builds the clients and does no I/O."""
+class TokenCalls:
+    """The calls that need a task token and nothing else."""
 
-    def __init__(self, options: Options, timers: Timers, *, senders: int, answerers: int) -> None:
-        self._options = options
+    def __init__(self, beats: SWFClient, answers: SWFClient, timers: Timers) -> None:
+        self._beats = beats
+        self._answers = answers
         self._timers = timers
-        self._clients = build_clients(options, senders=senders, answerers=answerers)
         self._attempts: set[Attempt] = set()
-
-    def poll(self) -> Polled:
-        """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
-        answer = self._call(
-            self._clients.polls.poll_for_activity_task,
-            POLL_LIMIT,
-            domain=self._options.domain,
-            taskList={"name": self._options.task_list},
-            identity=self._options.identity,
-        )
-        return read_poll(answer)
 
     def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
         given = {} if details is None else {"details": details}
         answer = self._call(
-            self._clients.beats.record_activity_task_heartbeat,
+            self._beats.record_activity_task_heartbeat,
             limit,
             taskToken=task_token,
             **given,
@@ -59,7 +49,7 @@ class Boto3Service:
 
     def respond(self, task_token: str, outcome: Outcome) -> None:
         """The Respond call for ``outcome``."""
-        client = self._clients.answers
+        client = self._answers
         call: Callable[..., Any]
         match outcome:
             case Completed(result):
@@ -71,6 +61,47 @@ class Boto3Service:
                 given = {"reason": reason, "details": details}
         present = {name: text for name, text in given.items() if text is not None}
         self._call(call, ANSWER_LIMIT, taskToken=task_token, **present)
+
+    def close(self) -> None:
+        """Cut the attempts that still run, and close the clients' connections."""
+        for attempt in list(self._attempts):
+            attempt.cut()
+        self._beats.close()
+        self._answers.close()
+
+    def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
+        with limited(self._timers, limit, self._attempts) as attempt:
+            try:
+                answer: dict[str, Any] = call(**given)
+                return answer
+            except Exception as error:
+                operation = _operation(call)
+                _drop_frames(error)
+                if attempt.cut_short:
+                    said = f"no whole answer within {limit:g} s"
+                    raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
+                raise translate(operation, error) from error
+
+
+class Boto3Service(TokenCalls):
+    """SWF through boto3. Building it builds the clients and does no I/O."""
+
+    def __init__(self, options: Options, timers: Timers, *, senders: int, answerers: int) -> None:
+        clients = build_clients(options, senders=senders, answerers=answerers)
+        super().__init__(clients.beats, clients.answers, timers)
+        self._clients = clients
+        self._options = options
+
+    def poll(self) -> Polled:
+        """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
+        answer = self._call(
+            self._clients.polls.poll_for_activity_task,
+            POLL_LIMIT,
+            domain=self._options.domain,
+            taskList={"name": self._options.task_list},
+            identity=self._options.identity,
+        )
+        return read_poll(answer)
 
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
@@ -88,79 +119,13 @@ class Boto3Service:
 
     def close(self) -> None:
         """Cut the attempts that still run, and close the clients' connections."""
-        for attempt in list(self._attempts):
-            attempt.cut()
-        self._clients.close()
-
-    def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
-        with limited(self._timers, limit, self._attempts) as attempt:
-            try:
-                answer: dict[str, Any] = call(**given)
-                return answer
-            except Exception as error:
-                operation = _operation(call)
-                _drop_frames(error)
-                if attempt.cut_short:
-                    said = f"no whole answer within {limit:g} s"
-                    raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
-                raise translate(operation, error) from error
-
-    # --- errors at start, in words that say what to mend ----------------------------------------
+        super().close()
+        self._clients.polls.close()
 
     def fatal_at_start(self, error: ServiceError) -> SwfWorkerError | None:
         """The error to stop with when the first poll is refused, None if waiting may mend it."""
-        explained = self._explain(error)
-        if explained is not None:
-            explained.__cause__ = error
-            return explained
-        return self._worded(error) if verdicts.is_fatal_at_start(error) else None
-
-    def _explain(self, error: ServiceError) -> ConfigurationError | None:
-        where = (
-            f"domain {self._options.domain!r}, task list {self._options.task_list!r}, "
-            f"region {self._clients.region!r}"
-        )
-        if error.code == CREDENTIALS_CODE:
-            return ConfigurationError(
-                f"{error.operation} ({where}): no usable AWS credentials ({error.message}); set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"
-            )
-        if error.code == TLS_CODE:
-            return ConfigurationError(
-                f"{error.operation} ({where}): TLS failed: {error.message}; check AWS_CA_BUNDLE, "
-                "the proxy and endpoint_url"
-            )
-        if error.code == CONNECTION_CODE:
-            return self._mistyped_region(error)
-        return None
-
-    def _mistyped_region(self, error: ServiceError) -> ConfigurationError | None:
-        if self._options.endpoint_url or self._clients.region_is_known:
-            return None
-        close = similar_regions(self._clients.region)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        return ConfigurationError(
-            f"{error.operation}: boto3 knows no region {self._clients.region!r} with SWF, and its "
-            f"address can't be reached ({error.message}){hint}"
-        )
-
-    def _worded(self, error: ServiceError) -> ServiceError:
-        domain, tasks = self._options.domain, self._options.task_list
-        fix = (
-            "register the domain, or correct domain= (--domain) or the region"
-            if isinstance(error, UnknownResourceFault)
-            else "allow swf:PollForActivityTask, swf:RecordActivityTaskHeartbeat and "
-            "swf:RespondActivityTask* for this identity, or correct its credentials"
-        )
-        worded = type(error)(
-            error.operation,
-            error.code,
-            f"{error.message} (domain {domain!r}, task list {tasks!r}, region "
-            f"{self._clients.region!r}): {fix}",
-            error.request_id,
-        )
-        worded.__cause__ = error.__cause__
-        return worded
+        polled = f"domain {self._options.domain!r}, task list {self._options.task_list!r}, "
+        return refusal(error, self._clients.where, polled)
 
 
 def read_poll(answer: dict[str, Any]) -> Polled:

@@ -1,10 +1,25 @@
-"""tenacity decides how long to wait; nobody sleeps here."""
+"""tenacity decides how long to wait. In a worker nobody sleeps; ``persistently`` does, for a
+caller who waits for one call."""
 
 from __future__ import annotations
 
-from tenacity import RetryCallState, wait_random_exponential
+from collections.abc import Callable
+from typing import TypeVar
 
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    stop_never,
+    wait_random_exponential,
+)
+
+from ..core import verdicts
+from ..errors import ServiceError
 from ..options import RetryPolicy
+
+Result = TypeVar("Result")
 
 _SHORTEST = 0.05
 
@@ -26,3 +41,34 @@ class TenacityBackoff:
         state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
         state.attempt_number = max(1, failures)
         return (self._denied if denied else self._passing)(state)
+
+
+def persistently(
+    call: Callable[[], Result],
+    policy: RetryPolicy,
+    *,
+    passes: Callable[[ServiceError], bool],
+    before_wait: Callable[[ServiceError, float], None],
+    seconds: float | None = None,
+) -> Result:
+    """``call``, again and again while its ServiceErrors may pass, ``seconds`` long at most; then
+    the last error is raised."""
+    backoff = TenacityBackoff(policy)
+
+    def error_of(state: RetryCallState) -> ServiceError:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert isinstance(error, ServiceError)
+        return error
+
+    def wait(state: RetryCallState) -> float:
+        return backoff.wait(state.attempt_number, denied=verdicts.is_denied(error_of(state)))
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda e: isinstance(e, ServiceError) and passes(e)),
+        wait=wait,
+        stop=stop_never if seconds is None else stop_after_delay(seconds),
+        before_sleep=lambda state: before_wait(error_of(state), state.upcoming_sleep),
+        reraise=True,
+    )
+    return retrying(call)

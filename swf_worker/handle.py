@@ -1,0 +1,201 @@
+"""``ActivityTaskHandle``: heartbeats and the answer of a task by whoever holds its token."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .converter import Converter, JsonConverter, encoded_result
+from .core import verdicts
+from .core.execution import AnswerMissed, AnswerUnknown
+from .errors import ActivityFailed, CancelNotRequestedError, ConfigurationError, ServiceError
+from .failure import FailureWording
+from .options import RetryPolicy, check_converter, check_reach, check_text
+from .outcome import MAX_TOKEN, Canceled, Completed, Outcome
+from .runtime.clock import MonotonicClock, start_daemon
+from .runtime.scheduler import Scheduler
+from .text import bounded_text, heartbeat_text
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+    from types_boto3_swf import SWFClient
+
+    from .service.clients import Where
+    from .service.gateway import TokenCalls
+
+BEAT_LIMIT = 5.0
+BEAT_RETRIES = 30.0
+"""Seconds that a heartbeat is tried again for."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    session: boto3.Session | None
+    region_name: str | None
+    endpoint_url: str | None
+    client_config: Config | None
+
+
+class ActivityTaskHandle:
+    """A task whose token was handed over: by a ``manual_completion`` handler to another process, a
+    person's approval, a callback of a service. Give it the task's ``task_token``; the rest says
+    how to reach SWF, as for a worker. Construction does no I/O.
+
+    Each call blocks until SWF has accepted it. What may pass (the network, throttling, 5xx) is
+    tried again with backoff: an answer for as long as it takes, a heartbeat for 30 s. Permissions
+    and credentials that are refused before any call was accepted are raised at once.
+    UnknownResourceFault says that the task is closed. In an event loop call it through
+    ``asyncio.to_thread``. A handle may be used from several threads; the calls take turns.
+
+    No beats go out by themselves: call ``heartbeat`` more often than the task's heartbeat
+    timeout, or let its activity have none.
+    """
+
+    def __init__(
+        self,
+        task_token: str,
+        *,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        client_config: Config | None = None,
+        converter: Converter | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> None:
+        check_text("task_token", task_token, MAX_TOKEN)
+        self.task_token = task_token
+        self._reach = _Reach(session, region_name, endpoint_url, client_config)
+        check_reach(self._reach)
+        self._converter = converter or JsonConverter()
+        check_converter("converter", self._converter)
+        self._policy = retry_policy or RetryPolicy()
+        if not isinstance(self._policy, RetryPolicy):
+            raise ConfigurationError(f"retry_policy is {retry_policy!r}: a RetryPolicy is needed")
+        self._turn = threading.Lock()
+        self._client: tuple[SWFClient, Where] | None = None
+        self._accepted = False
+        self._requested = False
+        self._answer: Outcome | None = None
+        """The answer that SWF has, or may have."""
+
+    def heartbeat(self, details: Any = None) -> bool:
+        """Keep the task alive (RecordActivityTaskHeartbeat): whether its cancellation is
+        requested. ``details`` as in ``ActivityContext.heartbeat``.
+
+        UnknownResourceFault: the task is closed. ServiceUnavailableError, ThrottledError: not
+        accepted within 30 s; the task may still be open, so go on and beat again.
+        """
+        text, why = heartbeat_text(details)
+        if why is not None:
+            _log("warning", "heartbeat details shortened", why=why)
+        requested = self._call(
+            lambda calls: calls.heartbeat(self.task_token, text, BEAT_LIMIT), BEAT_RETRIES
+        )
+        self._requested = self._requested or requested
+        return self._requested
+
+    def complete(self, result: Any = None) -> None:
+        """Answer Completed (RespondActivityTaskCompleted) with a Python value, encoded by the
+        converter; None is no result. ResultEncodeError, PayloadTooLargeError: nothing was sent.
+        """
+        self._respond(Completed(encoded_result(self._converter, result)))
+
+    def cancel(self, details: Any = None) -> None:
+        """Answer Canceled (RespondActivityTaskCanceled), once a ``heartbeat`` of this handle has
+        reported the request; CancelNotRequestedError before."""
+        if not self._requested:
+            raise CancelNotRequestedError(
+                "no heartbeat of this handle has reported a cancel request, and SWF takes Canceled "
+                "only after one: call heartbeat() first, or answer with fail()"
+            )
+        self._respond(Canceled(bounded_text(details)))
+
+    def fail(self, reason: str, details: Any = None) -> None:
+        """Answer Failed (RespondActivityTaskFailed). ``reason`` and ``details`` as in
+        ``ActivityFailed``."""
+        self._respond(FailureWording().of_exception(ActivityFailed(reason, details)))
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def _respond(self, outcome: Outcome) -> None:
+        if self._answer not in (None, outcome):
+            raise RuntimeError(
+                f"this task's answer is {type(self._answer).__name__} already, or may be: no "
+                "different one can follow"
+            )
+        try:
+            self._call(lambda calls: calls.respond(self.task_token, outcome), None, outcome)
+        except ServiceError as error:
+            if self._answer is None or not isinstance(verdicts.of_answer(error), AnswerUnknown):
+                raise
+            # An attempt before was lost on its way back, and now the task is closed.
+            _log("warning", "the answer is presumed accepted", error=str(error))
+        self._answer = outcome
+
+    def _call(
+        self,
+        call: Callable[[TokenCalls], Result],
+        seconds: float | None,
+        answer: Outcome | None = None,
+    ) -> Result:
+        from .service.refusals import refusal  # here: boto3 takes long to import
+        from .service.retries import persistently
+
+        def waiting(error: ServiceError, wait: float) -> None:
+            if error.ambiguous and answer is not None:
+                self._answer = answer
+            _log("warning", "not accepted yet: tried again", error=str(error), in_seconds=wait)
+
+        with self._calls() as (calls, where):
+
+            def passes(error: ServiceError) -> bool:
+                if not self._accepted and refusal(error, where) is not None:
+                    return False
+                return isinstance(verdicts.of_answer(error), AnswerMissed)
+
+            try:
+                result = persistently(
+                    lambda: call(calls),
+                    self._policy,
+                    passes=passes,
+                    before_wait=waiting,
+                    seconds=seconds,
+                )
+            except ServiceError as error:
+                if error.ambiguous and answer is not None:
+                    self._answer = answer
+                raise refusal(error, where) or error from error.__cause__
+            self._accepted = True
+            return result
+
+    @contextmanager
+    def _calls(self) -> Iterator[tuple[TokenCalls, Where]]:
+        """One call's turn: a timer cuts attempts that outlast their limit, and nothing stays
+        behind, neither its thread nor a connection."""
+        from .service.clients import build_client
+        from .service.gateway import TokenCalls
+
+        with self._turn:
+            if self._client is None:
+                self._client = build_client(self._reach)
+            client, where = self._client
+            timers = Scheduler(MonotonicClock(), start_daemon, lambda error: None)
+            calls = TokenCalls(client, client, timers)
+            try:
+                yield calls, where
+            finally:
+                calls.close()
+                thread = timers.close()
+                if thread is not None:
+                    thread.join()
+
+
+def _log(level: str, event: str, **fields: Any) -> None:
+    import structlog
+
+    getattr(structlog.get_logger("swf_worker"), level)(event, **fields)
