@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,25 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
+def children(pid: int | str = "self") -> list[int]:
+    """The processes that a process has started and not reaped."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # that thread is gone
+            found += [int(child) for child in listed.read_text().split()]
+    return found
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    """No thread and no descriptor outlives a test."""
+    """No thread, no process and no descriptor outlives a test."""
     threads = set(threading.enumerate())
     before = descriptors() if Path("/proc/self/fd").exists() else set()
+    processes = set(children())
     yield
+    assert eventually(lambda: not set(children()) - processes), (
+        f"processes left behind: {set(children()) - processes}"
+    )
 
     def left() -> list[threading.Thread]:
         return [

@@ -1,4 +1,4 @@
-"""``swf-worker task heartbeat|complete|cancel|fail``: one call for a task whose token is at hand."""
+"""``swf-worker task …``: one call for a task whose token is at hand."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from swf_worker import ActivityWorker, ConfigurationError, activity, run_workers
 from swf_worker.local import Completed, Failed, LocalSwf, TimedOut
 from tests.cli import workers
 from tests.cli.test_run import ended, once, running
-from tests.conftest import eventually
+from tests.conftest import children, eventually
 from tests.wire import EMPTY_POLL, Wire, fault, silence
 
 FLEET = "tests.cli.workers:fleet"
@@ -29,14 +29,6 @@ def swf():
         local.register(workers.other)
         local.register(workers.fleet)
         yield local
-
-
-def children(pid):
-    """The processes that ``pid`` has started and not reaped."""
-    found = []
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in listed.read_text().split()]
-    return found
 
 
 def is_alive(pid):

@@ -1,0 +1,211 @@
+"""Every signal at every moment: what the service saw, and how the process ended.
+
+{SIGTERM, SIGINT} x {to the process, to its group, to the group of a supervisor and its worker}
+x {one, two, three} x {idle poll, decoding, running, beating, answering} x {thread, async}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.cli.test_run import environment
+from tests.pairs import pairwise
+from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+TARGETS = ["process", "group", "supervised"]
+STEPS = [1, 2, 3]
+STAGES = ["idle", "decoding", "running", "beating", "answering"]
+MODES = ["thread", "async"]
+MATRIX = (SIGNALS, TARGETS, STEPS, STAGES, MODES)
+BEAT = http(200, {"cancelRequested": False})
+RESPONDS = ("Completed", "Failed", "Canceled")
+
+
+class Victim:
+    """The worker process, its log, its gate, and the service that it talks to."""
+
+    def __init__(self, stage, mode, gate):
+        self.gate = gate
+        self.release = threading.Event()
+        self.cut = []
+        self.log = []
+        self._changed = threading.Condition()
+        given = task(activityType={"name": "Work", "version": mode}, input=json.dumps(stage))
+        self.service = Wire(
+            PollForActivityTask=[self._held] if stage == "idle" else [given, self._held],
+            RecordActivityTaskHeartbeat=[silence, BEAT] if stage == "beating" else [BEAT],
+            **{f"RespondActivityTask{kind}": [self._answer] for kind in RESPONDS},
+        )
+        self._answers_are_held = stage == "answering"
+
+    def _held(self, sock: socket.socket) -> None:
+        """An open poll, answered when the test says so. It must not have been cut before."""
+        self.release.wait(30)
+        try:
+            self.cut.append(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+        except BlockingIOError:
+            self.cut.append(False)
+        sock.sendall(EMPTY_POLL)
+
+    def _answer(self, sock: socket.socket) -> None:
+        if self._answers_are_held:
+            self.release.wait(30)
+        sock.sendall(OK)
+
+    @contextmanager
+    def running(self, target):
+        command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.victims:worker"]
+        command += ["--endpoint-url", self.service.url, "--log-format", "json"]
+        if target == "supervised":
+            command += ["--processes", "1"]
+        with self.service:
+            self.process = subprocess.Popen(
+                command,
+                env=environment(KILL_MATRIX_GATE=str(self.gate)),
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            self.reader = threading.Thread(target=self._read)
+            self.reader.start()
+            try:
+                yield
+            finally:
+                self.release.set()
+                with suppress_gone():
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+                self.reader.join()
+                self.process.stderr.close()
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self._changed:
+                self.log.append(line)
+                self._changed.notify_all()
+
+    def wait_for_log(self, words):
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(words in line for line in self.log), 20), (
+                self.log
+            )
+
+    def reach(self, stage):
+        """Return when the worker is in the middle of it, with a poll open as well."""
+        self.service.wait_for("PollForActivityTask", 1 if stage == "idle" else 2)
+        if stage == "answering":
+            self.service.wait_for("RespondActivityTaskCompleted")
+        elif stage != "idle":
+            (self.gate / "arrived").read_bytes()
+            if stage == "beating":
+                self.service.wait_for("RecordActivityTaskHeartbeat")
+
+    def open_gate(self):
+        (self.gate / "go").write_bytes(b"x")
+
+    def answers(self):
+        """What the service saw."""
+        seen = []
+        for kind in RESPONDS:
+            for body in self.service.named(f"RespondActivityTask{kind}"):
+                seen.append((kind, body.get("reason") or body.get("result")))
+        return seen
+
+
+@contextmanager
+def suppress_gone():
+    try:
+        yield
+    except ProcessLookupError:
+        pass
+
+
+def case_id(case):
+    number, target, steps, stage, mode = case
+    return f"{number.name}-{target}-{steps}-{stage}-{mode}"
+
+
+def check(case, gate):
+    number, target, steps, stage, mode = case
+    for name in ("arrived", "go"):
+        os.mkfifo(gate / name)
+    victim = Victim(stage, mode, gate)
+    other = next(each for each in SIGNALS if each != number)
+    with victim.running(target):
+        victim.reach(stage)
+        send = os.kill if target == "process" else os.killpg
+        send(victim.process.pid, number)
+        first = time.monotonic()
+        victim.wait_for_log("worker stopping")
+        if steps >= 2:
+            send(victim.process.pid, other)
+            victim.wait_for_log("the drain is over")
+        interrupted = steps >= 2 and mode == "async" and stage in ("running", "beating")
+        if interrupted:  # a coroutine ends at its await
+            victim.service.wait_for("RespondActivityTaskFailed")
+        if steps == 3:
+            time.sleep(max(0.0, first + 1.1 - time.monotonic()))  # sooner, it would be the first's
+            send(victim.process.pid, number)
+            code = victim.process.wait(10)
+        else:
+            if steps == 1 and stage in ("decoding", "running", "beating"):
+                victim.open_gate()
+            victim.release.set()
+            code = victim.process.wait(20)
+        victim.reader.join(10)  # its last words
+        _CHECKS[steps](victim, stage, code, interrupted)
+        assert not any("Traceback" in line for line in victim.log), victim.log
+
+
+def drained(victim, stage, code, _):
+    """One: whatever runs is finished and answered, and no poll is cut."""
+    assert victim.answers() == ([] if stage == "idle" else [("Completed", '"done"')])
+    assert victim.cut
+    assert not any(victim.cut)
+    assert code == 0
+
+
+def cut_short(victim, stage, code, _):
+    """Two: what doesn't end is answered WorkerShutdown; open polls are still waited for."""
+    expected = {"idle": [], "answering": [("Completed", '"done"')]}
+    assert victim.answers() == expected.get(stage, [("Failed", "WorkerShutdown")])
+    assert victim.cut
+    assert not any(victim.cut)
+    assert code == 0
+
+
+def abandoned(victim, stage, code, interrupted):
+    """Three: the end, at once; nothing more is answered, and what is abandoned is named."""
+    seen = [("Failed", "WorkerShutdown")] if interrupted else []
+    assert victim.answers() == ([("Completed", '"done"')] if stage == "answering" else seen)
+    said = [line for line in victim.log if line.startswith("abandoned: ")]
+    assert any("open poll(s)" in line for line in said)
+    if stage != "idle" and not interrupted:
+        assert any("Work/" in line and "workflow-1 (run run-1)" in line for line in said)
+    assert code == 3
+
+
+_CHECKS = {1: drained, 2: cut_short, 3: abandoned}
+
+
+@pytest.mark.parametrize("case", pairwise(*MATRIX), ids=case_id)
+def test_pairwise(case, tmp_path):
+    check(case, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", list(itertools.product(*MATRIX)), ids=case_id)
+def test_whole(case, tmp_path):
+    check(case, tmp_path)
