@@ -181,7 +181,7 @@ def define(
     if mark.isolation == "process":
         if is_async:
             raise ConfigurationError(f"{where}: an async handler can't have isolation='process'")
-        _refuse_process(where)
+        _check_process(where, function)
     converter = mark.converter or default_converter or JsonConverter()
     signature = HandlerSignature.of(where, function, mark.input)
     check_converter(f"{where}: converter", converter)
@@ -196,11 +196,21 @@ def define(
     )
 
 
-def _refuse_process(where: str) -> None:
-    raise ConfigurationError(
-        f"{where}: isolation='process' is not available in this version; leave it out to run "
-        "the handler in a thread"
-    )
+def _check_process(where: str, function: Callable[..., Any]) -> None:
+    """What another process can't import can't run there."""
+    plain = function.func if isinstance(function, functools.partial) else function
+    kind = None
+    if inspect.ismethod(plain):
+        kind = "a method, which needs the worker itself"
+    elif getattr(plain, "__name__", "") == "<lambda>":
+        kind = "a lambda, which no other process can import"
+    elif "<locals>" in getattr(plain, "__qualname__", ""):
+        kind = "defined inside another function, where no other process can import it"
+    if kind is not None:
+        raise ConfigurationError(
+            f"{where}: its handler is {kind}; isolation='process' needs a function at the top "
+            "level of a module. Move it there, or leave isolation out to run it in a thread"
+        )
 
 
 def _check_numbers(where: str, mark: ActivityMark) -> None:

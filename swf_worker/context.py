@@ -164,4 +164,9 @@ def ask_to_stop(context: ActivityContext, reason: CancelReason) -> None:
     context._ask_to_stop(reason)
 
 
-__all__ = ["ActivityContext", "TaskLink", "ask_to_stop", "current", "current_context"]
+def causes_of(context: ActivityContext) -> tuple[CancelReason, ...]:
+    """For the runtime: what asked this handler to stop, in the order in which it came."""
+    return tuple(context._causes)
+
+
+__all__ = ["ActivityContext", "TaskLink", "ask_to_stop", "causes_of", "current", "current_context"]

@@ -19,7 +19,7 @@ from .errors import (
     ResultEncodeError,
 )
 from .outcome import MAX_PAYLOAD
-from .text import compact_json, safe_str, utf16_units
+from .text import compact_json, printable, safe_str, utf16_units
 
 # --- converters ---------------------------------------------------------------------------------
 
@@ -338,6 +338,8 @@ def encoded_result(converter: Converter, value: Any) -> str | None:
     text = converter.encode(value)
     if text is not None and not isinstance(text, str):
         raise ResultEncodeError(f"the converter made a {type(text).__name__}, not text")
+    if text is not None and printable(text) != text:
+        raise ResultEncodeError("the result has a lone surrogate, which no JSON in UTF-8 can carry")
     if text is not None and (units := utf16_units(text)) > MAX_PAYLOAD:
         raise PayloadTooLargeError(
             f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"

@@ -6,8 +6,9 @@ a task.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import ServiceError
 from .outcome import Outcome
@@ -120,6 +121,27 @@ class LoopFreed(Observation):
 
     seconds: float
     activity: ActivityTask | None
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerProcessDied(Observation):
+    """A handler process died by itself, or could not start. Its task, if it ran one, fails with
+    ``HandlerDied``. ``restart_in``: seconds before that type's next task gets a process."""
+
+    pid: int | None
+    how: str
+    task: ActivityTask | None
+    stderr: str
+    restart_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerLogged(Observation):
+    """A handler process logged something with structlog."""
+
+    level: str
+    event: str
+    fields: Mapping[str, Any]
 
 
 # --- asked for with SIGUSR1 ---------------------------------------------------------------------

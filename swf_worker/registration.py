@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from .activity import ActivityDefinition, ActivityMark, define, mark_of
@@ -71,6 +73,45 @@ def _unregistered(handle: Handler) -> Handler:
         return handle(context, input)
 
     return called
+
+
+@dataclass(frozen=True)
+class ProcessHook:
+    """A subclass's ``on_process_start``, in a handler process."""
+
+    kind: type
+    attributes: dict[str, Any]
+
+    def __call__(self) -> None:
+        worker: Any = object.__new__(self.kind)
+        vars(worker).update(self.attributes)
+        worker.on_process_start()
+
+
+def process_hook(worker: Any, base: Any) -> ProcessHook | None:
+    """The hook of a subclass that overrides it; ConfigurationError where no child can run it."""
+    kind = type(worker)
+    if kind.on_process_start is base.on_process_start:
+        return None
+    if inspect.iscoroutinefunction(kind.on_process_start):
+        raise ConfigurationError(
+            f"{kind.__name__}.on_process_start is async: a handler process has no event loop"
+        )
+    if "<locals>" in kind.__qualname__:
+        raise ConfigurationError(
+            f"{kind.__name__} overrides on_process_start and is defined inside a function, where "
+            "no handler process can import it: define it at the top level of a module"
+        )
+    own = {name: value for name, value in vars(worker).items() if not name.startswith("_")}
+    return ProcessHook(kind, {name: value for name, value in own.items() if _pickles(value)})
+
+
+def _pickles(value: object) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # it stays behind, as the docs say
+        return False
+    return True
 
 
 class _RawInput:

@@ -16,7 +16,9 @@ from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerErr
 from .instrumentation.logs import LogObserver
 from .observations import Observer
 from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
-from .registration import fallback_definition, mark_or_refuse, marked_methods
+from .registration import fallback_definition, mark_or_refuse, marked_methods, process_hook
+from .runtime.children import role
+from .runtime.children.blueprint import check_definition, check_wrappers, pickled_or_refused
 from .runtime.engine import Engine, Hooks
 from .runtime.ladder import Ladder
 from .runtime.seams import Seams
@@ -52,7 +54,7 @@ class ActivityWorker:
     cancel_grace: seconds that handlers get when they are then asked to stop (5).
     on_drain_timeout: "fail" answers what still runs then with Failed ``WorkerShutdown`` where the
         process exits right after; "abandon" answers nothing, and SWF's timeouts take over.
-    max_tasks_per_child: for process isolation.
+    max_tasks_per_child: a handler process is replaced after so many tasks (by default never).
     progress_beats_per_second: the budget, over all tasks, of beats that go early because a
         handler reported progress (5). Beats that keep tasks alive are outside of it.
     failure_tracebacks: whether failure envelopes carry tracebacks (True).
@@ -124,6 +126,7 @@ class ActivityWorker:
             raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
         for function in own:
             self._register(function, mark_or_refuse(function))
+        self._check_processes()
 
     # --- registration ---------------------------------------------------------------------------
 
@@ -191,6 +194,21 @@ class ActivityWorker:
             raise ConfigurationError(f"{function!r}: version is {mark.version!r}: it must be text")
         self._registry.add(define(function, mark, self._options.converter))
 
+    @property
+    def _has_processes(self) -> bool:
+        return any(definition.mode == "process" for definition in self._registry)
+
+    def _check_processes(self) -> None:
+        """What handler processes need must be importable there."""
+        if self._has_processes:
+            check_wrappers(self._options.wrappers)
+            pickled_or_refused(
+                f"{type(self).__name__}.on_process_start", process_hook(self, ActivityWorker)
+            )
+            for definition in self._registry:
+                if definition.mode == "process":
+                    check_definition(definition)
+
     def configure(self, overrides: Mapping[str, Any]) -> None:
         """Settle the options: ``overrides`` of this and earlier calls, else arguments, else class
         attributes, else defaults. (The command line's flags come in here.) RuntimeError after
@@ -224,7 +242,9 @@ class ActivityWorker:
         """Called when all tasks are over, before the worker's threads end; may be ``async``."""
 
     def on_process_start(self) -> Any:
-        """Called in each handler process when it starts (process isolation)."""
+        """Called in each handler process when it starts (``isolation="process"``): load a model,
+        open a connection. It runs on a bare instance of the class: options and attributes that
+        can be pickled are there, and ``__init__`` did not run. Not ``async``."""
 
     def handle_unregistered(self, context: ActivityContext, input: str | None) -> Any:  # noqa: A002
         """Called for activity types without a handler, with the raw input; what it returns is
@@ -274,7 +294,14 @@ class ActivityWorker:
                 "the worker has no handlers: give activities=[...], mark methods with "
                 "@activity, or register with @worker.activity"
             )
-        hooks = Hooks(self.on_start, self.on_stop, self.on_process_start, self._fallback())
+        if role.is_child:
+            raise ConfigurationError(
+                "a worker can't be started in a handler process: a main module must start it under "
+                "`if __name__ == '__main__':`, because handler processes import that module"
+            )
+        self._check_processes()  # of those that were registered since its construction, too
+        hook = process_hook(self, ActivityWorker) if self._has_processes else None
+        hooks = Hooks(self.on_start, self.on_stop, hook, self._fallback())
         # Among several, the log says whose line it is.
         log = LogObserver(task_list=self._options.task_list) if among else LogObserver()
         observers = (log, *self._options.observers)

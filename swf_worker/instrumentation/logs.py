@@ -14,6 +14,8 @@ from ..observations import (
     AnswerRetried,
     DetailsShortened,
     DrainEnded,
+    HandlerLogged,
+    HandlerProcessDied,
     HandlerStuck,
     HeartbeatAccepted,
     HeartbeatFailed,
@@ -55,6 +57,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
     TaskStarted: ("debug", "task started"),
     TaskHeld: ("debug", "task waits in its slot: as many of its type run as may"),
+    HandlerProcessDied: ("error", "a handler process died"),
     LoopBlocked: ("error", "a handler blocks the event loop: no other async handler runs"),
     LoopFreed: ("warning", "the event loop turns again"),
     WorkerReported: ("warning", "worker report"),  # somebody asked: never hidden by a level
@@ -73,6 +76,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
 }
 _NUMBERS = logging.getLevelNamesMapping()
 _NUMBERS |= {name.lower(): number for name, number in _NUMBERS.items()}
+_LEVELS = ("debug", "info", "warning", "error", "critical")
 _LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
 _UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
 
@@ -88,6 +92,9 @@ class LogObserver:
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
+        if isinstance(record, HandlerLogged):
+            self._pass_on(record)
+            return
         level, event = _SAYS[type(record)]
         level = _level(record, level)
         if not self._is_enabled_for(_NUMBERS[level]):
@@ -96,6 +103,12 @@ class LogObserver:
         if _is_unexpected(record):
             told["exc_info"] = record.error  # type: ignore[attr-defined]
         getattr(self._log, level)(event, **told)
+
+    def _pass_on(self, record: HandlerLogged) -> None:
+        """What a handler process logged, as if it had been logged here."""
+        level = record.level if record.level in _LEVELS else "error"  # "exception" is one
+        if self._is_enabled_for(_NUMBERS[level]):
+            getattr(self._log, level)(record.event, **record.fields)
 
 
 def _is_unexpected(record: Observation) -> bool:

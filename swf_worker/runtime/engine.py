@@ -54,6 +54,7 @@ from .loop_watch import LoopWatch
 from .poller import Poller
 from .runners.aio import AsyncRunner, LoopThread
 from .runners.limited import LimitedRunner
+from .runners.process import ProcessRunner, blueprint_of
 from .runners.thread import ThreadRunner
 from .seams import ANSWERERS, Seams
 from .task_run import Runner, Shop, TaskRun, stack_of
@@ -70,7 +71,8 @@ class Hooks:
 
     on_start: Callable[[], Any]
     on_stop: Callable[[], Any]
-    on_process_start: Callable[[], Any]
+    on_process_start: Callable[[], Any] | None
+    """What each handler process is to call first."""
     fallback: ActivityDefinition | None
     """``handle_unregistered``, if it is overridden."""
 
@@ -126,7 +128,30 @@ class Engine:
         self._async_runner: AsyncRunner | None = None
         self._thread_runner = ThreadRunner(self._slot_crew, self._invocation)
         self._limited: dict[ActivityType, LimitedRunner] = {}
+        self._process_runner = self._build_process_runner()
         self._build_parts()
+
+    def _build_process_runner(self) -> ProcessRunner | None:
+        definitions = [each for each in self._registry if each.mode == "process"]
+        if not definitions:
+            return None
+        options = self.options
+        return ProcessRunner(
+            blueprint=blueprint_of(
+                definitions,
+                tuple(options.wrappers),
+                options.failure_tracebacks,
+                self._hooks.on_process_start,
+            ),
+            types=[each.type for each in definitions],
+            most=options.max_concurrent_activities,
+            most_tasks=options.max_tasks_per_child,
+            wording=self._wording,
+            observe=self._observe,
+            timers=self._timers,
+            backoff=self._backoff,
+            now=self._seams.clock.now,
+        )
 
     def _build_parts(self) -> None:
         clock = self._seams.clock
@@ -198,6 +223,9 @@ class Engine:
         return self._limited.setdefault(definition.type, LimitedRunner(runner, most, self._observe))
 
     def _runner_of_mode(self, definition: ActivityDefinition) -> Runner:
+        if definition.mode == "process":
+            assert self._process_runner is not None
+            return self._process_runner
         if not definition.is_async:
             return self._thread_runner
         if self._async_runner is None:
@@ -215,6 +243,8 @@ class Engine:
         try:
             for crew in (self._slot_crew, self._beat_crew, self._answer_crew):
                 crew.start()
+            if self._process_runner is not None:
+                self._process_runner.open(self._seams.start_thread, self.internal_error)
             fallback = (self._hooks.fallback,) if self._hooks.fallback else ()
             for definition in (*self._registry, *fallback):
                 self._runner(definition)
@@ -263,6 +293,8 @@ class Engine:
             case Command.CLOSE_POLLING:
                 self._poller.close()
                 self._lookups.close()
+                if self._process_runner is not None:
+                    self._process_runner.worker_stopping()
                 self._observe(WorkerStopping(*self.counts(), self.ladder.longest_stop))
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._book), self._poller.open_polls))
@@ -277,9 +309,11 @@ class Engine:
     def _last_event(self, run: TaskRun) -> Event:
         if run.state.phase is Phase.WAITING:
             return RetryDue()  # no backoff any more: these are its last seconds
-        running = run.state.phase is Phase.RUNNING
-        if running and (self.options.on_drain_timeout == "abandon" or not self._exits_after):
-            return GivenUp()
+        if run.state.phase is Phase.RUNNING:
+            if self.options.on_drain_timeout == "abandon":
+                return GivenUp()
+            if not self._exits_after and not run.state.policy.killable:
+                return GivenUp()
         return ProcessExiting()
 
     def _apply_to_all(self, action: Callable[[TaskRun], object]) -> None:
@@ -391,6 +425,8 @@ class Engine:
         )
         for run in runs:
             self._observe(run.report())
+        if self._process_runner is not None:
+            self._process_runner.report()
         for thread in threading.enumerate() if threads else ():
             self._observe(ThreadReported(thread.name, stack_of(thread.ident)))
 
@@ -443,6 +479,8 @@ class Engine:
             threads.extend(crew.close())
         if self._loop is not None:
             threads.append(self._loop.close())
+        if self._process_runner is not None:
+            threads.append(self._process_runner.close())
         threads.append(self._timers.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
         patience = 0.1 if self._book.abandoned or self._poller.running else _JOIN

@@ -46,8 +46,9 @@ class Runner(Protocol):
     def start(self, run: TaskRun) -> None:
         """Run the handler; call ``run.handler_ended`` when it has ended."""
 
-    def interrupt(self, run: TaskRun) -> None:
-        """Make a waiting handler notice (an async one gets a CancelledError)."""
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
+        """The context says that the handler should stop: have it heard. ``interrupt``: a handler
+        that waits is to notice (an async one gets a CancelledError)."""
 
     def kill(self, run: TaskRun) -> None:
         """Kill the handler's process."""
@@ -214,9 +215,9 @@ class TaskRun:
     def _ask(self, reason: CancelReason, interrupt: bool) -> None:
         ask_to_stop(self.context, reason)
         self._tell(StopAsked(self.task, reason))
-        if interrupt and self._runner is not None and not self._state.handler_done:
+        if self._runner is not None and not self._state.handler_done:
             runner = self._runner
-            self._outbox.append(lambda: runner.interrupt(self))
+            self._outbox.append(lambda: runner.ask(self, interrupt=interrupt))
 
     def _arm(self, delay: float, event: Event) -> None:
         self._timers.append(self._shop.timers.call_later(delay, lambda: self.apply(event)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import NoneType
 from typing import Any
 
@@ -127,14 +128,17 @@ def _check_poll(status: int, body: dict[str, Any], response_dict: dict[str, Any]
     if any(not isinstance(body.get(name), (dict, NoneType)) for name in structures):
         # botocore stumbles over them, and a task with a token can still be failed.
         kept = {name: value for name, value in body.items() if name not in structures}
-        response_dict["body"] = msgspec.json.encode(kept)
+        response_dict["body"] = json.dumps(kept).encode()
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        return None
+        try:
+            value = json.loads(body)  # it takes what botocore takes: lone surrogates, too
+        except (ValueError, RecursionError):
+            return None
     return value if isinstance(value, dict) else None
 
 

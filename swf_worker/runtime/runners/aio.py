@@ -148,8 +148,10 @@ class AsyncRunner:
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)
 
-    def interrupt(self, run: TaskRun) -> None:
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
         """Deliver a CancelledError that can be told from any other."""
+        if not interrupt:
+            return
 
         def deliver() -> None:
             task = self._tasks.get(run)

@@ -62,10 +62,10 @@ class LimitedRunner:
         run.handler_ended(Ended(HandlerCanceled()))
         return True
 
-    def interrupt(self, run: TaskRun) -> None:
-        """A task that waits ends; a handler that runs is interrupted."""
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
+        """A task that waits ends; a handler that runs hears of it."""
         if not self._withdraw(run):
-            self._runner.interrupt(run)
+            self._runner.ask(run, interrupt=interrupt)
 
     def kill(self, run: TaskRun) -> None:
         """Kill the handler's process."""

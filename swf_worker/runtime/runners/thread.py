@@ -32,8 +32,8 @@ class ThreadRunner:
 
         self._slots.submit(Job(call, lambda ended: run.handler_ended(ended, inline=True)))
 
-    def interrupt(self, run: TaskRun) -> None:
-        """Nothing to interrupt: the context says it."""
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
+        """The context says it."""
 
     def kill(self, run: TaskRun) -> None:
         """Never asked of a thread."""

@@ -1,0 +1,1 @@
+"""Handler processes (``isolation="process"``): the pool, and the code in each child."""

@@ -1,0 +1,71 @@
+"""What a handler process is made of: the worker's functions, converters and wrappers, pickled.
+
+Pickle refers to functions and classes by name, so whatever can't be imported in another process is
+found out here, before any task is taken. Nothing that comes of a task is ever pickled.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...activity import ActivityDefinition, ActivityMark
+from ...converter import Converter
+from ...errors import ConfigurationError
+from ...options import Wrapper
+from .wire import Begin
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Loaded once in each child."""
+
+    activities: Sequence[tuple[Callable[..., Any], ActivityMark, Converter]]
+    wrappers: Sequence[Wrapper]
+    failure_tracebacks: bool
+    on_process_start: Callable[[], object] | None
+
+
+def begin(blueprint: Blueprint) -> Begin:
+    """The first frame of a child; ConfigurationError for what another process can't import."""
+    pickled = pickled_or_refused("the worker", blueprint)
+    name = path = None
+    if b"__main__" in pickled:
+        main = sys.modules["__main__"]
+        name = getattr(main.__spec__, "name", None)
+        path = getattr(main, "__file__", None)
+        if name is None and (path is None or not os.path.exists(path)):
+            raise ConfigurationError(
+                "a handler with isolation='process' is defined in an interactive session, where "
+                "no other process can import it: put it into a module"
+            )
+    return Begin(name, None if name else os.path.abspath(path) if path else None, pickled)
+
+
+def pickled_or_refused(what: str, value: object) -> bytes:
+    """``value`` pickled; ConfigurationError where it can't cross to another process."""
+    try:
+        return pickle.dumps(value)
+    except Exception as error:  # whatever the user's objects raise when they are pickled
+        raise ConfigurationError(
+            f"{what} can't be sent to a handler process ({type(error).__name__}: {error}); what "
+            "isolation='process' needs there must be defined at the top level of a module, and be "
+            "found there under its own name"
+        ) from None
+
+
+def check_definition(definition: ActivityDefinition) -> None:
+    """A process activity must be importable in a child."""
+    where = f"activity {definition.type.name}: "
+    pickled_or_refused(f"{where}its function", definition.function)
+    pickled_or_refused(f"{where}its converter", definition.converter)
+
+
+def check_wrappers(wrappers: Sequence[Wrapper]) -> None:
+    """Wrappers run in the child."""
+    for wrapper in wrappers:
+        pickled_or_refused(f"wrapper {wrapper!r}", wrapper)

@@ -1,0 +1,343 @@
+"""The code of a handler process: one task at a time, in the main thread; a second thread listens.
+
+The worker sends the heartbeats, so a handler may hold the GIL here for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import queue
+import runpy
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import types
+from collections.abc import MutableMapping
+from types import FrameType
+from typing import Any, NoReturn
+
+from ...activity import ActivityDefinition, define
+from ...context import ActivityContext, ask_to_stop
+from ...core.execution import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...errors import ActivityFailed, PayloadError
+from ...failure import FailureWording
+from ...task import CancelReason
+from ...text import safe_str
+from ..invoke import Ended, Invocation
+from . import role
+from .blueprint import Blueprint
+from .wire import (
+    Ask,
+    Begin,
+    Broken,
+    Canceled,
+    Failed,
+    Frame,
+    Frames,
+    HandedOver,
+    Logged,
+    Progress,
+    Raised,
+    Ready,
+    Returned,
+    Run,
+    Shortened,
+    TaskEnd,
+    Terminate,
+    ToChild,
+    WorkerStopping,
+    encode,
+    read_task,
+    receive,
+)
+
+PROGRESS_GAP = 0.05
+"""Seconds between two reports of progress: the last details win, as they do on the wire."""
+_PR_SET_PDEATHSIG = 1
+_TERMINATED = 143
+
+
+class Line:
+    """The channel to the worker. Several threads may speak."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._frames = Frames(ToChild)
+
+    def say(self, frame: Frame) -> None:
+        """Say it; a worker that is gone doesn't hear."""
+        data = encode(frame)
+        with self._lock:
+            try:
+                self._channel.sendall(data)
+            except OSError:
+                os._exit(1)
+
+    def listen(self) -> list[Any] | None:
+        """The next frames; None at the end."""
+        data = receive(self._channel)
+        return self._frames.feed(data) if data else None
+
+
+class Link:
+    """What the context of the running task asks (``context.TaskLink``)."""
+
+    def __init__(self, line: Line, run: Run) -> None:
+        self.stopping = run.worker_stopping
+        self._line = line
+        self._limit = None if run.remaining is None else time.monotonic() + run.remaining
+        self._lock = threading.Lock()
+        self._said_at = float("-inf")
+        self._unsaid: Progress | None = None
+        self._over = False
+
+    def progress(self, details: str | None) -> None:
+        """Say it now, or shortly, if something was said just before."""
+        with self._lock:
+            if self._over:
+                return
+            wait = self._said_at + PROGRESS_GAP - time.monotonic()
+            timer_runs = self._unsaid is not None
+            kept = self._unsaid.details if self._unsaid is not None else None
+            frame = Progress(details if details is not None else kept)
+            if wait > 0:
+                self._unsaid = frame
+                if not timer_runs:
+                    timer = threading.Timer(wait, self._say_last)
+                    timer.daemon = True
+                    timer.start()
+                return
+            self._say(frame)
+
+    def _say_last(self) -> None:
+        with self._lock:
+            frame, self._unsaid = self._unsaid, None
+            if frame is not None and not self._over:
+                self._say(frame)
+
+    def _say(self, frame: Progress) -> None:
+        self._said_at = time.monotonic()
+        self._line.say(frame)
+
+    def over(self) -> None:
+        """The task has ended: what a left-over thread reports means nothing."""
+        with self._lock:
+            self._over = True
+
+    def shortened(self, why: str) -> None:
+        """Heartbeat details didn't fit."""
+        self._line.say(Shortened(why))
+
+    def worker_stopping(self) -> bool:
+        """Whether the worker drains."""
+        return self.stopping
+
+    def time_remaining(self) -> float | None:
+        """Until the nearest limit that was known when the task began."""
+        return None if self._limit is None else max(0.0, self._limit - time.monotonic())
+
+
+class Child:
+    """One handler process."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._line = Line(channel)
+        self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        self._current: tuple[ActivityContext, Link] | None = None
+        self._stopping = False
+        self._announced = False
+        self._signaled = False
+        self._definitions: list[ActivityDefinition] = []
+        self._blueprint: Blueprint | None = None
+        self._wording = FailureWording()
+
+    # --- signals --------------------------------------------------------------------------------
+
+    def take_signals(self) -> None:
+        """Ctrl-C and systemd signal whole groups: neither is for a handler. SIGTERM is, when
+        the worker announced it. Handlers, not SIG_IGN, which a handler's programs would inherit.
+        """
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        faulthandler.enable(all_threads=False)
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._signaled = True
+        if self._announced:
+            raise SystemExit(_TERMINATED)  # so that `finally` and `with` of the handler clean up
+
+    # --- the second thread ----------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Take what the worker says, until it hangs up."""
+        while (frames := self._line.listen()) is not None:
+            for frame in frames:
+                self._hear(frame)
+        if self._current is not None:
+            os._exit(1)  # the worker is gone, in the middle of a task
+        self._runs.put(None)
+
+    def _hear(self, frame: Frame) -> None:
+        current = self._current
+        match frame:
+            case Run():
+                self._runs.put(frame)
+            case Ask(reasons) if current is not None:
+                for reason in reasons:
+                    ask_to_stop(current[0], CancelReason(reason))
+            case WorkerStopping():
+                self._stopping = True
+                if current is not None:
+                    current[1].stopping = True
+            case Terminate():
+                self._announced = True
+                if self._signaled:  # the signal was faster
+                    signal.raise_signal(signal.SIGTERM)
+
+    # --- the main thread ------------------------------------------------------------------------
+
+    def load(self) -> bool:
+        """Load the blueprint: whether that could be done."""
+        frames = None
+        while not frames:
+            frames = self._line.listen()
+            if frames is None:
+                return False
+        try:
+            self._load(frames[0])
+        except BaseException as error:
+            traceback.print_exc()
+            self._line.say(Broken(f"{type(error).__name__}: {safe_str(error)}"))
+            return False
+        self._line.say(Ready())
+        for frame in frames[1:]:
+            self._hear(frame)
+        return True
+
+    def _load(self, begin: Begin) -> None:
+        if begin.main_name is not None or begin.main_path is not None:
+            load_main(begin.main_name, begin.main_path)
+        self._blueprint = blueprint = pickle.loads(begin.blueprint)  # noqa: S301 (the worker's own)
+        assert isinstance(blueprint, Blueprint)
+        self._definitions = [define(*each) for each in blueprint.activities]
+        self._wording = FailureWording(blueprint.failure_tracebacks)
+        if blueprint.on_process_start is not None:
+            blueprint.on_process_start()
+        send_logs(self._line)
+
+    def work(self) -> None:
+        """Run tasks, one after the other."""
+        while (run := self._runs.get()) is not None:
+            end = self._run(run)
+            if self._announced and not isinstance(end, Returned):
+                os._exit(_TERMINATED)  # why it ends, the worker knows best
+            self._line.say(end)
+
+    def _run(self, run: Run) -> TaskEnd:
+        assert self._blueprint is not None
+        link = Link(self._line, run)
+        link.stopping = link.stopping or self._stopping
+        context = ActivityContext(read_task(run.task), link)
+        self._current = (context, link)
+        definition = self._definitions[run.activity]
+        invocation = Invocation(definition, context, self._blueprint.wrappers, self._wording)
+        try:
+            return end_of(invocation.run())
+        finally:
+            link.over()
+            self._current = None
+
+
+def end_of(ended: Ended) -> TaskEnd:
+    """How a handler run ended, as a frame."""
+    match ended.event:
+        case HandlerReturned(outcome):
+            return Returned(outcome.result)
+        case HandlerCanceled(details):
+            return Canceled(details)
+        case HandlerHandedOver():
+            return HandedOver()
+        case HandlerFailed(outcome):
+            return Failed(outcome.reason, outcome.details, _raised(ended.error))
+    raise AssertionError(ended)
+
+
+def _raised(error: BaseException | None) -> Raised | None:
+    if error is None or isinstance(error, (ActivityFailed, PayloadError)):
+        return None  # these are told by their reason
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException as broken:  # an exception of the user's can do anything
+        trace = f"<no traceback: {type(broken).__name__}>"
+    return Raised(type(error).__name__, safe_str(error)[:4096], safe_str(trace)[-16_384:])
+
+
+def load_main(name: str | None, path: str | None) -> None:
+    """Import the worker's main module under another name, for what is defined there. (What stands
+    under ``if __name__ == "__main__"`` doesn't run.)"""
+    if name is not None:
+        # `python -m package` has __main__ of the package as its main module.
+        found = runpy.run_module(name, run_name=role.MAIN, alter_sys=True)
+    else:
+        assert path is not None
+        found = runpy.run_path(path, run_name=role.MAIN)
+    module = types.ModuleType(role.MAIN)
+    module.__dict__.update(found)
+    sys.modules["__main__"] = sys.modules[role.MAIN] = module
+
+
+def send_logs(line: Line) -> None:
+    """Let the worker write structlog's events, where its own log goes. A set-up of structlog that
+    the loaded modules, or ``on_process_start``, made is left alone."""
+    import structlog
+
+    if structlog.is_configured():
+        return
+
+    def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        said = safe_str(event.pop("event", ""))
+        line.say(Logged(level, said, {name: _plain(value) for name, value in event.items()}))
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            forward,
+        ]
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (int, float, bool, type(None))) else safe_str(value)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when the worker's dies, whatever it is doing. (Elsewhere
+    than on Linux, the end of the channel does it.)"""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before that was set
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Where a handler process begins."""
+    die_with(parent)
+    role.is_child = True
+    os.set_inheritable(descriptor, False)
+    child = Child(socket.socket(fileno=descriptor))
+    child.take_signals()
+    if not child.load():
+        return
+    threading.Thread(target=child.listen, name="swf-worker-channel", daemon=True).start()
+    child.work()

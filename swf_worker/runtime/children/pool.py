@@ -1,0 +1,405 @@
+"""The worker's handler processes: started when needed, kept warm, one task at a time each.
+
+One thread does everything here: it starts the children (the kernel ties their lives to the thread
+that started them), reads what they say and what they write to stderr, and sees them die. Others
+only leave orders.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, Protocol
+
+import msgspec
+
+from ..clock import StartThread
+from ..invoke import Ended
+from .stderr import Stderr
+from .wire import Begin, Broken, Frame, Frames, Ready, ToWorker, encode, receive
+
+TERM_GRACE = 1.0
+"""Seconds between the announced SIGTERM and SIGKILL."""
+FAREWELL = 2.0
+"""Seconds that idle children get to end by themselves when the pool is closed."""
+LOOK = 0.5
+"""Seconds between two looks at the children, where the kernel can't tell that one has died."""
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
+class Tenant(Protocol):
+    """Who uses a child: a task's run."""
+
+    def heard(self, frame: Frame) -> Ended | None:
+        """The child said something; how its task ended, if that was it."""
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """One handler process, as the pool sees it."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    stderr: IO[bytes]
+    frames: Frames = field(default_factory=lambda: Frames(ToWorker))
+    unsent: bytearray = field(default_factory=bytearray)
+    tail: bytearray = field(default_factory=bytearray)
+    """The last of its stderr."""
+    pidfd: int | None = None
+    ready: bool = False
+    broken: str | None = None
+    """Why it can't load the blueprint."""
+    tasks: int = 0
+    tenant: Tenant | None = None
+    doomed: bool = False
+    """It gets no more tasks: it is being killed, or has run as many as it may."""
+    heard_all: bool = False
+    may_be_dead: bool = False
+    kill_at: float | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; a signal is negative."""
+        return self.process.returncode
+
+
+class Owner(Protocol):
+    """Who decides over the children."""
+
+    def child_ready(self, child: Child) -> None: ...
+    def child_free(self, child: Child, ended: Ended) -> None: ...
+    def child_gone(self, child: Child) -> None: ...
+    def child_failed_to_start(self, error: OSError) -> None: ...
+
+
+class Pool:
+    """Children, and the thread that tends them."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        owner: Owner,
+        start_thread: StartThread,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._first_frame = encode(begin)
+        self._owner = owner
+        self._on_error = on_error
+        self._orders: deque[Callable[[], None]] = deque()
+        self._wakeup, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakeup.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._children: set[Child] = set()
+        self._stderr = Stderr(start_thread)
+        self._closing = False
+        self._thread = start_thread("children", self._run)
+
+    # --- orders, from any thread ----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start one more child."""
+        self.order(self._start)
+
+    def say(self, child: Child, frame: Frame) -> None:
+        """Say something to a child."""
+        data = encode(frame)
+        self.order(lambda: self._send(child, data))
+
+    def give(self, child: Child, tenant: Tenant, frame: Frame) -> None:
+        """Give an idle child a task."""
+        data = encode(frame)
+
+        def give() -> None:
+            while self._read_stderr(child):  # what it wrote before is of no interest any more
+                pass
+            child.tail.clear()
+            child.tenant = tenant
+            self._send(child, data)
+
+        self.order(give)
+
+    def say_to_all(self, frame: Frame) -> None:
+        """Say something to every child that is ready."""
+        data = encode(frame)
+
+        def say() -> None:
+            for child in self._ready():
+                self._send(child, data)
+
+        self.order(say)
+
+    def signal_all(self, number: int) -> None:
+        """Signal every child that is ready."""
+
+        def send() -> None:
+            for child in self._ready():
+                child.process.send_signal(number)
+
+        self.order(send)
+
+    def _ready(self) -> list[Child]:
+        return [child for child in self._children if child.ready]
+
+    def terminate(self, child: Child, tenant: Tenant, announcement: Frame) -> None:
+        """Kill a child that still runs this tenant's task: SIGTERM, then SIGKILL."""
+        data = encode(announcement)
+
+        def terminate() -> None:
+            if child.tenant is not tenant or child not in self._children:
+                return  # its task has ended meanwhile
+            child.doomed = True
+            self._send(child, data)
+            child.process.terminate()
+            child.kill_at = time.monotonic() + TERM_GRACE
+
+        self.order(terminate)
+
+    def retire(self, child: Child) -> None:
+        """Let an idle child end."""
+        self.order(lambda: self._hang_up(child))
+
+    def close(self) -> threading.Thread:
+        """End all children; returns the thread, which ends when they have."""
+
+        def close() -> None:
+            self._closing = True
+            for child in list(self._children):
+                self._hang_up(child)
+
+        self.order(close)
+        return self._thread
+
+    def order(self, order: Callable[[], object]) -> None:
+        """Have the pool's thread do it."""
+        self._orders.append(order)  # type: ignore[arg-type]
+        with suppress(OSError):  # full: it is awake; closed: nothing is left to do
+            self._waker.send(b"x")
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the children there are."""
+        return [child.pid for child in list(self._children)]
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        # Children inherit it: a Ctrl-C between their start and their own handlers must not
+        # kill them. And this thread is none for signals anyway.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        try:
+            while not (self._closing and not self._children and not self._orders):
+                self._turn()
+        finally:
+            for child in list(self._children):  # only after a bug of ours
+                child.process.kill()
+                child.process.wait()
+                self._forget(child)
+            self._stderr.close()
+            self._selector.close()
+            self._wakeup.close()
+            self._waker.close()
+
+    def _turn(self) -> None:
+        for key, events in self._selector.select(self._patience()):
+            with self._guarded():
+                if key.data is None:
+                    with suppress(BlockingIOError):
+                        self._wakeup.recv(4096)
+                elif key.fileobj is key.data.channel:
+                    self._talk(key.data, events)
+                elif key.fileobj is key.data.stderr:
+                    self._read_stderr(key.data)
+                else:
+                    key.data.may_be_dead = True
+        while self._orders:
+            with self._guarded():
+                self._orders.popleft()()
+        now = time.monotonic()
+        for child in list(self._children):
+            with self._guarded():
+                if child.kill_at is not None and now >= child.kill_at:
+                    child.kill_at = None
+                    child.process.kill()
+                if (child.may_be_dead or child.pidfd is None) and child.process.poll() is not None:
+                    self._bury(child)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A bug of ours with one child must not end the others."""
+        try:
+            yield
+        except BaseException as error:
+            self._on_error(error)
+
+    def _patience(self) -> float | None:
+        now = time.monotonic()
+        moments = [each.kill_at - now for each in self._children if each.kill_at is not None]
+        if any(child.pidfd is None for child in self._children):
+            moments.append(LOOK)
+        return max(0.0, min(moments)) if moments else None
+
+    # --- one child ------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._closing:
+            return
+        ours, theirs = socket.socketpair()
+        script = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from swf_worker.runtime.children.child import main; "
+            f"main({theirs.fileno()}, {os.getpid()})"
+        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 (our own interpreter)
+                [sys.executable, "-c", script],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(theirs.fileno(),),
+            )
+        except OSError as error:
+            ours.close()
+            self._owner.child_failed_to_start(error)
+            return
+        finally:
+            theirs.close()
+        assert process.stderr is not None
+        ours.setblocking(False)
+        os.set_blocking(process.stderr.fileno(), False)
+        child = Child(process, ours, process.stderr)
+        self._children.add(child)
+        self._selector.register(ours, selectors.EVENT_READ, child)
+        self._selector.register(process.stderr, selectors.EVENT_READ, child)
+        self._watch_death(child)
+        self._send(child, self._first_frame)
+
+    def _watch_death(self, child: Child) -> None:
+        """The end of the channel doesn't tell it: what a handler forked may hold that open."""
+        with suppress(AttributeError, OSError):  # not on this system
+            child.pidfd = os.pidfd_open(child.pid)
+            self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+
+    def _send(self, child: Child, data: bytes) -> None:
+        if child in self._children and not child.heard_all:
+            child.unsent += data
+            self._flush(child)
+
+    def _flush(self, child: Child) -> None:
+        if child.heard_all:
+            return
+        try:
+            while child.unsent:
+                del child.unsent[: child.channel.send(child.unsent)]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            child.unsent.clear()  # it is ending
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.unsent else 0)
+        self._selector.modify(child.channel, wanted, child)
+
+    def _talk(self, child: Child, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self._flush(child)
+        if events & selectors.EVENT_READ:
+            self._hear(child)
+
+    def _hear(self, child: Child) -> bool:
+        """Take what it said; False when there is nothing now."""
+        if child.heard_all:
+            return False
+        try:
+            data = receive(child.channel)
+        except (BlockingIOError, InterruptedError):
+            return False
+        if not data:
+            self._stop_listening(child)
+            return False
+        try:
+            frames = child.frames.feed(data)
+        except msgspec.MsgspecError as error:
+            # Something else writes into the channel: nothing it says can be trusted any more.
+            self._on_error(error)
+            child.process.kill()
+            self._stop_listening(child)
+            return False
+        for frame in frames:
+            self._heard(child, frame)
+        return True
+
+    def _heard(self, child: Child, frame: Frame) -> None:
+        if isinstance(frame, Ready):
+            child.ready = True
+            self._owner.child_ready(child)
+        elif isinstance(frame, Broken):
+            child.broken = frame.why
+        elif child.tenant is not None and (ended := child.tenant.heard(frame)) is not None:
+            child.tenant = None
+            child.tasks += 1
+            self._owner.child_free(child, ended)
+
+    def _stop_listening(self, child: Child) -> None:
+        if not child.heard_all:
+            child.heard_all = True
+            self._selector.unregister(child.channel)
+
+    def _read_stderr(self, child: Child) -> bool:
+        """Take what it wrote; False when there is nothing now."""
+        if child.stderr.closed:
+            return False
+        try:
+            data = os.read(child.stderr.fileno(), 65_536)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(child.stderr)
+            return False
+        self._stderr.keep(child.tail, data)
+        return True
+
+    def _hang_up(self, child: Child) -> None:
+        """The end of the channel tells an idle child to end; one that doesn't is killed."""
+        if child in self._children:
+            child.doomed = True
+            with suppress(OSError):
+                child.channel.shutdown(socket.SHUT_WR)
+            if child.kill_at is None:
+                child.kill_at = time.monotonic() + FAREWELL
+
+    def _bury(self, child: Child) -> None:
+        while self._hear(child):  # a whole result that is in the pipe counts
+            pass
+        while self._read_stderr(child):
+            pass
+        self._forget(child)
+        self._owner.child_gone(child)
+
+    def _forget(self, child: Child) -> None:
+        self._children.discard(child)
+        self._stop_listening(child)
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(child.stderr)
+        if child.pidfd is not None:
+            self._selector.unregister(child.pidfd)
+            os.close(child.pidfd)
+            child.pidfd = None
+        child.channel.close()
+        child.stderr.close()

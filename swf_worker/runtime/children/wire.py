@@ -1,0 +1,185 @@
+"""What the worker and a handler process say to each other: frames of a length and msgpack.
+
+Everything that comes of a task crosses as plain data of these types. Only the blueprint is
+pickled: the worker's own functions, converters and wrappers, when a child starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import struct
+from typing import Any
+
+import msgspec
+
+from ...task import ActivityTask, ActivityType, WorkflowExecution
+
+_LENGTH = struct.Struct("!I")
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True):
+    """Anything that is said."""
+
+
+# --- to the child -------------------------------------------------------------------------------
+
+
+class Begin(Frame, frozen=True):
+    """The first frame: how to find ``__main__`` where the blueprint needs it, and the blueprint."""
+
+    main_name: str | None
+    main_path: str | None
+    blueprint: bytes
+
+
+class Run(Frame, frozen=True):
+    """Run a task with the blueprint's so-many-th activity."""
+
+    activity: int
+    task: str
+    remaining: float | None
+    """Seconds to the nearest limit that is known."""
+    worker_stopping: bool
+
+
+class Ask(Frame, frozen=True):
+    """Ask the handler to stop; ``reasons`` in the order in which they came."""
+
+    reasons: list[str]
+
+
+class WorkerStopping(Frame, frozen=True):
+    """The worker drains."""
+
+
+class Terminate(Frame, frozen=True):
+    """A SIGTERM follows, and is meant."""
+
+
+ToChild = Begin | Run | Ask | WorkerStopping | Terminate
+
+
+# --- to the worker ------------------------------------------------------------------------------
+
+
+class Ready(Frame, frozen=True):
+    """The blueprint is loaded: tasks may come."""
+
+
+class Broken(Frame, frozen=True):
+    """The blueprint can't be loaded here."""
+
+    why: str
+
+
+class Progress(Frame, frozen=True):
+    """The handler's progress, as text for a heartbeat."""
+
+    details: str | None
+
+
+class Shortened(Frame, frozen=True):
+    """Heartbeat details didn't fit."""
+
+    why: str
+
+
+class Logged(Frame, frozen=True):
+    """A structlog event of the child's."""
+
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """What the handler raised, for the worker's log."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class Returned(Frame, frozen=True):
+    """The handler returned; the text fits."""
+
+    result: str | None
+
+
+class Failed(Frame, frozen=True):
+    """The handler, its wrapper or its converter raised; the failure is worded."""
+
+    reason: str
+    details: str | None
+    raised: Raised | None
+
+
+class Canceled(Frame, frozen=True):
+    """The handler raised ActivityCanceled."""
+
+    details: str | None
+
+
+class HandedOver(Frame, frozen=True):
+    """A manual_completion handler returned."""
+
+
+TaskEnd = Returned | Failed | Canceled | HandedOver
+ToWorker = Ready | Broken | Progress | Shortened | Logged | TaskEnd
+
+
+# --- frames on a socket -------------------------------------------------------------------------
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame's bytes."""
+    body = _encoder.encode(frame)
+    return _LENGTH.pack(len(body)) + body
+
+
+def task_text(task: ActivityTask) -> str:
+    """A task as ASCII: what SWF sent may hold lone surrogates, which UTF-8 can't carry."""
+    return json.dumps(dataclasses.astuple(task))
+
+
+def read_task(text: str) -> ActivityTask:
+    """A task out of its text."""
+    token, activity_id, kind, execution, event_id, given = json.loads(text)
+    return ActivityTask(
+        token, activity_id, ActivityType(*kind), WorkflowExecution(*execution), event_id, given
+    )
+
+
+class Frames:
+    """Frames out of a stream of bytes, however it is cut."""
+
+    def __init__(self, types: Any) -> None:
+        self._decoder = msgspec.msgpack.Decoder(types)
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The frames that are whole now. msgspec.DecodeError for what is none."""
+        self._bytes += data
+        frames = []
+        while len(self._bytes) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._bytes)
+            end = _LENGTH.size + length
+            if len(self._bytes) < end:
+                break
+            frames.append(self._decoder.decode(bytes(self._bytes[_LENGTH.size : end])))
+            del self._bytes[:end]
+        return frames
+
+
+def receive(channel: socket.socket) -> bytes:
+    """What has come, b"" at the end."""
+    try:
+        return channel.recv(65_536)
+    except (BlockingIOError, InterruptedError):
+        raise
+    except OSError:  # a reset says no more than an end
+        return b""

@@ -1,0 +1,372 @@
+"""Handlers in processes of their own: they may block, hold the GIL, leak or crash."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...activity import ActivityDefinition
+from ...context import causes_of
+from ...core.execution import (
+    HandlerCanceled,
+    HandlerFailed,
+    HandlerHandedOver,
+    HandlerReturned,
+    ProcessDied,
+)
+from ...errors import ConfigurationError
+from ...failure import FailureWording
+from ...observations import HandlerLogged, HandlerProcessDied, Observation
+from ...outcome import Completed, Failed, FailureReason
+from ...service.api import Backoff, Timers
+from ...task import ActivityType
+from ..children import wire
+from ..children.blueprint import Blueprint, begin
+from ..children.pool import Child, Pool
+from ..children.wire import Frame
+from ..clock import StartThread
+from ..invoke import Ended
+from ..task_run import TaskRun
+
+FIRST_START = 60.0
+"""Seconds that the first child has to load the worker's modules."""
+_STDERR_LINES = 20
+
+
+class RemoteError(Exception):
+    """What a handler raised in its process: the type's name and the message. The traceback is its
+    note."""
+
+
+@dataclass(slots=True, eq=False)
+class Tenancy:
+    """One task in one child."""
+
+    runner: ProcessRunner
+    run: TaskRun
+    child: Child
+
+    def heard(self, frame: Frame) -> Ended | None:
+        """The child said something about the task; how it ended, if that was it."""
+        run = self.run
+        match frame:
+            case wire.Progress(details):
+                run.progress(details)
+            case wire.Shortened(why):
+                run.shortened(why)
+            case wire.Logged(level, event, fields):
+                self.runner.observe(HandlerLogged(level, event, fields))
+            case wire.Returned(result):
+                return Ended(HandlerReturned(Completed(result)))
+            case wire.Failed(reason, details, raised):
+                return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
+            case wire.Canceled(details):
+                return Ended(HandlerCanceled(details))
+            case wire.HandedOver():
+                return Ended(HandlerHandedOver())
+        return None
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """The crashes in a row of one type's handlers."""
+
+    crashes: int = 0
+    not_before: float = 0.0
+
+
+@dataclass(slots=True)
+class ProcessRunner:
+    """Gives each task a child of its own while it runs. A child can be killed."""
+
+    killable = True
+
+    blueprint: Blueprint
+    types: list[ActivityType]
+    most: int
+    most_tasks: int | None
+    wording: FailureWording
+    observe: Callable[[Observation], None]
+    timers: Timers
+    backoff: Backoff
+    now: Callable[[], float]
+    _pool: Pool | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _idle: list[Child] = field(default_factory=list)
+    _starting: int = 0
+    _waiting: deque[TaskRun] = field(default_factory=deque)
+    _running: dict[TaskRun, Tenancy] = field(default_factory=dict)
+    _trouble: dict[ActivityType | None, _Trouble] = field(
+        default_factory=lambda: defaultdict(_Trouble)
+    )
+    _first: threading.Event = field(default_factory=threading.Event)
+    _first_failed: str | None = None
+    _closed: bool = False
+    _pump_at: float | None = None
+
+    # --- the pool's life ------------------------------------------------------------------------
+
+    def open(self, start_thread: StartThread, on_error: Callable[[BaseException], None]) -> None:
+        """Start the first child, and wait until it has loaded the worker's modules:
+        ConfigurationError if it can't."""
+        self._pool = Pool(begin(self.blueprint), self, start_thread, on_error)
+        self._starting += 1
+        self._pool.start()
+        if not self._first.wait(FIRST_START):
+            self._first_failed = f"it is not ready after {FIRST_START:g} s"
+        if self._first_failed is not None:
+            raise ConfigurationError(
+                "a handler process can't be started (isolation='process'): "
+                f"{self._first_failed}. It must be able to import every module that these "
+                "handlers, converters and wrappers are defined in, and a main module must start "
+                "its worker under `if __name__ == '__main__':`"
+            )
+
+    def close(self) -> threading.Thread | None:
+        """End all children."""
+        self._closed = True
+        return self._pool.close() if self._pool is not None else None
+
+    def worker_stopping(self) -> None:
+        """Tell the handlers that the worker drains."""
+        if self._pool is not None:
+            self._pool.say_to_all(wire.WorkerStopping())
+
+    def report(self) -> None:
+        """Have every child write the stacks of its threads to stderr."""
+        if self._pool is not None:
+            self._pool.signal_all(signal.SIGUSR1)
+
+    # --- a task's way ---------------------------------------------------------------------------
+
+    def start(self, run: TaskRun) -> None:
+        """Run the handler in a free child; it waits for one if there is none."""
+        with self._lock:
+            self._waiting.append(run)
+        self._pump()
+        if run.context.should_stop:  # asked before it came here
+            self._withdraw(run)
+
+    def _pump(self) -> None:
+        """Give waiting tasks to idle children, and start children for the others."""
+        with self._lock:
+            if self._closed or self._pool is None:
+                return
+            now = self.now()
+            held = deque[TaskRun]()
+            wanted = 0
+            while self._waiting:
+                run = self._waiting.popleft()
+                if self._trouble[run.task.activity_type].not_before > now:
+                    held.append(run)  # its handlers crash: slower, and nobody else waits for it
+                elif self._idle:
+                    self._give(run, self._idle.pop())
+                else:
+                    held.append(run)
+                    wanted += 1
+            self._waiting = held
+            self._start_children(wanted, now)
+            self._pump_later(now)
+
+    def _start_children(self, wanted: int, now: float) -> None:
+        assert self._pool is not None
+        if self._trouble[None].not_before > now:
+            return  # none can be started at present
+        ending = sum(self._is_last(each.child) for each in self._running.values())
+        room = self.most + ending - len(self._running) - len(self._idle) - self._starting
+        for _ in range(max(0, min(wanted + ending - self._starting - len(self._idle), room))):
+            self._starting += 1
+            self._pool.start()
+
+    def _is_last(self, child: Child) -> bool:
+        return self.most_tasks is not None and child.tasks + 1 >= self.most_tasks
+
+    def _pump_later(self, now: float) -> None:
+        moments = [self._trouble[run.task.activity_type].not_before for run in self._waiting]
+        moments.append(self._trouble[None].not_before)
+        later = [moment for moment in moments if moment > now]
+        if self._waiting and later and (self._pump_at is None or self._pump_at <= now):
+            self._pump_at = min(later)
+            self.timers.call_later(self._pump_at - now, self._pump)
+
+    def _give(self, run: TaskRun, child: Child) -> None:
+        assert self._pool is not None
+        tenancy = Tenancy(self, run, child)
+        self._running[run] = tenancy
+        remaining = run.time_remaining()
+        frame = wire.Run(
+            self.types.index(run.task.activity_type),
+            wire.task_text(run.task),
+            remaining,
+            run.worker_stopping(),
+        )
+        self._pool.give(child, tenancy, frame)
+        self._ask(run, child)
+
+    def _again(self, trouble: _Trouble) -> float:
+        """The first crash costs no wait: one child's end is nobody's fault."""
+        trouble.crashes += 1
+        wait = self.backoff.wait(trouble.crashes - 1) if trouble.crashes > 1 else 0.0
+        trouble.not_before = self.now() + wait
+        return wait
+
+    def _withdraw(self, run: TaskRun) -> bool:
+        with self._lock:
+            if run not in self._waiting:
+                return False
+            self._waiting.remove(run)
+        run.handler_ended(Ended(HandlerCanceled()))
+        return True
+
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
+        """A task that still waits for a child ends; a handler is told."""
+        if self._withdraw(run):
+            return
+        with self._lock:
+            tenancy = self._running.get(run)
+        if tenancy is not None:
+            self._ask(run, tenancy.child)
+
+    def _ask(self, run: TaskRun, child: Child) -> None:
+        assert self._pool is not None
+        reasons = [reason.value for reason in causes_of(run.context)]
+        if reasons:
+            self._pool.say(child, wire.Ask(reasons))
+
+    def kill(self, run: TaskRun) -> None:
+        """Announce a SIGTERM, send it, and SIGKILL a second later."""
+        with self._lock:
+            tenancy = self._running.get(run)
+        if tenancy is not None and self._pool is not None:
+            self._pool.terminate(tenancy.child, tenancy, wire.Terminate())
+
+    def ended(self, run: TaskRun) -> None:
+        """Nothing more to do."""
+
+    def stack(self, run: TaskRun) -> str:
+        """Where to look."""
+        with self._lock:
+            tenancy = self._running.get(run)
+        if tenancy is None:
+            return "(waits for a handler process)"
+        return f"(in process {tenancy.child.pid}, which writes its stacks to stderr)"
+
+    # --- what the pool tells, in its thread -----------------------------------------------------
+
+    def child_ready(self, child: Child) -> None:
+        """A child has loaded everything."""
+        with self._lock:
+            self._starting -= 1
+            self._idle.append(child)
+            self._trouble[None].crashes = 0
+        self._first.set()
+        self._pump()
+
+    def child_free(self, child: Child, ended: Ended) -> None:
+        """A child's task has ended."""
+        assert self._pool is not None
+        with self._lock:
+            tenancy = self._of(child)
+            retired = child.doomed or (
+                self.most_tasks is not None and child.tasks >= self.most_tasks
+            )
+            if not retired:
+                self._idle.append(child)  # before its task's end makes others look for one
+            if tenancy is not None:
+                del self._running[tenancy.run]
+                self._trouble.pop(tenancy.run.task.activity_type, None)
+        if retired and not child.doomed:
+            self._pool.retire(child)
+        if tenancy is not None:
+            tenancy.run.handler_ended(ended)
+        self._pump()
+
+    def child_gone(self, child: Child) -> None:
+        """A child has died, or has ended as it should."""
+        wait = 0.0
+        with self._lock:
+            if child in self._idle:
+                self._idle.remove(child)
+            tenancy = self._of(child)
+            if not child.ready:
+                self._starting -= 1
+                wait = self._again(self._trouble[None])
+            if tenancy is not None:
+                del self._running[tenancy.run]
+                if tenancy.run.state.killed_for is None:
+                    wait = self._again(self._trouble[tenancy.run.task.activity_type])
+        if not self._first.is_set():
+            self._first_failed = child.broken or f"it {how_it_ended(child.code)}"
+            self._first.set()
+        elif not child.doomed and not self._closed:
+            task = tenancy.run.task if tenancy is not None else None
+            how = child.broken or how_it_ended(child.code)
+            self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
+        if tenancy is not None:
+            tenancy.run.handler_ended(Ended(ProcessDied(self._died(child))))
+        self._pump()
+
+    def _of(self, child: Child) -> Tenancy | None:
+        """Whose task it was given. (``child.tenant`` may not tell yet: it died meanwhile.)"""
+        return next((each for each in self._running.values() if each.child is child), None)
+
+    def _died(self, child: Child) -> Failed:
+        return self.wording.of_sdk(
+            FailureReason.HANDLER_DIED,
+            f"the handler's process {how_it_ended(child.code)}",
+            details={"exit": child.code, "stderr": last_lines(child)},
+        )
+
+    def child_failed_to_start(self, error: OSError) -> None:
+        """The machine gives no more processes."""
+        with self._lock:
+            self._starting -= 1
+            wait = self._again(self._trouble[None]) or self.backoff.wait(1)
+            self._trouble[None].not_before = self.now() + wait
+        if not self._first.is_set():
+            self._first_failed = str(error)
+            self._first.set()
+        self.observe(HandlerProcessDied(None, f"can't be started: {error}", None, "", wait))
+        self._pump()
+
+
+def blueprint_of(
+    definitions: list[ActivityDefinition],
+    wrappers: tuple[object, ...],
+    failure_tracebacks: bool,
+    on_process_start: Callable[[], object] | None,
+) -> Blueprint:
+    """What the children of these activities are made of."""
+    return Blueprint(
+        [(each.function, each.options, each.converter) for each in definitions],
+        wrappers,  # type: ignore[arg-type]
+        failure_tracebacks,
+        on_process_start,
+    )
+
+
+def how_it_ended(code: int | None) -> str:
+    """An exit code or a signal, in words."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def last_lines(child: Child) -> str:
+    """The end of its stderr."""
+    text = bytes(child.tail).decode(errors="replace")
+    return "\n".join(text.splitlines()[-_STDERR_LINES:])
+
+
+def _error(raised: wire.Raised | None) -> RemoteError | None:
+    if raised is None:
+        return None
+    error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+    error.add_note(raised.traceback)
+    return error

@@ -1,0 +1,267 @@
+"""Handlers that run in processes, and what they need there: importable, as a user's are."""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from swf_worker import (
+    ActivityCanceled,
+    ActivityContext,
+    ActivityFailed,
+    ActivityWorker,
+    JsonConverter,
+    TextConverter,
+    activity,
+    current_context,
+)
+
+LOG = structlog.get_logger("handlers")
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+STARTED: list[str] = []
+
+
+def in_process(name, **options):
+    options.setdefault("heartbeat_interval", 0.2)
+    return activity(name=name, version="1", isolation="process", **options)
+
+
+def hold_the_gil(seconds: int) -> None:
+    ctypes.PyDLL(None).sleep(ctypes.c_uint(seconds))
+
+
+@in_process("Pid")
+def pid(seconds: float = 0) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@in_process("Inside")
+def inside(context: ActivityContext, name: str) -> dict[str, Any]:
+    before = VARIABLE.get()
+    VARIABLE.set(name)
+    context.logger.info("from inside", name=name)
+    LOG.warning("unbound", number=1, what={"a": object})
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        LOG.exception("caught")
+    context.heartbeat({"name": name})
+    return {
+        "before": before,
+        "current": current_context() is context,
+        "workflow": context.task.workflow_execution.workflow_id,
+        "stopping": context.worker_stopping,
+        "remaining": context.time_remaining,
+    }
+
+
+@in_process("HoldTheGil")
+def gil(seconds: int) -> str:
+    hold_the_gil(seconds)
+    return "held"
+
+
+@in_process("Die")
+def die(how: str) -> str:
+    print("last words", file=sys.stderr, flush=True)
+    match how:
+        case "segv":
+            ctypes.string_at(0)
+        case "exit":
+            os._exit(3)
+        case "sys.exit":
+            sys.exit()
+        case "memory":
+            resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+            bytearray(1 << 30)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return "lived"
+
+
+class Nasty(Exception):
+    def __init__(self):
+        super().__init__("nasty")
+        self.unpicklable = lambda: None
+
+    def __reduce__(self):
+        raise TypeError("no")
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@in_process("Raise")
+def raises(what: str) -> None:
+    match what:
+        case "nasty":
+            raise Nasty
+        case "mute":
+            raise Mute
+        case "failed":
+            raise ActivityFailed("Own", {"a": 1}, retryable=False)
+        case "chain":
+            try:
+                raise KeyError("inner")
+            except KeyError as error:
+                raise ValueError("outer " * 20_000) from error
+        case "canceled":
+            raise ActivityCanceled
+        case "group":
+            raise ExceptionGroup("several", [OSError("one"), Nasty()])
+
+
+@in_process("Result")
+def result(kind: str) -> Any:
+    return {"emoji": "\U0001f600" * 16_383, "large": "x" * 40_000, "object": object()}[kind]
+
+
+@in_process("UntilAsked")
+def until_asked(context: ActivityContext) -> str:
+    context.wait_for_stop(60)
+    context.raise_if_canceled()
+    return "never asked"
+
+
+@in_process("Finish")
+def finish(context: ActivityContext) -> str:
+    """Is asked, and finishes all the same."""
+    context.wait_for_stop(60)
+    return f"asked: {context.cancel_reason}"
+
+
+@in_process("Draining")
+def draining(context: ActivityContext) -> str:
+    while not context.worker_stopping:
+        time.sleep(0.01)
+    return "saved"
+
+
+def deaf(path: str | None = None) -> None:
+    """Never asks; SIGTERM lets it clean up."""
+    if path is not None:
+        Path(path).touch()
+    try:
+        time.sleep(60)
+    finally:
+        if path is not None:
+            Path(path).unlink()
+
+
+def stubborn() -> None:
+    """Survives SIGTERM."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
+deaf_plain = in_process("Deaf")(deaf)
+
+
+@in_process("Deadline", deadline=1.0)
+def with_deadline(path: str) -> None:
+    deaf(path)
+
+
+@in_process("Kills", cancel_kills=True)
+def kills() -> None:
+    stubborn()
+
+
+@in_process("Lease", heartbeat_deadline=0.8)
+def lease(context: ActivityContext) -> None:
+    stubborn()
+
+
+@in_process("Chatty")
+def chatty(context: ActivityContext, count: int) -> str:
+    for number in range(count):
+        context.heartbeat({"number": number})
+    time.sleep(0.5)
+    return "told"
+
+
+@in_process("Hand", manual_completion=True)
+def hand_over(path: str) -> None:
+    Path(path).write_text(current_context().task.task_token)
+
+
+@in_process("Text", converter=TextConverter())
+def text(given: str) -> str:
+    return given[::-1]
+
+
+@in_process("Limited", max_concurrent=1)
+def limited(seconds: float) -> list[float]:
+    began = time.monotonic()
+    time.sleep(seconds)
+    return [began, time.monotonic()]
+
+
+@in_process("Noise")
+def noise() -> str:
+    print("handler's own words", file=sys.stderr, flush=True)
+    return "said"
+
+
+class Gentle(JsonConverter):
+    """A converter of the user's own."""
+
+    def __init__(self, greeting: str) -> None:
+        self.greeting = greeting
+
+    def encode(self, value: Any) -> str | None:
+        return f"{self.greeting} {super().encode(value)}"
+
+
+@contextmanager
+def marked(context: ActivityContext):
+    VARIABLE.set("wrapped")
+    yield
+
+
+@contextmanager
+def refusing(context: ActivityContext):
+    raise PermissionError("not today")
+    yield
+
+
+class WithHook(ActivityWorker):
+    domain = "tests"
+    task_list = "tasks"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.model = "small"
+        self.lock = open  # stays, it pickles
+        self.unpicklable = lambda: None
+
+    def on_process_start(self) -> None:
+        assert not hasattr(self, "unpicklable")
+        STARTED.append(f"{self.model} of {self.domain}")
+
+    @staticmethod
+    @in_process("Hooked")
+    def hooked() -> list[str]:
+        return STARTED
+
+
+class BrokenHook(WithHook):
+    def on_process_start(self) -> None:
+        raise OSError("no GPU here")
