@@ -76,12 +76,12 @@ class ActivityTaskHandle:
         self._policy = retry_policy or RetryPolicy()
         if not isinstance(self._policy, RetryPolicy):
             raise ConfigurationError(f"retry_policy is {retry_policy!r}: a RetryPolicy is needed")
-        self._turn = threading.Lock()
-        self._client: tuple[SWFClient, Where] | None = None
+        self._beats = _Calls(self._reach)
+        self._answers = _Calls(self._reach)
         self._accepted = False
         self._requested = False
         self._answer: Outcome | None = None
-        """The answer that SWF has, or may have."""
+        """The answer that SWF has, or may have. Guarded by the answers' turn."""
 
     def heartbeat(self, details: Any = None) -> bool:
         """Keep the task alive (RecordActivityTaskHeartbeat): whether its cancellation is
@@ -93,9 +93,10 @@ class ActivityTaskHandle:
         text, why = heartbeat_text(details)
         if why is not None:
             _log("warning", "heartbeat details shortened", why=why)
-        requested = self._call(
-            lambda calls: calls.heartbeat(self.task_token, text, BEAT_LIMIT), BEAT_RETRIES
-        )
+        with self._beats.turn() as (calls, where):
+            requested = self._persist(
+                lambda: calls.heartbeat(self.task_token, text, BEAT_LIMIT), where, BEAT_RETRIES
+            )
         self._requested = self._requested or requested
         return self._requested
 
@@ -123,60 +124,70 @@ class ActivityTaskHandle:
     # --- calls ----------------------------------------------------------------------------------
 
     def _respond(self, outcome: Outcome) -> None:
-        if self._answer not in (None, outcome):
-            raise RuntimeError(
-                f"this task's answer is {type(self._answer).__name__} already, or may be: no "
-                "different one can follow"
-            )
-        try:
-            self._call(lambda calls: calls.respond(self.task_token, outcome), None, outcome)
-        except ServiceError as error:
-            if self._answer is None or not isinstance(verdicts.of_answer(error), AnswerUnknown):
-                raise
-            # An attempt before was lost on its way back, and now the task is closed.
-            _log("warning", "the answer is presumed accepted", error=str(error))
-        self._answer = outcome
+        with self._answers.turn() as (calls, where):
+            if self._answer not in (None, outcome):
+                raise RuntimeError(
+                    f"this task's answer is {type(self._answer).__name__} already, or may be: no "
+                    "different one can follow"
+                )
+            may_be_there = self._answer is not None
 
-    def _call(
-        self,
-        call: Callable[[TokenCalls], Result],
-        seconds: float | None,
-        answer: Outcome | None = None,
+            def attempt() -> None:
+                nonlocal may_be_there
+                # Before it leaves: whatever interrupts us now, it may have arrived.
+                self._answer = outcome
+                try:
+                    calls.respond(self.task_token, outcome)
+                except ServiceError as error:
+                    may_be_there = may_be_there or error.ambiguous
+                    if not may_be_there:
+                        self._answer = None
+                    raise
+
+            try:
+                self._persist(attempt, where, None)
+            except ServiceError as error:
+                if not may_be_there or not isinstance(verdicts.of_answer(error), AnswerUnknown):
+                    raise
+                # It was lost on its way back, and now the task is closed.
+                _log("warning", "the answer is presumed accepted", error=str(error))
+
+    def _persist(
+        self, attempt: Callable[[], Result], where: Where, seconds: float | None
     ) -> Result:
         from .service.refusals import refusal  # here: boto3 takes long to import
         from .service.retries import persistently
 
+        def passes(error: ServiceError) -> bool:
+            if not self._accepted and refusal(error, where) is not None:
+                return False
+            return isinstance(verdicts.of_answer(error), AnswerMissed)
+
         def waiting(error: ServiceError, wait: float) -> None:
-            if error.ambiguous and answer is not None:
-                self._answer = answer
             _log("warning", "not accepted yet: tried again", error=str(error), in_seconds=wait)
 
-        with self._calls() as (calls, where):
+        try:
+            result = persistently(
+                attempt, self._policy, passes=passes, before_wait=waiting, seconds=seconds
+            )
+        except ServiceError as error:
+            raise refusal(error, where) or error from error.__cause__
+        self._accepted = True
+        return result
 
-            def passes(error: ServiceError) -> bool:
-                if not self._accepted and refusal(error, where) is not None:
-                    return False
-                return isinstance(verdicts.of_answer(error), AnswerMissed)
 
-            try:
-                result = persistently(
-                    lambda: call(calls),
-                    self._policy,
-                    passes=passes,
-                    before_wait=waiting,
-                    seconds=seconds,
-                )
-            except ServiceError as error:
-                if error.ambiguous and answer is not None:
-                    self._answer = answer
-                raise refusal(error, where) or error from error.__cause__
-            self._accepted = True
-            return result
+class _Calls:
+    """Calls of one kind, one at a time. A timer cuts attempts that outlast their limit; between two
+    calls nothing stays behind, neither its thread nor a connection."""
+
+    def __init__(self, reach: _Reach) -> None:
+        self._reach = reach
+        self._turn = threading.Lock()
+        self._client: tuple[SWFClient, Where] | None = None
 
     @contextmanager
-    def _calls(self) -> Iterator[tuple[TokenCalls, Where]]:
-        """One call's turn: a timer cuts attempts that outlast their limit, and nothing stays
-        behind, neither its thread nor a connection."""
+    def turn(self) -> Iterator[tuple[TokenCalls, Where]]:
+        """One call's turn."""
         from .service.clients import build_client
         from .service.gateway import TokenCalls
 

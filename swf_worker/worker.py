@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from .activity import ActivityDefinition, ActivityMark, activity, define
 from .context import ActivityContext, current
 from .converter import Converter
+from .core import lifecycle
 from .core.registry import Registry
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver
@@ -283,10 +284,7 @@ class ActivityWorker:
         engine.ladder.open()
 
     def _prepare(self, ladder: Ladder, *, exits_after: bool, among: bool = False) -> Engine:
-        if not hasattr(self, "_registry"):
-            raise ConfigurationError(
-                f"{type(self).__name__}.__init__ doesn't call super().__init__(...)"
-            )
+        self._check_constructed()
         if self._engine is not None:
             raise RuntimeError("a worker runs once: construct a new one to run again")
         if not len(self._registry) and self._fallback() is None:
@@ -317,6 +315,12 @@ class ActivityWorker:
         )
         self._engine.prepare()
         return self._engine
+
+    def _check_constructed(self) -> None:
+        if not hasattr(self, "_registry"):
+            raise ConfigurationError(
+                f"{type(self).__name__}.__init__ doesn't call super().__init__(...)"
+            )
 
     def request_stop(self) -> None:
         """Begin to stop and return at once: no new polls, open ones and running tasks are
@@ -456,8 +460,9 @@ def run_together(workers: Sequence[ActivityWorker], orders: Orders) -> int:
             engine = worker._prepare(ladder, exits_after=True, among=len(workers) > 1)
             engines.append(engine)
     except BaseException:
+        ladder.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
         for engine in engines:
-            engine.wait(None)  # the failed start has ended the ladder for those before it
+            engine.wait(None)
         raise
     code = run_until_stopped(engines, orders)
     for worker, engine in zip(workers, engines, strict=True):
@@ -472,8 +477,10 @@ def _check_together(workers: Sequence[ActivityWorker]) -> None:
         raise ConfigurationError("run_workers was given the same worker twice")
     served: dict[tuple[Any, ...], ActivityWorker] = {}
     for worker in workers:
+        worker._check_constructed()
         options = worker._options
-        where = (options.region_name, options.endpoint_url, options.domain, options.task_list)
+        there = (id(options.session), options.region_name, options.endpoint_url)
+        where = (*there, options.domain, options.task_list)
         other = served.setdefault(where, worker)
         if {d.type for d in other.definitions} != {d.type for d in worker.definitions}:
             raise ConfigurationError(

@@ -224,6 +224,67 @@ def test_bad_arguments_are_refused_at_construction(arguments, says):
         ActivityTaskHandle(**arguments)
 
 
+def held(release, answer):
+    def reply(sock):
+        release.wait(20)
+        sock.sendall(answer)
+
+    return reply
+
+
+def test_beats_go_on_while_an_answer_is_tried_again():
+    replies = [fault("ThrottlingException")] * 5 + [OK]
+    with Wire(RespondActivityTaskCompleted=replies, RecordActivityTaskHeartbeat=[BEAT]) as service:
+        slow = RetryPolicy(initial_wait=0.5, max_wait=0.5)
+        task = ActivityTaskHandle("t", endpoint_url=service.url, retry_policy=slow)
+        answering = threading.Thread(target=task.complete)
+        answering.start()
+        service.wait_for("RespondActivityTaskCompleted")
+        task.heartbeat()
+        assert answering.is_alive()
+        answering.join()
+
+
+def test_two_threads_with_different_answers_send_one():
+    release = threading.Event()
+    with Wire(RespondActivityTaskCompleted=[held(release, OK)]) as service:
+        task = wired(service)
+        answering = threading.Thread(target=task.complete)
+        answering.start()
+        service.wait_for("RespondActivityTaskCompleted")
+        said = []
+
+        def fail():
+            with pytest.raises(RuntimeError, match="Completed already"):
+                task.fail("Other")
+            said.append(True)
+
+        failing = threading.Thread(target=fail)
+        failing.start()
+        release.set()
+        answering.join()
+        failing.join()
+        assert said == [True]
+        assert not service.named("RespondActivityTaskFailed")
+
+
+def test_an_answer_that_was_interrupted_may_have_left(monkeypatch):
+    from swf_worker.service.gateway import TokenCalls
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with Wire(RespondActivityTaskCompleted=[OK]) as service:
+        task = wired(service)
+        with monkeypatch.context() as patched:
+            patched.setattr(TokenCalls, "respond", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                task.complete("x")
+        with pytest.raises(RuntimeError, match="or may be"):
+            task.fail("Other")
+        task.complete("x")
+
+
 # --- swf-worker task ----------------------------------------------------------------------------
 
 
@@ -248,7 +309,7 @@ def test_the_command_line_beats_and_answers(quick_swf, handed_over):
     assert scheduled.heartbeat_details == "half"
     refused = command("cancel", "--token", token, *there)
     assert refused.returncode == 1
-    assert "no heartbeat of this handle has reported" in refused.stderr
+    assert "has not requested this task's cancellation" in refused.stderr
     done = command("complete", "--result", '{"a": 1}', *there, SWF_WORKER_TOKEN=token)
     assert (done.returncode, done.stdout) == (0, "")
     assert scheduled.outcome() == Completed('{"a": 1}'), "text, as it is"

@@ -33,12 +33,18 @@ class _SafeStream:
         return self._stream is not None and self._stream.isatty()
 
 
-def configure_logging(log_format: str | None, level: str) -> None:
-    """Log to stderr: ``console`` or ``json``; by default what suits stderr."""
+def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
+    """Log to stderr: ``console`` or ``json``; by default what suits stderr. ``bound`` is in every
+    line."""
     stream: Any = _SafeStream(sys.stderr)
     for_a_person = stream.isatty()
     as_json = (log_format or ("console" if for_a_person else "json")) == "json"
+
+    def bind(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+        return bound | event
+
     shared: list[Any] = [
+        bind,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

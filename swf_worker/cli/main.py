@@ -123,7 +123,6 @@ def _parser() -> argparse.ArgumentParser:
         help="a worker instance, an ActivityWorker subclass, or a list of activities; the "
         "current directory is first on the path. Several run, and stop, together",
     )
-    run.add_argument("--supervised", type=int, help=argparse.SUPPRESS)
     add_settings(run, RUN_SETTINGS)
     run.set_defaults(command=_run, settings=RUN_SETTINGS)
 

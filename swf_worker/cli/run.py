@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -14,10 +16,12 @@ from typing import Any
 from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
+from ..runtime.signals import REPORT, report_stacks
 from ..text import safe_str
 from ..worker import ActivityWorker, run_workers
 from .logging import configure_logging
 from .settings import UsageError
+from .supervised import channel_descriptor, run_supervised
 
 _OPTIONS = {
     "domain": "domain",
@@ -33,17 +37,20 @@ _OPTIONS = {
 
 def run(given: argparse.Namespace) -> int:
     """Run the workers that the targets name, until they are stopped."""
-    configure_logging(given.log_format, given.log_level)
+    if signal.getsignal(REPORT) is signal.SIG_DFL:
+        signal.signal(REPORT, report_stacks)  # a start may hang as well
+    channel = channel_descriptor()
+    # Among several processes, each line says whose it is.
+    bound = {} if channel is None else {"pid": os.getpid()}
+    configure_logging(given.log_format, given.log_level, **bound)
     overrides = {
         option: getattr(given, attribute)
         for attribute, option in _OPTIONS.items()
         if getattr(given, attribute) is not None
     }
     _check_flags(overrides)
-    if given.supervised is not None:
-        from .supervised import run_supervised
-
-        return run_supervised(given.supervised, lambda: load(given.targets, overrides))
+    if channel is not None:
+        return run_supervised(channel, lambda: load(given.targets, overrides))
     if given.processes is not None:
         from .supervisor import supervise
 
@@ -69,7 +76,10 @@ def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWork
         if isinstance(found, (list, tuple)):
             activities.extend(each for each in found if each not in activities)
         else:
-            workers.append(_worker(found, overrides))
+            worker = _worker(found, overrides)
+            if worker in workers:
+                raise UsageError(f"{target} is given twice")
+            workers.append(worker)
     if activities:
         missing = [f for f in ("domain", "task_list") if f not in overrides]
         if missing:

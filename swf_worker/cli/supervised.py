@@ -11,16 +11,34 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
-from ..observations import Observation, PollSucceeded
-from ..runtime.signals import STOPS, Inbox, Order, SignalInbox, noted, signal_inbox
+from ..errors import SwfWorkerError
+from ..observations import Observation, PollSucceeded, WorkerStopping
+from ..runtime.signals import (
+    REPORT,
+    SAME_SIGNAL,
+    STOPS,
+    Inbox,
+    Order,
+    SignalInbox,
+    noted,
+    signal_inbox,
+)
+from ..text import safe_str
 from ..worker import ActivityWorker, run_together
+from .settings import UsageError
 
+CHANNEL = "_SWF_WORKER_CHANNEL"
+"""The environment variable that names the channel's descriptor. Not a flag: whoever has it must
+never take itself for a supervisor, whatever its arguments say."""
+HELD = (*STOPS, REPORT)
+"""Signals that are held while a worker process starts, until it has handlers of its own."""
 ORDERS = {b"s": Order.STOP, b"r": Order.REPORT}
-LOADED, ACCEPTED = "loaded", "accepted"
+LOADED, POLLING, ACCEPTED, FATAL = "loaded", "polling", "accepted", "fatal"
 
 
 class SupervisedInbox:
@@ -29,6 +47,7 @@ class SupervisedInbox:
     def __init__(self, signals: SignalInbox, channel: socket.socket) -> None:
         self._signals = signals
         self._channel = channel
+        self._reported_at = -SAME_SIGNAL
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ)
         self._selector.register(channel, selectors.EVENT_READ)
@@ -48,7 +67,13 @@ class SupervisedInbox:
                 orders.extend(o for o in self._signals.take() if o is Order.REPORT)
             else:
                 orders.extend(self._ordered())
-        return orders
+        return [order for order in orders if order is not Order.REPORT or self._is_new_report()]
+
+    def _is_new_report(self) -> bool:
+        """A SIGUSR1 to the whole group comes here, and through the supervisor once more."""
+        now = time.monotonic()
+        before, self._reported_at = self._reported_at, now
+        return now - before >= SAME_SIGNAL
 
     def _ordered(self) -> list[Order]:
         try:
@@ -69,41 +94,77 @@ class SupervisedInbox:
         self._selector.close()
 
 
-class _FirstPoll:
-    """Tells the supervisor that the service has accepted this worker."""
+class _FirstPolls:
+    """Tells the supervisor when the service has accepted every worker of this process: from then on
+    nothing is fatal any more."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, workers: int) -> None:
         self._channel = channel
-        self._told = False
+        self._missing = workers
+
+    def of_one_worker(self) -> _FirstPoll:
+        """An observer for one of them."""
+        return _FirstPoll(self)
+
+    def accepted(self) -> None:
+        """One of them was."""
+        self._missing -= 1
+        if self._missing == 0:
+            tell(self._channel, ACCEPTED)
+
+
+class _FirstPoll:
+    def __init__(self, polls: _FirstPolls) -> None:
+        self._polls: _FirstPolls | None = polls
 
     def observe(self, record: Observation) -> None:
-        if isinstance(record, PollSucceeded) and not self._told:
-            self._told = True
-            tell(self._channel, ACCEPTED)
+        if isinstance(record, WorkerStopping):
+            self._polls = None  # what an open poll brings now tells nothing
+        elif isinstance(record, PollSucceeded) and self._polls is not None:
+            polls, self._polls = self._polls, None
+            polls.accepted()
+
+
+def channel_descriptor() -> int | None:
+    """The channel to this process's supervisor, if it has one. What it starts has none."""
+    text = os.environ.pop(CHANNEL, None)
+    return None if text is None else int(text)
 
 
 def run_supervised(descriptor: int, load: Callable[[], list[ActivityWorker]]) -> int:
     """Run workers on the orders that come through ``descriptor``."""
-    for number in STOPS:
-        signal.signal(number, noted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # the supervisor started us with them held
+    signal.signal(signal.SIGINT, noted)
+    # Until polls are opened nothing is lost: a supervisor's SIGTERM may end us at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     os.set_inheritable(descriptor, False)
     with socket.socket(fileno=descriptor) as channel:
-        workers = load()
-        for worker in workers:
-            worker.configure({"observers": [*worker.observers, _FirstPoll(channel)]})
-        tell(channel, f"{LOADED} {_longest_stop(workers)}")
+        try:
+            return _run(channel, load)
+        except (UsageError, SwfWorkerError) as error:
+            # The supervisor says it, once for all of us.
+            tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")
+            return 2 if isinstance(error, UsageError) else 1
 
-        @contextmanager
-        def orders() -> Iterator[Inbox]:
-            with signal_inbox() as signals:
-                inbox = SupervisedInbox(signals, channel)
-                try:
-                    yield inbox
-                finally:
-                    inbox.close()
 
-        return run_together(workers, orders)
+def _run(channel: socket.socket, load: Callable[[], list[ActivityWorker]]) -> int:
+    workers = load()
+    polls = _FirstPolls(channel, len(workers))
+    for worker in workers:
+        worker.configure({"observers": [*worker.observers, polls.of_one_worker()]})
+    tell(channel, f"{LOADED} {_longest_stop(workers)}")
+
+    @contextmanager
+    def orders() -> Iterator[Inbox]:
+        with signal_inbox() as signals:
+            inbox = SupervisedInbox(signals, channel)
+            tell(channel, POLLING)
+            try:
+                yield inbox
+            finally:
+                inbox.close()
+
+    return run_together(workers, orders)
 
 
 def tell(channel: socket.socket, message: str) -> None:

@@ -7,6 +7,7 @@ and waits for all. Should it be killed itself, the channels end, and the workers
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import socket
@@ -20,11 +21,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
+from ..errors import SwfWorkerError
 from ..options import RetryPolicy
-from ..runtime.signals import ABANDONED, STOPS, Order, SignalInbox, signal_inbox
+from ..runtime.signals import ABANDONED, Order, SignalInbox, signal_inbox
 from ..service.retries import TenacityBackoff
 from .settings import UsageError
-from .supervised import ACCEPTED, LOADED
+from .supervised import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
 
 MOST_PROCESSES = 1_000
 STEADY = 60.0
@@ -49,6 +51,8 @@ class Place:
     """When to start the next one."""
     crashes: int = 0
     longest_stop: float = POLL_LIMIT + LAST_ANSWERS
+    polling: bool = False
+    """It may have been given tasks."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,8 @@ class Supervisor:
     """How many steps of a stop were ordered."""
     kill_at: float | None = None
     code: int = 0
+    fatal: str | None = None
+    """What a process said that can't work as it is set up."""
     loaded: bool = False
     """A process has loaded its workers: the command line is right."""
     accepted: bool = False
@@ -97,25 +103,36 @@ class Supervisor:
                 self._start(place)
 
     def _start(self, place: Place) -> None:
-        ours, theirs = socket.socketpair()
-        # Held until the child has handlers of its own: a Ctrl-C while it starts must not kill it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        place.started, place.polling = time.monotonic(), False
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._not_started(place, error)
+            return
+        # A Ctrl-C while the child starts must not kill it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         try:
             place.process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                [*self.command, "--supervised", str(theirs.fileno())],
+                self.command,
                 pass_fds=(theirs.fileno(),),
+                env=os.environ | {CHANNEL: str(theirs.fileno())},
             )
         except OSError as error:
             ours.close()
-            self.log.error("a worker process can't be started", error=str(error))
-            self._again(place)
+            self._not_started(place, error)
             return
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             theirs.close()
-        place.channel, place.said, place.started = ours, b"", time.monotonic()
+        place.channel, place.said = ours, b""
         self._selector.register(ours, selectors.EVENT_READ, place)
         self.log.info("worker process started", pid=place.process.pid, process=place.number)
+
+    def _not_started(self, place: Place, error: OSError) -> None:
+        wait = self._again(place)
+        self.log.error(
+            "a worker process can't be started", error=str(error), in_seconds=round(wait, 1)
+        )
 
     def _again(self, place: Place) -> float:
         now = time.monotonic()
@@ -139,24 +156,26 @@ class Supervisor:
         place.process = None
         self._close(place)
         log = self.log.bind(pid=pid, process=place.number, exit=_worded(code))
+        crashed = code not in (0, ABANDONED)
         if code in _FATAL and not self.accepted:
             if self.code not in _FATAL:
-                self.code = code  # it has said why itself
-            self._order_stop()
-        elif code in (0, ABANDONED):
-            self.code = max(self.code, code)
-            if self.steps:
-                log.info("worker process ended")
-            else:
-                place.due = time.monotonic()
-                log.warning("worker process ended by itself: another is started")
-        else:
-            self.code = self.code or ABANDONED  # whatever it ran is left to SWF's timeouts
-            if self.steps:
+                self.code = code
+            if not self.steps:  # nobody asked for a second step
+                self._order_stop()
+            return
+        if self.code == 0 and place.polling and code != 0:
+            self.code = ABANDONED  # of a crash: whatever it ran is left to SWF's timeouts
+        if self.steps:
+            if crashed and place.polling:
                 log.error("worker process crashed")
             else:
-                wait = self._again(place)
-                log.error("worker process crashed: another is started", in_seconds=round(wait, 1))
+                log.info("worker process ended")
+            return
+        wait = round(self._again(place), 1)
+        if crashed:
+            log.error("worker process crashed: another is started", in_seconds=wait)
+        else:
+            log.warning("worker process ended by itself: another is started", in_seconds=wait)
 
     def _close(self, place: Place) -> None:
         if place.channel is not None:
@@ -202,18 +221,25 @@ class Supervisor:
             if word == LOADED:
                 self.loaded = True
                 place.longest_stop = float(rest)
+            elif word == POLLING:
+                place.polling = True
             elif word == ACCEPTED:
                 self.accepted = True
+            elif word == FATAL:
+                self.fatal = self.fatal or rest
 
     def _order_stop(self) -> None:
         self.steps += 1
         running = [place for place in self.places if place.process is not None]
         longest = max((place.longest_stop for place in running), default=0.0)
-        if self.steps == 1:
+        if self.steps == 1 and running:
             self.log.info(
                 "stopping: waiting for worker processes", processes=len(running), at_most=longest
             )
             self.kill_at = time.monotonic() + longest + MARGIN
+            for place in running:
+                if not place.polling and place.process is not None:
+                    place.process.terminate()  # it only starts: it has nothing to finish
         elif self.steps == 3:
             self.kill_at = time.monotonic() + LAST_STEP
         self._tell_all(b"s")
@@ -240,7 +266,8 @@ class Supervisor:
                 place.process.kill()
                 place.process.wait()
                 place.process = None
-                self.code = self.code or ABANDONED
+                if place.polling:
+                    self.code = self.code or ABANDONED
             self._close(place)
 
 
@@ -252,7 +279,11 @@ def supervise(arguments: Sequence[str], processes: int) -> int:
     with signal_inbox(signal.SIGCHLD) as inbox:
         command = [sys.executable, "-m", "swf_worker", *arguments]
         places = [Place(number) for number in range(1, processes + 1)]
-        return Supervisor(command, places, inbox, log).run()
+        supervisor = Supervisor(command, places, inbox, log)
+        code = supervisor.run()
+    if supervisor.fatal is not None and code in _FATAL:
+        raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)
+    return code
 
 
 def _worded(code: int) -> str:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..converter import TextConverter
+from ..errors import CancelNotRequestedError
 from ..handle import ActivityTaskHandle
 from .logging import configure_logging
 from .settings import UsageError
@@ -37,7 +38,10 @@ def _call(handle: ActivityTaskHandle, given: Any) -> None:
         case "complete":
             handle.complete(given.result)
         case "cancel":
-            handle.heartbeat()  # SWF takes Canceled only after a beat that reported the request
+            if not handle.heartbeat():
+                raise CancelNotRequestedError(
+                    "SWF has not requested this task's cancellation, and takes Canceled only then"
+                )
             handle.cancel(given.details)
         case "fail":
             handle.fail(given.reason, given.details)

@@ -60,9 +60,9 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     HandlerProcessDied: ("error", "a handler process died"),
     LoopBlocked: ("error", "a handler blocks the event loop: no other async handler runs"),
     LoopFreed: ("warning", "the event loop turns again"),
-    WorkerReported: ("warning", "worker report"),  # somebody asked: never hidden by a level
-    TaskReported: ("warning", "running task"),
-    ThreadReported: ("warning", "thread"),
+    WorkerReported: ("error", "worker report"),  # no error: asked for, whatever the level
+    TaskReported: ("error", "running task"),
+    ThreadReported: ("error", "thread"),
     StopAsked: ("info", "handler asked to stop"),
     HeartbeatAccepted: ("debug", "heartbeat accepted"),
     HeartbeatLate: ("warning", "heartbeat was late: the GIL, the machine or the senders are held"),

@@ -270,7 +270,7 @@ class Engine:
             self.drain_timeout = drain_timeout
         self.ladder.request_stop()
         if drain_timeout is not None and was_stopping:
-            self.ladder.arm_drain()
+            self.ladder.drain_changed()
 
     def stopping(self) -> bool:
         """Whether the worker was told to stop, or has failed."""

@@ -12,7 +12,15 @@ from ..core import lifecycle
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT, Command, Lifecycle
 from ..service.api import Timer, Timers
 
-LadderEvent = lifecycle.Event | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
+
+@dataclass(frozen=True, slots=True)
+class DrainChanged:
+    """Not the lifecycle's to know: only the timer changes."""
+
+
+LadderEvent = (
+    lifecycle.Event | DrainChanged | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
+)
 """A type stands for counts that are to be read when it is their turn."""
 
 
@@ -59,23 +67,24 @@ class Ladder:
 
     def open(self) -> None:
         """Open the first polls; or end, if a stop was asked for meanwhile."""
-        self.tell(lifecycle.StopAsked(once=True) if self._stop_wanted else lifecycle.Started())
+        if not self._stop_wanted:
+            self.tell(lifecycle.Started())
+        if self._stop_wanted:  # also just now
+            self.tell(lifecycle.StopAsked(once=True))
 
     def request_stop(self) -> None:
         """Begin to stop, once. Never blocks."""
-        if self.state.phase is lifecycle.Phase.NEW:
-            self._stop_wanted = True  # the start is under way; its end sees this
-        elif not self.state.stopping:
+        self._stop_wanted = True  # while the start is under way, its end sees this
+        if self.state.phase is not lifecycle.Phase.NEW:
             self.tell(lifecycle.StopAsked(once=True))
 
     def signaled(self) -> None:
         """A signal: one more step down."""
         self.tell(lifecycle.StopAsked())
 
-    def arm_drain(self) -> None:
-        """Give the drain its time, anew if it runs already."""
-        drain = max(member.drain_timeout for member in self.members)
-        self._arm(lifecycle.Phase.DRAINING, drain)
+    def drain_changed(self) -> None:
+        """A member's ``drain_timeout`` has changed: a drain that runs gets its time anew."""
+        self.tell(DrainChanged())
 
     @property
     def longest_stop(self) -> float:
@@ -101,6 +110,10 @@ class Ladder:
                 event = self._events.get_nowait()
             except queue.Empty:
                 return
+            if isinstance(event, DrainChanged):
+                if self.state.phase is lifecycle.Phase.DRAINING:
+                    self._arm_drain()
+                continue
             if isinstance(event, type):
                 event = event(*self._counts())
             self.state, commands = lifecycle.step(self.state, event)
@@ -122,12 +135,16 @@ class Ladder:
                 member.internal_error(error)
         match command:
             case Command.CLOSE_POLLING:
-                self.arm_drain()
+                self._arm_drain()
                 self._events.put(lifecycle.PollingClosed)
             case Command.ASK_HANDLERS:
                 self._arm(lifecycle.Phase.ASKING, self._grace())
             case Command.ANSWER_RUNNING:
                 self._arm(lifecycle.Phase.ANSWERING, LAST_ANSWERS)
+
+    def _arm_drain(self) -> None:
+        drain = max(member.drain_timeout for member in self.members)
+        self._arm(lifecycle.Phase.DRAINING, drain)
 
     def _grace(self) -> float:
         return max(member.cancel_grace for member in self.members)

@@ -7,6 +7,8 @@ miss a signal that comes just before it blocks, and would then sleep through a s
 
 from __future__ import annotations
 
+import faulthandler
+import math
 import os
 import select
 import signal
@@ -85,13 +87,14 @@ class SignalInbox:
 
     def _order(self, number: int) -> Order | None:
         """The descriptor tells every signal that has a handler, the user's own, too."""
-        if number == REPORT:
-            return Order.REPORT
         now = time.monotonic()
-        if number not in STOPS or now - self._counted.get(number, -SAME_SIGNAL) < SAME_SIGNAL:
+        if (
+            number not in (*STOPS, REPORT)
+            or now < self._counted.get(number, -math.inf) + SAME_SIGNAL
+        ):
             return None
         self._counted[number] = now
-        return Order.STOP
+        return Order.REPORT if number == REPORT else Order.STOP
 
     def fileno(self) -> int:
         """Readable when ``take`` doesn't block."""
@@ -105,20 +108,67 @@ class SignalInbox:
 
 @contextmanager
 def signal_inbox(*more: signal.Signals) -> Iterator[SignalInbox]:
-    """Take SIGTERM, SIGINT and SIGUSR1 in (and be woken by ``more``), until the end of the block.
-    In the main thread only."""
+    """Take SIGTERM and SIGINT in (and be woken by ``more``), and SIGUSR1 where the program has no
+    use of its own for it, until the end of the block. In the main thread only."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    before = {number: signal.signal(number, noted) for number in (*STOPS, REPORT, *more)}
+    taken = (*STOPS, *more) if _has_a_use(REPORT) else (*STOPS, *more, REPORT)
+    before = {number: signal.signal(number, noted) for number in taken}
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    ours = True
+
+    def give_back() -> None:
+        nonlocal ours
+        if ours:
+            ours = False
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    masks = threading.local()
+
+    def hold() -> None:
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, taken if ours else ())
+
+    def let_go() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
+    def in_child() -> None:
+        give_back()
+        let_go()
+
+    # A process that a handler forks must die of its own SIGTERM, and not wake us with it; also of
+    # one that comes before it has got its handlers back.
+    os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=in_child)
     try:
         yield SignalInbox(reader, writer)
     finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        give_back()
         reader.close()
         writer.close()
+
+
+def _has_a_use(number: int) -> bool:
+    """Whether the program handles this signal itself, in Python or below it (faulthandler)."""
+    handler = signal.getsignal(number)
+    if handler in (report_stacks, noted):
+        return False
+    return handler is not signal.SIG_DFL or _caught_below_python(number)
+
+
+def _caught_below_python(number: int) -> bool:
+    try:
+        with open("/proc/self/status") as status:
+            caught = next(line for line in status if line.startswith("SigCgt:"))
+    except (OSError, StopIteration):  # not on this system
+        return False
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def report_stacks(number: int, frame: FrameType | None) -> None:
+    """A handler for SIGUSR1 while a worker is only starting: where does it hang?"""
+    with suppress(OSError, ValueError):
+        faulthandler.dump_traceback(all_threads=True)
 
 
 def noted(number: int, frame: FrameType | None) -> None:

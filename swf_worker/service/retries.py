@@ -62,7 +62,10 @@ def persistently(
         return error
 
     def wait(state: RetryCallState) -> float:
-        return backoff.wait(state.attempt_number, denied=verdicts.is_denied(error_of(state)))
+        waits = backoff.wait(state.attempt_number, denied=verdicts.is_denied(error_of(state)))
+        if seconds is None:
+            return waits
+        return max(0.0, min(waits, seconds - (state.seconds_since_start or 0.0)))
 
     retrying = Retrying(
         retry=retry_if_exception(lambda e: isinstance(e, ServiceError) and passes(e)),

@@ -1,7 +1,8 @@
 """Every signal at every moment: what the service saw, and how the process ended.
 
 {SIGTERM, SIGINT} x {to the process, to its group, to the group of a supervisor and its worker}
-x {one, two, three} x {idle poll, decoding, running, beating, answering} x {thread, async}.
+x {one, two, three} x {idle poll, decoding, running, beating, answering}
+x {thread, async, process}; and SIGKILL of a handler's process, of the worker and of a supervisor.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cli.test_run import environment
+from tests.cli.test_together import is_alive
+from tests.conftest import children, eventually
 from tests.pairs import pairwise
 from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
 
@@ -27,7 +30,8 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT]
 TARGETS = ["process", "group", "supervised"]
 STEPS = [1, 2, 3]
 STAGES = ["idle", "decoding", "running", "beating", "answering"]
-MODES = ["thread", "async"]
+MODES = ["thread", "async", "process"]
+BUSY = ("decoding", "running", "beating")
 MATRIX = (SIGNALS, TARGETS, STEPS, STAGES, MODES)
 BEAT = http(200, {"cancelRequested": False})
 RESPONDS = ("Completed", "Failed", "Canceled")
@@ -112,6 +116,11 @@ class Victim:
             if stage == "beating":
                 self.service.wait_for("RecordActivityTaskHeartbeat")
 
+    def handlers(self, target):
+        """Its handler processes."""
+        worker = self.process.pid
+        return children(children(worker)[0] if target == "supervised" else worker)
+
     def open_gate(self):
         (self.gate / "go").write_bytes(b"x")
 
@@ -139,12 +148,12 @@ def case_id(case):
 
 def check(case, gate):
     number, target, steps, stage, mode = case
-    for name in ("arrived", "go"):
-        os.mkfifo(gate / name)
-    victim = Victim(stage, mode, gate)
+    victim = started(stage, mode, gate)
     other = next(each for each in SIGNALS if each != number)
     with victim.running(target):
         victim.reach(stage)
+        handlers = victim.handlers(target)
+        assert handlers, "the worker's first handler process is kept warm"
         send = os.kill if target == "process" else os.killpg
         send(victim.process.pid, number)
         first = time.monotonic()
@@ -152,8 +161,9 @@ def check(case, gate):
         if steps >= 2:
             send(victim.process.pid, other)
             victim.wait_for_log("the drain is over")
-        interrupted = steps >= 2 and mode == "async" and stage in ("running", "beating")
-        if interrupted:  # a coroutine ends at its await
+        ends = {"async": ("running", "beating"), "process": BUSY}.get(mode, ())
+        interrupted = steps >= 2 and stage in ends
+        if interrupted:  # a coroutine ends at its await, a process is killed
             victim.service.wait_for("RespondActivityTaskFailed")
         if steps == 3:
             time.sleep(max(0.0, first + 1.1 - time.monotonic()))  # sooner, it would be the first's
@@ -166,6 +176,7 @@ def check(case, gate):
             code = victim.process.wait(20)
         victim.reader.join(10)  # its last words
         _CHECKS[steps](victim, stage, code, interrupted)
+        assert eventually(lambda: not any(map(is_alive, handlers)), 2), "a handler's process lives"
         assert not any("Traceback" in line for line in victim.log), victim.log
 
 
@@ -209,3 +220,73 @@ def test_pairwise(case, tmp_path):
 @pytest.mark.parametrize("case", list(itertools.product(*MATRIX)), ids=case_id)
 def test_whole(case, tmp_path):
     check(case, tmp_path)
+
+
+# --- SIGKILL ------------------------------------------------------------------------------------
+
+
+def started(stage, mode, gate):
+    for name in ("arrived", "go"):
+        os.mkfifo(gate / name)
+    return Victim(stage, mode, gate)
+
+
+@pytest.mark.parametrize("stage", BUSY)
+@pytest.mark.parametrize("target", ["process", "supervised"])
+def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_path):
+    """FAULTS 40."""
+    victim = started(stage, "process", tmp_path)
+    with victim.running(target):
+        victim.reach(stage)
+        (handler,) = victim.handlers(target)
+        os.kill(handler, signal.SIGKILL)
+        (answer,) = victim.service.wait_for("RespondActivityTaskFailed")
+        assert answer["reason"] == "HandlerDied"
+        assert victim.process.poll() is None, "the worker goes on"
+        victim.release.set()
+        victim.process.terminate()
+        assert victim.process.wait(20) == 0
+    assert victim.answers() == [("Failed", "HandlerDied")]
+
+
+@pytest.mark.parametrize("stage", BUSY)
+@pytest.mark.parametrize("target", ["process", "supervised"])
+def test_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
+    """FAULTS 62."""
+    victim = started(stage, "process", tmp_path)
+    with victim.running(target):
+        victim.reach(stage)
+        handlers = victim.handlers(target)
+        worker = children(victim.process.pid)[0] if target == "supervised" else victim.process.pid
+        os.kill(worker, signal.SIGKILL)
+        assert eventually(lambda: not any(map(is_alive, handlers)), 2)
+        assert victim.answers() == []
+
+
+def test_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
+    """FAULTS 62: it asks nobody, hears nothing, and is gone all the same."""
+    victim = started("gil", "process", tmp_path)
+    with victim.running("process"):
+        victim.service.wait_for("RecordActivityTaskHeartbeat")
+        (tmp_path / "arrived").read_bytes()
+        (handler,) = victim.handlers("process")
+        victim.process.kill()
+        assert eventually(lambda: not is_alive(handler), 2)
+
+
+@pytest.mark.parametrize("stage", BUSY)
+def test_sigkill_of_the_supervisor_drains(stage, tmp_path):
+    """FAULTS 62."""
+    victim = started(stage, "process", tmp_path)
+    with victim.running("supervised"):
+        victim.reach(stage)
+        handlers = victim.handlers("supervised")
+        worker = children(victim.process.pid)
+        victim.process.kill()
+        victim.wait_for_log("worker stopping")
+        victim.open_gate()
+        victim.release.set()
+        (answer,) = victim.service.wait_for("RespondActivityTaskCompleted")
+        assert answer["result"] == '"done"'
+        assert eventually(lambda: not any(map(is_alive, worker + handlers)), 10)
+    assert victim.answers() == [("Completed", '"done"')]

@@ -56,8 +56,8 @@ def ended(process, timeout=30):
     return process.returncode, out, err
 
 
-def once(*arguments, **env):
-    with running(*arguments, **env) as process:
+def once(*arguments, swf=None, **env):
+    with running(*arguments, swf=swf, **env) as process:
         return ended(process)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -132,6 +135,8 @@ def test_rivals_for_one_task_list_are_refused():
         run_workers([workers.fleet, workers.fleet])
     with pytest.raises(ConfigurationError, match="a list of workers"):
         run_workers([])
+    code, _, err = once(FLEET, FLEET)
+    assert (code, "given twice" in err) == (2, True)
     code, _, err = once(FLEET, "tests.cli.workers:rival")
     assert code == 1
     assert "one worker all the handlers" in err
@@ -293,7 +298,7 @@ def test_a_process_that_crashes_at_its_start_is_tried_again_until_the_stop():
                 seen += os.read(process.stderr.fileno(), 65_536)
             process.terminate()
             code, _, _ = ended(process, 10)
-    assert code == 3
+    assert code == 0, "it never took a task"
     assert b"SIGKILL" in seen
 
 
@@ -335,3 +340,228 @@ def test_a_worker_that_stops_itself_is_started_again(swf):
         code, _, err = ended(process)
     assert code == 0
     assert logged(err, "worker process ended by itself")
+
+
+# --- what a review found ------------------------------------------------------------------------
+
+
+def test_a_worker_process_never_takes_itself_for_a_supervisor(swf):
+    """Whatever the arguments or the environment say: it would start processes without end."""
+    arguments = ["--endpoint-url", swf.endpoint_url, "--processes", "1", "--", FLEET]
+    with running(*arguments, SWF_WORKER_PROCESSES="2") as process:
+        pid = int(swf.schedule("Pid", "1").outcome().result)
+        assert children(process.pid) == [pid]
+        assert children(pid) == []
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+@pytest.mark.parametrize("trouble", ["no handlers", "no region", "no super"])
+def test_a_set_up_that_fails_ends_the_workers_before_it(trouble, monkeypatch):
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    stopped = []
+
+    class Good(ActivityWorker):
+        def on_stop(self):
+            stopped.append(True)
+
+    class NoSuper(ActivityWorker):
+        def __init__(self):
+            pass
+
+    local = {"domain": "d", "endpoint_url": "http://127.0.0.1:9"}
+    bad = {
+        "no handlers": lambda: ActivityWorker(task_list="b", **local),
+        "no region": lambda: ActivityWorker(domain="d", task_list="b", activities=[workers.pid]),
+        "no super": NoSuper,
+    }[trouble]()
+    good = Good(task_list="a", activities=[workers.pid], **local)
+    with pytest.raises(ConfigurationError):
+        run_workers([good, bad])
+    assert stopped == ([] if trouble == "no super" else [True])
+
+
+def test_a_longer_drain_asked_for_too_late_changes_nothing(swf):
+    held = threading.Event()
+
+    @activity(name="Holds", version="1", heartbeat_interval=0.2)
+    def holds() -> None:
+        held.wait(30)
+
+    worker = ActivityWorker(
+        domain="tests",
+        task_list="holds",
+        activities=[holds],
+        endpoint_url=swf.endpoint_url,
+        cancel_grace=0.5,
+    )
+    swf.register(worker)
+    with worker:
+        scheduled = swf.schedule("Holds", "1")
+        scheduled.wait_for_heartbeats()
+        asking = threading.Thread(target=worker.stop, args=(0,))
+        asking.start()
+        assert eventually(lambda: worker._engine.ladder.state.phase.value == "asking")
+        assert [task.activity_id for task in worker.stop(100)] == ["activity-1"]
+        asking.join()
+        held.set()
+
+
+def test_several_fatal_starts_are_one_step_down():
+    """Three processes that can't start must not cut the fourth's open poll."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    target = "tests.cli.test_together:PortWorker"
+    arguments = [target, "--processes", "4", "--task-list", "idle"]
+    with LocalSwf(poll_hold=6) as swf:  # the one that starts is in its first poll meanwhile
+        swf.register(workers.fleet)
+        code, _, err = once(*arguments, swf=swf, THE_PORT=str(port))
+    assert code == 1
+    assert "abandoned" not in err
+    assert err.splitlines()[-1].startswith("swf-worker: the port is taken")
+
+
+class PortWorker(ActivityWorker):
+    domain = "tests"
+    task_list = "idle"
+    activities = (workers.pid,)
+
+    def on_start(self):
+        try:
+            self.port = socket.create_server(("127.0.0.1", int(os.environ["THE_PORT"])))
+        except OSError:
+            raise ConfigurationError("the port is taken") from None
+
+
+def test_a_second_worker_that_can_not_work_is_fatal_with_processes_too(swf):
+    unknown = fault("UnknownResourceFault", "Unknown domain: tests")
+    with Wire(PollForActivityTask=[unknown], DescribeActivityType=[unknown]) as service:
+        code, _, err = once(
+            FLEET,
+            "tests.cli.test_together:refused",
+            "--processes",
+            "1",
+            AWS_ENDPOINT_URL_SWF=swf.endpoint_url,
+            REFUSING_URL=service.url,
+        )
+    assert code == 1
+    assert "register the domain" in err.splitlines()[-1]
+
+
+refused = ActivityWorker(
+    domain="tests",
+    task_list="refused",
+    activities=[workers.pid],
+    endpoint_url=os.environ.get("REFUSING_URL", "http://127.0.0.1:9"),
+)
+
+
+@activity(name="Forks", version="1", heartbeat_interval=0.2)
+def forks() -> str:
+    import multiprocessing
+
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(10)
+    return str(child.exitcode)
+
+
+forking = ActivityWorker(domain="tests", task_list="forks", activities=[forks])
+
+
+def test_a_process_that_a_handler_forks_dies_of_its_own_sigterm_alone(swf):
+    swf.register(forking)
+    with running("tests.cli.test_together:forking", swf=swf) as process:
+        assert swf.schedule("Forks", "1").outcome() == Completed('"-15"')
+        assert swf.schedule("Forks", "1").outcome() == Completed('"-15"'), "the worker goes on"
+        process.terminate()
+        assert ended(process)[0] == 0
+
+
+def test_sigusr1_does_not_kill_a_worker_that_starts(swf):
+    target = "tests.cli.test_together:SlowStart"
+    with running(target, "--task-list", "idle", swf=swf) as process:
+        assert process.stderr.readline() == "starting\n"
+        process.send_signal(signal.SIGUSR1)
+        said = ""
+        while "in on_start" not in said:
+            said += process.stderr.readline()
+        process.kill()
+
+
+class SlowStart(ActivityWorker):
+    domain = "tests"
+    task_list = "idle"
+    activities = (workers.pid,)
+
+    def on_start(self):
+        print("starting", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+
+def test_a_stop_ends_processes_that_only_start(swf):
+    target = "tests.cli.test_together:SlowStart"
+    with running(target, "--processes", "2", "--task-list", "idle", swf=swf) as process:
+        for _ in range(2):
+            while process.stderr.readline() != "starting\n":
+                pass
+        process.terminate()
+        assert ended(process, 5)[0] == 0, "no task was taken"
+
+
+def test_a_programs_own_sigusr1_is_left_alone(swf):
+    script = (
+        "import faulthandler, os, signal, sys, threading\n"
+        "from tests.cli.workers import fleet\n"
+        "if sys.argv[2] == 'own':\n"
+        "    signal.signal(signal.SIGUSR1, lambda *_: os.write(2, b'mine\\n'))\n"
+        "else:\n    faulthandler.register(signal.SIGUSR1)\n"
+        "fleet.configure({'endpoint_url': sys.argv[1]})\n"
+        "sys.exit(fleet.run())\n"
+    )
+    for kind, says in (("own", "mine"), ("faulthandler", "(most recent call first)")):
+        with subprocess.Popen(
+            [sys.executable, "-c", script, swf.endpoint_url, kind],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            swf.schedule("Pid", "1").outcome()
+            process.send_signal(signal.SIGUSR1)
+            said = ""
+            while says not in said:
+                said += process.stderr.readline()
+            process.terminate()
+            process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_a_report_tells_where_an_async_handler_waits_and_whose_it_is(swf):
+    swf.register(waiting)
+    with running("tests.cli.test_together:waiting", "--processes", "1", swf=swf) as process:
+        scheduled = swf.schedule("Waits", "1")
+        scheduled.wait_for_heartbeats()
+        os.killpg(process.pid, signal.SIGUSR1)
+        scheduled.wait_for_heartbeats(scheduled.heartbeats + 2)
+        process.terminate()
+        process.send_signal(signal.SIGINT)
+        _, _, err = ended(process)
+    (task,) = logged(err, "running task")
+    assert "in waits" in task["stack"]
+    assert "in deep_down" in task["stack"]
+    (report,) = logged(err, "worker report")
+    assert report["pid"] == task["pid"] != process.pid
+
+
+async def deep_down() -> None:
+    await asyncio.sleep(60)
+
+
+@activity(name="Waits", version="1", heartbeat_interval=0.2)
+async def waits() -> None:
+    await deep_down()
+
+
+waiting = ActivityWorker(domain="tests", task_list="waits", activities=[waits])

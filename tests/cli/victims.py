@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swf_worker import ActivityContext, ActivityWorker, JsonConverter, activity
+from tests.worker.children import hold_the_gil
 
 
 def stop_at_the_gate() -> None:
@@ -42,10 +43,18 @@ async def coroutine(context: ActivityContext, stage: str) -> str:
     return "done"
 
 
+@activity(name="Work", version="process", heartbeat_interval=0.2, isolation="process")
+def in_process(context: ActivityContext, stage: str) -> str:
+    if stage == "gil":
+        (Path(os.environ["KILL_MATRIX_GATE"]) / "arrived").write_bytes(b"x")
+        hold_the_gil(60)
+    return plain(context, stage)
+
+
 worker = ActivityWorker(
     domain="d",
     task_list="t",
-    activities=[plain, coroutine],
+    activities=[plain, coroutine, in_process],
     converter=SlowConverter(),
     max_concurrent_activities=2,
     max_concurrent_polls=2,

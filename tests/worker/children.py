@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import ctypes
 import os
@@ -152,9 +153,9 @@ def draining(context: ActivityContext) -> str:
 
 def deaf(path: str | None = None) -> None:
     """Never asks; SIGTERM lets it clean up."""
-    if path is not None:
-        Path(path).touch()
     try:
+        if path is not None:
+            Path(path).touch()
         time.sleep(60)
     finally:
         if path is not None:
@@ -174,7 +175,7 @@ def stubborn() -> None:
 deaf_plain = in_process("Deaf")(deaf)
 
 
-@in_process("Deadline", deadline=1.0)
+@in_process("Deadline", deadline=2.0)
 def with_deadline(path: str) -> None:
     deaf(path)
 
@@ -218,6 +219,19 @@ def limited(seconds: float) -> list[float]:
 def noise() -> str:
     print("handler's own words", file=sys.stderr, flush=True)
     return "said"
+
+
+@in_process("Flood")
+def flood(megabytes: int) -> str:
+    for _ in range(megabytes):
+        sys.stderr.write("x" * (1 << 20))
+    return "written"
+
+
+@in_process("Lingers")
+def lingers() -> str:
+    atexit.register(time.sleep, 60)
+    return "done"
 
 
 class Gentle(JsonConverter):

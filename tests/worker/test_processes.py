@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -277,6 +278,104 @@ def test_what_python_can_catch_fails_the_task_and_the_child_lives(run, recorder,
         assert not recorder.of(HandlerProcessDied)
 
 
+def test_a_death_is_noticed_where_the_kernel_has_no_pidfd(run, monkeypatch):
+    def missing(pid, flags=0):
+        raise OSError("not on this system")
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+    swf = run(handlers.die)
+    assert swf.schedule("Die", "1", "exit").outcome().reason == "HandlerDied"
+
+
+def test_a_child_that_does_not_end_is_ended(quick_swf, make_worker):
+    worker = make_worker(handlers.lingers)
+    with worker:
+        assert quick_swf.schedule("Lingers", "1").outcome() == Completed('"done"')
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    assert not children()
+
+
+def test_a_stderr_that_nobody_reads_holds_no_task_up(quick_swf):
+    """FAULTS 55."""
+    script = (
+        "import sys\nfrom swf_worker import ActivityWorker\nfrom tests.worker import children\n"
+        "worker = ActivityWorker(domain='tests', task_list='tasks', endpoint_url=sys.argv[1],\n"
+        "    activities=[children.flood, children.pid])\nsys.exit(worker.run())\n"
+    )
+    quick_swf.register([handlers.flood, handlers.pid], domain="tests")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, quick_swf.endpoint_url], stderr=subprocess.PIPE
+    ) as process:
+        try:
+            flood = quick_swf.schedule("Flood", "1", 20, task_list="tasks")
+            assert flood.outcome() == Completed('"written"')
+            after = quick_swf.schedule("Pid", "1", 0, task_list="tasks")
+            assert isinstance(after.outcome(), Completed)
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+MAIN = """
+import sys
+from swf_worker import ActivityWorker, activity
+@activity(name="Main", version="1", isolation="process")
+def in_main() -> str:
+    return __name__
+worker = ActivityWorker(domain="tests", task_list="tasks", activities=[in_main],
+    endpoint_url=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_handlers_of_a_main_module_run(quick_swf, tmp_path, way):
+    file = tmp_path / "mainly.py"
+    file.write_text(MAIN + "if __name__ == '__main__':\n    sys.exit(worker.run())\n")
+    quick_swf.register(types.new_class("W", (WithMain,)))
+    scheduled = quick_swf.schedule("Main", "1")
+    how = [str(file)] if way == "script" else ["-m", "mainly"]
+    with subprocess.Popen(
+        [sys.executable, *how, quick_swf.endpoint_url], cwd=tmp_path, stderr=subprocess.DEVNULL
+    ) as process:
+        assert scheduled.outcome() == Completed('"__swf_worker_main__"')
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+class WithMain(ActivityWorker):
+    domain = "tests"
+    task_list = "tasks"
+
+    @activity(name="Main", version="1")
+    def main(self) -> None: ...
+
+
+def test_a_main_module_that_starts_its_worker_unguarded_is_told(quick_swf, tmp_path):
+    file = tmp_path / "unguarded.py"
+    file.write_text(MAIN + "worker.run()\n")
+    done = subprocess.run(
+        [sys.executable, str(file), quick_swf.endpoint_url],
+        capture_output=True,
+        text=True,
+        timeout=40,
+    )
+    assert done.returncode == 1
+    assert "if __name__ == '__main__':" in done.stderr.splitlines()[-1]
+
+
+def test_handlers_of_an_interactive_session_are_refused(quick_swf):
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN + "worker.start()\n", quick_swf.endpoint_url],
+        capture_output=True,
+        text=True,
+        timeout=40,
+    )
+    assert done.returncode == 1
+    assert "interactive session" in done.stderr.splitlines()[-1]
+
+
 def test_a_whole_result_in_the_pipe_wins_over_a_death(quick_swf, make_worker):
     worker = make_worker(handlers.pid)
     with worker:
@@ -413,8 +512,19 @@ def test_a_deadline_kills_and_answers_and_sigterm_lets_it_clean_up(run, tmp_path
     outcome = scheduled.outcome()
     assert outcome.reason == "HandlerTimedOut"
     assert list(tmp_path.iterdir()) == []
-    assert recorder.wait_for(TaskEnded)[0].seconds < 3
+    assert recorder.wait_for(TaskEnded)[0].seconds < 4
     assert not recorder.of(HandlerProcessDied), "we did that"
+
+
+def test_a_sigterm_that_comes_before_its_announcement_counts_all_the_same(run, tmp_path, recorder):
+    """The two take different ways; the signal's may be faster."""
+    swf = run(handlers.with_deadline)
+    scheduled = swf.schedule("Deadline", "1", str(tmp_path / "temporary"))
+    assert eventually(lambda: bool(list(tmp_path.iterdir())), 10)
+    (child,) = children()
+    os.kill(child, signal.SIGTERM)  # not announced: nobody's business
+    assert scheduled.outcome().reason == "HandlerTimedOut"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_task_is_killed_and_nothing_is_answered(run, recorder):

@@ -160,7 +160,7 @@ def test_bad_options_are_refused_saying_what_is_allowed(options, says):
         ({"heartbeat_interval": 0}, "heartbeat_interval"),
         ({"max_concurrent": 0}, "max_concurrent"),
         ({"isolation": "fibre"}, "isolation"),
-        ({"isolation": "process"}, "not available"),
+        ({"isolation": "process"}, "defined inside another function"),
         ({"cancel_kills": True}, "isolation='process'"),
         ({"default_task_list": "a|b"}, "default_task_list"),
         ({"converter": 3}, "decode"),

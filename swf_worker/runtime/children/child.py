@@ -201,7 +201,10 @@ class Child:
             case Terminate():
                 self._announced = True
                 if self._signaled:  # the signal was faster
-                    signal.raise_signal(signal.SIGTERM)
+                    # To the main thread: a signal that another one takes ends none of its waits.
+                    main = threading.main_thread().ident
+                    assert main is not None
+                    signal.pthread_kill(main, signal.SIGTERM)
 
     # --- the main thread ------------------------------------------------------------------------
 

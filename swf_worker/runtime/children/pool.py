@@ -262,7 +262,7 @@ class Pool:
             return
         ours, theirs = socket.socketpair()
         script = (
-            f"import sys; sys.path[:] = {sys.path!r}; "
+            f"import sys; sys.path[:] = {sys.path!r}; sys.argv[:] = {sys.argv!r}; "
             "from swf_worker.runtime.children.child import main; "
             f"main({theirs.fileno()}, {os.getpid()})"
         )

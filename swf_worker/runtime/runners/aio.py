@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -105,6 +105,26 @@ class LoopThread:
             self._executor.shutdown(wait=False)
 
 
+def stack_of_coroutine(awaited: Any) -> str:
+    """Where a coroutine waits, the innermost await last. (asyncio's own report tells the outermost
+    frame only.)"""
+    frames = []
+    while awaited is not None:
+        for kind in ("cr", "gi", "ag"):
+            frame = getattr(awaited, f"{kind}_frame", None)
+            if frame is not None:
+                frames.append((frame, frame.f_lineno))
+        awaited = next(
+            (
+                inner
+                for name in ("cr_await", "gi_yieldfrom", "ag_await")
+                if (inner := getattr(awaited, name, None)) is not None
+            ),
+            None,
+        )
+    return "".join(traceback.StackSummary.extract(frames).format())
+
+
 class AsyncRunner:
     """A coroutine can be interrupted at its await, and not killed."""
 
@@ -172,6 +192,4 @@ class AsyncRunner:
         task = self._tasks.get(run)
         if task is None:
             return "(not running)"
-        text = io.StringIO()
-        task.print_stack(file=text)
-        return text.getvalue()
+        return stack_of_coroutine(task.get_coro())
