@@ -95,6 +95,15 @@ class PollFailed(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class PollCut(Observation):
+    """Something on the way, a load balancer say, ended a poll at about the length of the long
+    poll: it counts as an empty one. ``seconds``: how long it lasted."""
+
+    error: ServiceError
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRepeated(Observation):
     """SWF delivered a token again. The task doesn't run again."""
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 EMPTY_POLLS_PER_SECOND = 5.0
 """The most polls a second that one poller makes when they come back empty at once."""
 
+IDLE_CUT = (55.0, 65.0)
+"""Seconds after which a connection that ends without an answer was only idle."""
+
 
 @dataclass(slots=True)
 class PollPlan:
@@ -34,6 +37,11 @@ class PollPlan:
         self.failures = 0
         self.target = max(1, self.target - 1)
         return max(0.0, 1 / EMPTY_POLLS_PER_SECOND - lasted)
+
+    def was_cut_while_idle(self, lasted: float) -> bool:
+        """A poll that somebody on the way ended at about the length of the long poll, as load
+        balancers do with idle connections, is an empty one."""
+        return IDLE_CUT[0] <= lasted <= IDLE_CUT[1]
 
     def is_known_trouble(self, began: float) -> bool:
         """A poll that was opened before the last counted failure tells nothing new: one reset

@@ -8,8 +8,14 @@ from dataclasses import fields
 from typing import Any
 
 from ..core.execution import Disposition
-from ..core.verdicts import is_denied
-from ..errors import ActivityCanceled, ActivityFailed, PayloadError, ServiceError
+from ..core.verdicts import closes_task, is_denied
+from ..errors import (
+    ActivityCanceled,
+    ActivityFailed,
+    PayloadError,
+    ServiceError,
+    UnknownResourceFault,
+)
 from ..observations import (
     AnswerRetried,
     DetailsShortened,
@@ -25,6 +31,7 @@ from ..observations import (
     LoopBlocked,
     LoopFreed,
     Observation,
+    PollCut,
     PollFailed,
     PollSucceeded,
     StopAsked,
@@ -53,6 +60,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     WorkerStopped: ("info", "worker stopped"),
     InternalError: ("error", "an error that harmed no task"),
     PollSucceeded: ("debug", "poll answered"),
+    PollCut: ("info", "poll cut at the length of a long poll: counts as empty"),
     PollFailed: ("warning", "poll failed"),
     TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
     TaskStarted: ("debug", "task started"),
@@ -126,16 +134,21 @@ def _level(record: Observation, level: str) -> str:
     if isinstance(record, TaskDecided):
         return "warning" if isinstance(record.outcome, Failed) else level
     if isinstance(record, TaskEnded):
-        if record.disposition in _LOUD_ENDS:
+        if record.disposition in _LOUD_ENDS or (record.error and _is_no_token(record.error)):
             return "error"
         return "warning" if record.disposition in _UNUSUAL_ENDS else level
     if isinstance(record, WorkerStopped) and (record.abandoned or record.error):
         return "error"
-    if isinstance(error, ServiceError) and is_denied(error):
+    if isinstance(error, ServiceError) and (is_denied(error) or _is_no_token(error)):
         return "error"
     if isinstance(record, PollFailed) and error is not None and error.ambiguous:
         return "error" if type(error).__name__ == "MalformedResponseError" else level
     return level
+
+
+def _is_no_token(error: ServiceError) -> bool:
+    """Not a closed task but no token of this service: of another region or account, perhaps."""
+    return not isinstance(error, UnknownResourceFault) and closes_task(error)
 
 
 def _fields(record: Observation) -> dict[str, Any]:

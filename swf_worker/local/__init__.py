@@ -13,6 +13,7 @@ except ImportError as error:
 from ..outcome import Canceled, Completed, Failed
 from .activity import LocalActivity, TimedOut
 from .clock import ManualClock, SystemClock
+from .injection import Fault, FaultKind
 from .swf import LocalSwf
 
 del _moto
@@ -21,6 +22,8 @@ __all__ = [
     "Canceled",
     "Completed",
     "Failed",
+    "Fault",
+    "FaultKind",
     "LocalActivity",
     "LocalSwf",
     "ManualClock",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 import threading
 import uuid
@@ -13,6 +12,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from . import operations
 from .backend import LocalBackend
+from .injection import OWN_AGENT, Answer, Injector
 
 HOST = "127.0.0.1"
 _LARGEST_REQUEST = 1_048_576
@@ -30,18 +30,29 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length")
         if length is None or not length.isdigit():
-            self._send(411, json.dumps({"message": "Content-Length is needed"}))
+            self._send(411, b'{"message": "Content-Length is needed"}')
             return
         if int(length) > _LARGEST_REQUEST:
             self.close_connection = True
             self._discard(min(int(length), _LARGEST_DISCARD))
-            self._send(413, json.dumps({"message": "requests are at most 1 MB"}))
+            self._send(413, b'{"message": "requests are at most 1 MB"}')
             return
-        body = self.rfile.read(int(length))
-        status, text = operations.answer(
-            self.server.backend, self.headers.get("X-Amz-Target", ""), body
-        )
-        self._send(status, text)
+        self._answer(self.headers.get("X-Amz-Target", ""), self.rfile.read(int(length)))
+
+    def _answer(self, target: str, body: bytes) -> None:
+        injector = self.server.injector
+        kind, answer = None, None
+        if OWN_AGENT not in self.headers.get("User-Agent", ""):
+            kind, answer = injector.before(target.rpartition(".")[2])
+        if answer is None:
+            status, text = operations.answer(self.server.backend, target, body)
+            answer = Answer(status, text.encode())
+            if kind is not None:
+                answer = injector.after(kind, status, answer.body)
+        if answer.status == 0:
+            self.close_connection = True
+        else:
+            self._send(answer.status, answer.body, request_id=answer.request_id)
 
     def _discard(self, left: int) -> None:
         """Read what won't be used: a client that is still sending would not see the answer."""
@@ -49,14 +60,14 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def do_GET(self) -> None:
-        self._send(200, json.dumps({"service": "a local SWF of swf_worker", "protocol": "POST"}))
+        self._send(200, b'{"service": "a local SWF of swf_worker", "protocol": "POST"}')
 
-    def _send(self, status: int, text: str) -> None:
-        body = text.encode()
+    def _send(self, status: int, body: bytes, *, request_id: bool = True) -> None:
         self.send_response(status)
         self.send_header("Content-Type", _JSON)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
+        if request_id:
+            self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
@@ -70,8 +81,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, port: int, backend: LocalBackend) -> None:
+    def __init__(self, port: int, backend: LocalBackend, injector: Injector) -> None:
         self.backend = backend
+        self.injector = injector
         self._open: dict[socket.socket, threading.Thread] = {}
         self._guard = threading.Lock()
         super().__init__((HOST, port), _Handler)
@@ -108,9 +120,9 @@ class _Server(ThreadingHTTPServer):
 class LocalServer:
     """A backend behind a socket."""
 
-    def __init__(self, port: int, backend: LocalBackend) -> None:
+    def __init__(self, port: int, backend: LocalBackend, injector: Injector) -> None:
         try:
-            self._server = _Server(port, backend)
+            self._server = _Server(port, backend, injector)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ConfigurationError(

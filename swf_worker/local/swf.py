@@ -20,6 +20,7 @@ from .activity import LocalActivity
 from .backend import REGION, LocalBackend
 from .clock import LocalClock, SystemClock
 from .decider import Decider
+from .injection import OWN_AGENT, Fault, FaultKind, Injector
 from .server import HOST, LocalServer
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class LocalSwf:
     poll_hold: seconds that an empty long poll is held. SWF holds 60; 1 keeps tests quick.
     clock: a ``ManualClock`` lets tests move the time of all timeouts.
     port: the port to listen on; 0 for any free one.
+    faults: scripted faults (``Fault``), to see how handlers and workers bear them; ``set_faults``
+        changes them.
     accept_unrequested_cancel: whether RespondActivityTaskCanceled is accepted though nothing
         requested it. What SWF does then is not known; by default it is refused.
     """
@@ -46,12 +49,15 @@ class LocalSwf:
         clock: LocalClock | None = None,
         *,
         port: int = 0,
+        faults: Iterable[Fault] = (),
         accept_unrequested_cancel: bool = False,
     ) -> None:
         self._poll_hold = poll_hold
         self._clock = clock
         self._port = port
         self._accept_unrequested_cancel = accept_unrequested_cancel
+        self._injector = Injector()
+        self._injector.set(faults)
         self._server: LocalServer | None = None
         self._clients: list[SWFClient] = []
         self._deciders: dict[str, Decider] = {}
@@ -69,11 +75,11 @@ class LocalSwf:
             self._clock or SystemClock(), self._poll_hold, self._accept_unrequested_cancel
         )
         try:
-            self._server = LocalServer(self._port, self._backend)
+            self._server = LocalServer(self._port, self._backend, self._injector)
         except BaseException:
             self._backend.close()
             raise
-        self._client = self.client()
+        self._client = self._own_client()
         return self
 
     def stop(self) -> None:
@@ -104,9 +110,29 @@ class LocalSwf:
             raise RuntimeError("the LocalSwf is not started: use it as a context manager")
         return f"http://{HOST}:{self._server.port}"
 
+    def set_faults(self, faults: Iterable[Fault]) -> None:
+        """These scripted faults from now on; the calls are counted anew."""
+        self._injector.set(faults)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How many calls of each operation have come (its own deciders' aside)."""
+        return dict(self._injector.calls)
+
+    @property
+    def injected(self) -> dict[FaultKind, int]:
+        """How many calls have met each kind of fault."""
+        return dict(self._injector.injected)
+
     def client(self) -> SWFClient:
         """A plain boto3 client for it, with credentials that mean nothing; ``stop``
         closes it."""
+        return self._new_client(None)
+
+    def _own_client(self) -> SWFClient:
+        return self._new_client(OWN_AGENT)
+
+    def _new_client(self, agent: str | None) -> SWFClient:
         session = boto3.Session(
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 (no password)
@@ -117,6 +143,7 @@ class LocalSwf:
             retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=64,
             proxies={},
+            user_agent_extra=agent,
         )
         client = session.client("swf", endpoint_url=self.endpoint_url, config=config)
         self._clients.append(client)
@@ -232,7 +259,7 @@ class LocalSwf:
                 defaultTaskStartToCloseTimeout="NONE",
                 defaultExecutionStartToCloseTimeout="31536000",
             )
-        self._deciders[name] = Decider(self.client(), name)
+        self._deciders[name] = Decider(self._own_client(), name)
 
     def _register_type(self, domain: str, definition: ActivityDefinition) -> None:
         options = definition.options

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..core import heartbeats, verdicts
 from ..core.heartbeats import BeatPlan, ProgressBudget
-from ..errors import ServiceError
+from ..errors import ServiceError, UnknownResourceFault
 from ..observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
 from ..service.api import Backoff, SwfService, Timer, Timers
 from ..task import ActivityTask, CancelReason
@@ -149,6 +149,8 @@ class Heartbeater:
         if verdicts.closes_task(error):
             with self._lock:
                 beats.plan.in_flight = False
+            if not isinstance(error, UnknownResourceFault):  # no closed task, but no token at all
+                self.observe(HeartbeatFailed(beats.owner.task, error, 0.0))
             beats.owner.stop_cause(CancelReason.TASK_CLOSED)
             return
         with self._lock:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..core import verdicts
 from ..core.pollers import PollPlan
 from ..errors import ServiceError
-from ..observations import Observation, PollFailed, PollSucceeded
+from ..observations import Observation, PollCut, PollFailed, PollSucceeded
 from ..service.api import Backoff, Polled, SwfService, Timers
 from .clock import Clock
 from .crew import Crew, Job
@@ -88,10 +88,13 @@ class Poller:
         polled, began = result
         rest = 0.0
         try:
-            if isinstance(polled, ServiceError):
-                self._failed(polled, began)
+            lasted = self.clock.now() - began
+            if not isinstance(polled, ServiceError):
+                rest = self._succeeded(polled, lasted)
+            elif polled.ambiguous and self.plan.was_cut_while_idle(lasted):
+                rest = self._cut(polled, lasted)
             else:
-                rest = self._succeeded(polled, self.clock.now() - began)
+                self._failed(polled, began)
         finally:
             self._close_poll(rest)
 
@@ -116,6 +119,11 @@ class Poller:
             self.running += 1
         self.on_task(polled)
         return 0.0
+
+    def _cut(self, error: ServiceError, lasted: float) -> float:
+        self.observe(PollCut(error, lasted))
+        with self._lock:
+            return self.plan.came_empty(self.clock.now(), lasted)
 
     def _rested(self) -> None:
         with self._lock:

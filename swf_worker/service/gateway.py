@@ -166,9 +166,13 @@ def _member(structure: object, name: str) -> object:
 
 
 def _drop_frames(error: BaseException | None) -> None:
-    """Forget the frames of botocore: they hold sockets open for as long as an error is kept."""
+    """Forget the frames of botocore, and urllib3's pool: they hold sockets open for as long as an
+    error is kept."""
     while error is not None:
         error.__traceback__ = None
+        for holder in ("pool", "_pool", "conn", "_conn"):
+            if hasattr(error, holder):
+                setattr(error, holder, None)
         error = error.__cause__ or error.__context__
 
 

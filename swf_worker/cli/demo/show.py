@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, SwfWorkerError
@@ -57,15 +58,30 @@ class Row:
 def demo(given: argparse.Namespace) -> int:
     """Run it; 0 when everything ended as it should, 130 after Ctrl-C."""
     console = _console()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as after Ctrl-C: leave nothing behind
-        signal.signal(number, signal.default_int_handler)
+    interrupt = _Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # leave nothing behind
+        signal.signal(number, interrupt)
     into = _fresh_folder(given.into)
     try:
-        return _show(console, into)
+        code = _show(console, into)
+        if interrupt.came:  # while something ran that lets no exception out
+            raise KeyboardInterrupt
+        return code
     except KeyboardInterrupt:
         shutil.rmtree(into, ignore_errors=True)
         console.print("interrupted: the worker has ended, and what it wrote is removed")
         return INTERRUPTED
+
+
+class _Interrupt:
+    """A handler of signals that end the demo."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
 
 
 def _fresh_folder(wanted: str) -> Path:

@@ -1,0 +1,283 @@
+"""FAULTS 1 to 11: the network."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import boto3
+import pytest
+
+from swf_worker import (
+    ActivityWorker,
+    ConfigurationError,
+    MalformedResponseError,
+    ServiceUnavailableError,
+    activity,
+)
+from swf_worker.core import pollers
+from swf_worker.local import Completed, Fault, FaultKind, TimedOut
+from swf_worker.observations import (
+    AnswerRetried,
+    HeartbeatAccepted,
+    HeartbeatFailed,
+    PollCut,
+    PollFailed,
+    PollSucceeded,
+    TaskEnded,
+)
+from swf_worker.service import clients, gateway
+from tests import proxy
+from tests.faults.conftest import QUICK, work
+from tests.wire import EMPTY_POLL, OK, Wire, silence, task
+
+POLL, BEAT = "PollForActivityTask", "RecordActivityTaskHeartbeat"
+RESPOND = "RespondActivityTaskCompleted"
+BROKEN = [FaultKind.HTML, FaultKind.EMPTY, FaultKind.TRUNCATED]
+NO_OBJECT = [FaultKind.A_LIST, FaultKind.NULL, FaultKind.BAD_UTF8]
+
+
+@activity(name="Beats", version="1", heartbeat_interval=0.1)
+def beats() -> str:
+    time.sleep(0.8)
+    return "done"
+
+
+def test_row_1_refused_connections_are_waited_out(stage, recorder, log):
+    with stage(proxied=True) as s:
+        assert s.schedule().outcome() == Completed('"done"')
+        s.proxy.down()
+        recorder.wait_for(PollFailed, 3)
+        assert s.worker.error is None
+        before = len(recorder.of(PollSucceeded))
+        s.proxy.up()
+        # Polls again by itself. (SWF may give a task to the polls that were cut; those end first.)
+        recorder.wait_for(PollSucceeded, before + 2)
+        assert s.schedule().outcome() == Completed('"done"')
+    assert isinstance(recorder.of(PollFailed)[-1].error, ServiceUnavailableError)
+    assert log.says("warning", "poll failed", "Could not connect")
+
+
+def test_row_1_a_name_that_does_not_resolve_is_waited_out(recorder, log):
+    unknown = "http://swf.nowhere.invalid"
+    session = boto3.Session("id", "secret")
+    worker = ActivityWorker(
+        domain="d",
+        task_list="t",
+        activities=[work],
+        session=session,
+        endpoint_url=unknown,
+        region_name="us-east-1",
+        observers=[recorder],
+        retry_policy=QUICK,
+    )
+    with worker:
+        recorder.wait_for(PollFailed, 3)
+        assert worker.error is None
+    assert log.says("warning", "poll failed", "swf.nowhere.invalid")
+
+
+@pytest.mark.parametrize("behaviour", [proxy.resets, proxy.half_closes])
+def test_row_2_a_poll_that_is_cut_counts_a_possibly_lost_task(stage, recorder, behaviour, log):
+    with stage(proxied=True, start=False) as s:
+        s.proxy.behaviour = behaviour
+        with s.worker:
+            recorder.wait_for(PollFailed, 2)
+            s.proxy.behaviour = proxy.healthy
+            assert s.schedule().outcome() == Completed('"done"')
+    assert all(record.task_may_be_lost for record in recorder.of(PollFailed))
+    assert log.says("warning", "poll failed", "task_may_be_lost': True")
+
+
+def test_row_3_a_silent_poll_is_one_request_and_one_timeout(recorder, monkeypatch, log):
+    monkeypatch.setattr(clients, "POLL_READ_TIMEOUT", 1)
+
+    with Wire(**{POLL: [silence, EMPTY_POLL]}) as service:
+        worker = ActivityWorker(
+            domain="d",
+            task_list="t",
+            activities=[work],
+            endpoint_url=service.url,
+            observers=[recorder],
+            retry_policy=QUICK,
+        )
+        with worker:
+            began = time.monotonic()
+            recorder.wait_for(PollFailed)
+            assert time.monotonic() - began > 0.8
+            assert len(service.named(POLL)) == 1, "no hidden retry"
+            recorder.wait_for(PollSucceeded)
+    assert len(recorder.of(PollFailed)) == 1
+    assert log.says("warning", "poll failed", "Read timeout")
+
+
+def test_row_4_a_poll_cut_at_its_length_is_an_empty_poll(stage, recorder, monkeypatch, log):
+    """A load balancer ends idle connections at 60 s: no backoff, no possibly lost task."""
+    monkeypatch.setattr(pollers, "IDLE_CUT", (0.3, 20))
+
+    def balancer(connection: proxy.Connection) -> None:
+        connection.client.recv(65_536)
+        connection.ended.wait(0.5)
+
+    with stage(proxied=True, start=False) as s:
+        s.proxy.behaviour = balancer
+        with s.worker:
+            recorder.wait_for(PollCut, 2)
+            s.proxy.behaviour = proxy.healthy
+            assert s.schedule().outcome() == Completed('"done"')
+    assert not recorder.of(PollFailed)
+    assert log.says("info", "poll cut at the length of a long poll")
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_row_5_a_broken_answer_to_a_poll_is_malformed(stage, recorder, kind, log):
+    with stage(faults=[Fault(POLL, kind, calls=range(1, 6))]) as s:
+        recorder.wait_for(PollFailed, 5)
+        assert s.schedule().outcome() == Completed('"done"')
+    failed = recorder.of(PollFailed)
+    assert all(isinstance(record.error, MalformedResponseError) for record in failed)
+    assert all(record.retry_in > 0 for record in failed), "no hot loop"
+    assert len(failed) == 5
+    assert log.says("error", "poll failed", "HTTP 200")
+
+
+def accepted_at_last(stage, recorder, kind):
+    """The same on a beat and on a Respond: not accepted, retried."""
+    faults = [Fault(BEAT, kind, calls=[1, 2]), Fault(RESPOND, kind, calls=[1, 2])]
+    with stage(beats, faults=faults) as s:
+        assert s.schedule("Beats", heartbeat_timeout=5).outcome() == Completed('"done"')
+        ended = recorder.wait_for(TaskEnded)[0]
+        # TRUNCATED was carried out: then the task is closed, and the answer presumed accepted.
+        assert ended.disposition in ("accepted", "presumed_accepted")
+        assert s.swf.calls[RESPOND] >= 2
+    assert recorder.of(AnswerRetried)
+    assert len(recorder.of(HeartbeatFailed)) == 2
+    assert recorder.of(HeartbeatAccepted)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.EMPTY])
+def test_row_6_a_broken_answer_to_a_beat_or_a_respond_is_not_accepted(stage, recorder, kind, log):
+    accepted_at_last(stage, recorder, kind)
+    assert log.says("warning", "answer not accepted yet")
+    assert log.says("warning", "heartbeat failed")
+
+
+@pytest.mark.parametrize("kind", NO_OBJECT)
+def test_row_7_no_exception_type_gets_through_a_loop(stage, recorder, kind):
+    accepted_at_last(stage, recorder, kind)
+
+
+@pytest.mark.parametrize("kind", NO_OBJECT)
+def test_row_7_of_a_poll(stage, recorder, kind):
+    with stage(faults=[Fault(POLL, kind, calls=[1, 2])]) as s:
+        assert s.schedule().outcome() == Completed('"done"')
+    assert len(recorder.of(PollFailed)) == 2
+
+
+def test_row_8_a_dead_keep_alive_connection_costs_nothing(stage, recorder):
+    with stage(proxied=True) as s:
+        for _ in range(3):
+            assert s.schedule().outcome() == Completed('"done"')
+            polls = len(recorder.of(PollSucceeded))
+            recorder.wait_for(PollSucceeded, polls + 1)
+    assert s.proxy.accepted < len(recorder.of(PollSucceeded)) * 2, "connections are kept"
+
+    def once(sock: socket.socket) -> None:
+        sock.sendall(EMPTY_POLL)
+        sock.shutdown(socket.SHUT_RDWR)  # dead, and the client's pool doesn't know
+
+    recorder.records.clear()
+    replies = [once, once, once, task(), EMPTY_POLL]
+    with Wire(**{POLL: replies, RESPOND: [OK]}) as service:
+        worker = ActivityWorker(
+            domain="d",
+            task_list="t",
+            activities=[work],
+            endpoint_url=service.url,
+            observers=[recorder],
+        )
+        with worker:
+            assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
+    assert not recorder.of(PollFailed), "retried at once on a fresh one"
+
+
+def test_row_9_an_answer_that_trickles_ends_at_the_polls_limit(stage, recorder, monkeypatch):
+    monkeypatch.setattr(gateway, "POLL_LIMIT", 1.0)
+    with stage(proxied=True, start=False) as s:
+        s.proxy.behaviour = proxy.trickles(0.2)
+        with s.worker:
+            began = time.monotonic()
+            recorder.wait_for(PollFailed)
+            assert time.monotonic() - began < 3
+            s.proxy.become(proxy.healthy)
+            assert s.schedule().outcome() == Completed('"done"')
+    assert "no whole answer within 1 s" in str(recorder.of(PollFailed)[0].error)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.PROXY_DENIED, FaultKind.PROXY_BAD_GATEWAY])
+def test_row_10_a_proxys_refusal_is_the_network_and_no_permission(stage, recorder, kind, log):
+    with stage(faults=[Fault("*", kind, calls=[1, 2, 3])]) as s:
+        assert s.schedule().outcome() == Completed('"done"')
+        assert s.worker.error is None
+        recorder.wait_for(TaskEnded)
+    assert all(isinstance(r.error, ServiceUnavailableError) for r in recorder.of(PollFailed))
+    assert recorder.of(AnswerRetried)
+    assert log.says("warning", "not from AWS")
+
+
+def test_row_11_a_tls_error_is_a_configuration_error_that_names_it(recorder):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak_no_tls() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        thread = threading.Thread(target=speak_no_tls)
+        thread.start()
+        worker = ActivityWorker(
+            domain="d",
+            task_list="t",
+            activities=[work],
+            endpoint_url=f"https://127.0.0.1:{listener.getsockname()[1]}",
+            observers=[recorder],
+        )
+        worker.start()
+        with pytest.raises(ConfigurationError, match="TLS failed.*AWS_CA_BUNDLE"):
+            worker.wait(20)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_row_67_trickling_beats_and_answers_end_at_their_limits(stage, recorder, monkeypatch):
+    """A beat: min(5 s, interval). An answer: 30 s, here 1."""
+    monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
+    with stage(beats, proxied=True, poll_hold=0.2) as s:
+        scheduled = s.schedule("Beats", heartbeat_timeout=30)
+        scheduled.wait_for_heartbeats()
+        s.proxy.become(proxy.trickles(0.1))
+        recorder.wait_for(HeartbeatFailed, 2)
+        assert recorder.wait_for(AnswerRetried)[0].error.ambiguous
+        s.proxy.become(proxy.healthy)
+        assert scheduled.outcome() == Completed('"done"')
+        recorder.wait_for(TaskEnded)
+    assert "within 0.1 s" in str(recorder.of(HeartbeatFailed)[0].error)
+
+
+def test_row_13_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage, recorder):
+    @activity(name="Long", version="1", heartbeat_timeout=2)
+    def long() -> str:
+        time.sleep(4)
+        return "done"
+
+    faults = [Fault(BEAT, FaultKind.THROTTLED, share=0.3)]
+    with stage(long, faults=faults, max_concurrent_activities=8) as s:
+        scheduled = [s.schedule("Long", heartbeat_timeout=2) for _ in range(6)]
+        outcomes = [each.outcome() for each in scheduled]
+        assert s.swf.injected[FaultKind.THROTTLED] > 0
+    assert outcomes == [Completed('"done"')] * 6
+    assert not any(isinstance(outcome, TimedOut) for outcome in outcomes)
