@@ -171,7 +171,7 @@ def _drop_frames(error: BaseException | None) -> None:
     while error is not None:
         error.__traceback__ = None
         for holder in ("pool", "_pool", "conn", "_conn"):
-            if hasattr(error, holder):
+            if holder in vars(error):
                 setattr(error, holder, None)
         error = error.__cause__ or error.__context__
 

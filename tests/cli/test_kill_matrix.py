@@ -234,7 +234,6 @@ def started(stage, mode, gate):
 @pytest.mark.parametrize("stage", BUSY)
 @pytest.mark.parametrize("target", ["process", "supervised"])
 def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_path):
-    """FAULTS 40."""
     victim = started(stage, "process", tmp_path)
     with victim.running(target):
         victim.reach(stage)
@@ -251,8 +250,7 @@ def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_p
 
 @pytest.mark.parametrize("stage", BUSY)
 @pytest.mark.parametrize("target", ["process", "supervised"])
-def test_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
-    """FAULTS 62."""
+def test_row_62_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
     victim = started(stage, "process", tmp_path)
     with victim.running(target):
         victim.reach(stage)
@@ -263,8 +261,8 @@ def test_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path
         assert victim.answers() == []
 
 
-def test_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
-    """FAULTS 62: it asks nobody, hears nothing, and is gone all the same."""
+def test_row_62_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
+    """It asks nobody, hears nothing, and is gone all the same."""
     victim = started("gil", "process", tmp_path)
     with victim.running("process"):
         victim.service.wait_for("RecordActivityTaskHeartbeat")
@@ -276,7 +274,6 @@ def test_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
 
 @pytest.mark.parametrize("stage", BUSY)
 def test_sigkill_of_the_supervisor_drains(stage, tmp_path):
-    """FAULTS 62."""
     victim = started(stage, "process", tmp_path)
     with victim.running("supervised"):
         victim.reach(stage)

@@ -109,8 +109,7 @@ def test_a_bug_in_a_job_costs_no_thread(crew, caught):
     assert len(caught) == 5
 
 
-def test_a_machine_without_threads_left_queues_the_work(caught):
-    """FAULTS 54."""
+def test_row_54_a_machine_without_threads_left_queues_the_work(caught):
     started = []
 
     def start(name, target):
@@ -130,8 +129,8 @@ def test_a_machine_without_threads_left_queues_the_work(caught):
         thread.join()
 
 
-def test_the_clock_is_monotonic(monkeypatch):
-    """FAULTS 59: wall clocks jump."""
+def test_row_59_the_clock_is_monotonic(monkeypatch):
+    """Wall clocks jump."""
     before = MonotonicClock().now()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert MonotonicClock().now() >= before

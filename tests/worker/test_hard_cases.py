@@ -70,8 +70,8 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("source", REFUSALS)
-def test_a_credential_source_that_fails_for_a_while_throws_no_result_away(recorder, source):
-    """FAULTS 57: its refusal comes out of our call, and is none of SWF's."""
+def test_row_57_a_credential_source_that_fails_for_a_while_throws_no_result_away(recorder, source):
+    """Its refusal comes out of our call, and is none of SWF's."""
     failing, recovered = threading.Event(), threading.Event()
 
     def refresh():
@@ -461,7 +461,7 @@ def test_a_longer_drain_at_the_stop_wins_over_the_option(make_worker, quick_swf,
 
 
 def test_an_unknown_domain_on_an_answer_is_mended_by_somebody(recorder):
-    """FAULTS 19: no result is thrown away while its task can be open."""
+    """No result is thrown away while its task can be open."""
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],

@@ -136,7 +136,9 @@ async def waits() -> None:
 
 
 @pytest.mark.parametrize("name", ["Blocks", "BlocksInATaskOfItsOwn"])
-def test_a_blocked_loop_is_named_and_nobodys_beats_stop(quick_swf, make_worker, recorder, name):
+def test_row_39_a_blocked_loop_is_named_and_nobodys_beats_stop(
+    quick_swf, make_worker, recorder, name
+):
     worker = make_worker(blocks, blocks_elsewhere, waits)
     innocent = quick_swf.schedule("Waits", "1", heartbeat_timeout=1)
     with worker:

@@ -229,13 +229,12 @@ def beats_on_time(swf, recorder, seconds, timeout):
     return max(late)
 
 
-def test_a_handler_that_holds_the_gil_delays_nobodys_beats(run, recorder):
+def test_row_38_a_handler_that_holds_the_gil_delays_nobodys_beats(run, recorder):
     assert beats_on_time(run(handlers.gil, plain), recorder, 3, 2) < 1
 
 
 @pytest.mark.full
 def test_a_handler_that_holds_the_gil_for_ten_seconds(run, recorder):
-    """FAULTS 38."""
     assert beats_on_time(run(handlers.gil, plain), recorder, 10, 3) < 1.5
 
 
@@ -247,8 +246,9 @@ def test_a_handler_that_holds_the_gil_for_ten_seconds(run, recorder):
         ("exit", "ended with exit code 3", 3),
     ],
 )
-def test_a_child_that_dies_fails_its_own_task_and_a_new_one_serves(run, recorder, how, says, code):
-    """FAULTS 40."""
+def test_row_40_a_child_that_dies_fails_its_own_task_and_a_new_one_serves(
+    run, recorder, how, says, code
+):
     swf = run(handlers.die, handlers.pid, plain)
     neighbours = [swf.schedule("Pid", "1", 1.5), swf.schedule("Plain", "1", 1.5)]
     for each in neighbours:
@@ -297,7 +297,6 @@ def test_a_child_that_does_not_end_is_ended(quick_swf, make_worker):
 
 
 def test_a_stderr_that_nobody_reads_holds_no_task_up(quick_swf):
-    """FAULTS 55."""
     script = (
         "import sys\nfrom swf_worker import ActivityWorker\nfrom tests.worker import children\n"
         "worker = ActivityWorker(domain='tests', task_list='tasks', endpoint_url=sys.argv[1],\n"
@@ -407,10 +406,9 @@ def test_a_crash_loop_backs_off_loudly_and_the_others_go_on(run, recorder):
     assert crashing.outcome().reason == "HandlerDied"
 
 
-def test_when_the_machine_gives_no_more_processes_tasks_wait_with_their_beats(
+def test_row_54_when_the_machine_gives_no_more_processes_tasks_wait_with_their_beats(
     run, recorder, monkeypatch
 ):
-    """FAULTS 54."""
     swf = run(handlers.pid)
     from swf_worker.runtime.children import pool
 
@@ -505,8 +503,7 @@ def test_cancel_kills_answers_canceled(run):
     assert scheduled.outcome() == Canceled()
 
 
-def test_a_deadline_kills_and_answers_and_sigterm_lets_it_clean_up(run, tmp_path, recorder):
-    """FAULTS 37."""
+def test_row_37_a_deadline_kills_and_answers_and_sigterm_lets_it_clean_up(run, tmp_path, recorder):
     swf = run(handlers.with_deadline)
     scheduled = swf.schedule("Deadline", "1", str(tmp_path / "temporary"))
     outcome = scheduled.outcome()

@@ -91,8 +91,8 @@ def test_a_short_task_costs_two_calls(recorder):
     }
 
 
-def test_details_are_coalesced_and_the_last_win(make_worker, quick_swf):
-    """FAULTS 43: 10,000 heartbeats a second."""
+def test_row_43_details_are_coalesced_and_the_last_win(make_worker, quick_swf):
+    """10,000 heartbeats a second."""
 
     @activity(name="Work", version="1", heartbeat_interval=0.3)
     def handler(context: ActivityContext):
@@ -162,8 +162,7 @@ def test_a_denied_look_up_is_a_warning(recorder):
     assert "AccessDenied" in guessed.why
 
 
-def test_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
-    """FAULTS 13."""
+def test_row_13_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
 
     @activity(name="Work", version="1", heartbeat_interval=0.2)
     def handler(context: ActivityContext):
@@ -191,8 +190,7 @@ def test_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
     assert max(record.retry_in for record in recorder.of(HeartbeatFailed)) < 0.2
 
 
-def test_a_request_once_heard_stays_requested(recorder):
-    """FAULTS 29."""
+def test_row_29_a_request_once_heard_stays_requested(recorder):
     heard_again = threading.Event()
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
@@ -226,7 +224,7 @@ def test_a_request_once_heard_stays_requested(recorder):
     ids=["unknown", "invalid-token"],
 )
 def test_a_beat_that_hears_of_a_closed_task_stops_the_work(recorder, closing):
-    """FAULTS 20 and 25: nothing is answered, the slot is free when it ended."""
+    """Nothing is answered, the slot is free when it ended."""
     reasons = []
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
@@ -267,8 +265,9 @@ def test_a_lost_lease_asks_to_stop_only_where_it_was_asked_for(recorder):
     assert service.named("RespondActivityTaskFailed")[0]["reason"] == "LeaseLost"
 
 
-def test_long_details_are_shortened_and_odd_ones_reworded_once(make_worker, quick_swf, recorder):
-    """FAULTS 47."""
+def test_row_47_long_details_are_shortened_and_odd_ones_reworded_once(
+    make_worker, quick_swf, recorder
+):
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
     def handler(context: ActivityContext):
@@ -305,10 +304,10 @@ def test_a_deadline_asks_before_it_and_the_failure_names_it(make_worker, quick_s
         assert scheduled.outcome().reason == "HandlerTimedOut"
 
 
-def test_a_thread_past_its_deadline_is_reported_and_its_late_result_still_tried(
+def test_row_37_a_thread_past_its_deadline_is_reported_and_its_late_result_still_tried(
     make_worker, quick_swf, recorder
 ):
-    """FAULTS 37: its beats stop, its slot stays taken, nothing is answered at the deadline."""
+    """Its beats stop, its slot stays taken, nothing is answered at the deadline."""
     go_on = threading.Event()
 
     @activity(name="Work", version="1", deadline=0.3, heartbeat_interval=0.1)
@@ -326,8 +325,8 @@ def test_a_thread_past_its_deadline_is_reported_and_its_late_result_still_tried(
         assert scheduled.outcome() == Completed('"after all"')
 
 
-def test_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
-    """FAULTS 63: a decider scheduled longer timeouts than the type's defaults."""
+def test_row_63_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
+    """A decider scheduled longer timeouts than the type's defaults."""
 
     @activity(name="Work", version="1", start_to_close_timeout=1, heartbeat_timeout=1)
     def handler(context: ActivityContext):
@@ -344,8 +343,8 @@ def test_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
 # --- answers ------------------------------------------------------------------------------------
 
 
-def test_an_answer_outlives_failures_while_beats_go_on(recorder):
-    """FAULTS 14: the handler runs once, the answer is sent until it is accepted."""
+def test_row_14_an_answer_outlives_failures_while_beats_go_on(recorder):
+    """The handler runs once, the answer is sent until it is accepted."""
     runs = []
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
@@ -374,7 +373,7 @@ def test_an_answer_outlives_failures_while_beats_go_on(recorder):
     "first", [http(500), wire.hang_up, http(200, "{")], ids=["500", "hang-up", "cut"]
 )
 def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, first):
-    """FAULTS 22 and 23: never a different answer after one that may have been carried out."""
+    """Never a different answer after one that may have been carried out."""
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -386,8 +385,7 @@ def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, first):
     assert not service.named("RespondActivityTaskFailed")
 
 
-def test_unknown_on_the_first_try_drops_the_result(recorder):
-    """FAULTS 21."""
+def test_row_21_unknown_on_the_first_try_drops_the_result(recorder):
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -398,8 +396,8 @@ def test_unknown_on_the_first_try_drops_the_result(recorder):
         assert recorder.wait_for(TaskEnded)[0].disposition == "late"
 
 
-def test_a_refused_result_is_failed_once(recorder):
-    """FAULTS 24: it is never left to time out."""
+def test_row_24_a_refused_result_is_failed_once(recorder):
+    """It is never left to time out."""
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -415,8 +413,7 @@ def test_a_refused_result_is_failed_once(recorder):
     assert json.loads(failed[0]["details"])["retryable"] is False
 
 
-def test_an_unknown_error_code_is_final_and_loud(recorder):
-    """FAULTS 26."""
+def test_row_26_an_unknown_error_code_is_final_and_loud(recorder):
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -429,7 +426,6 @@ def test_an_unknown_error_code_is_final_and_loud(recorder):
 
 
 def test_the_same_token_twice_runs_once_and_resends_what_was_not_accepted(recorder):
-    """FAULTS 27."""
     runs = []
 
     @activity(name="Work", version="1", heartbeat_interval=30)
@@ -457,8 +453,7 @@ def test_the_same_token_twice_runs_once_and_resends_what_was_not_accepted(record
     assert len(service.named("RespondActivityTaskCompleted")) == 2
 
 
-def test_a_task_with_members_missing_is_failed_by_its_token(recorder):
-    """FAULTS 30."""
+def test_row_30_a_task_with_members_missing_is_failed_by_its_token(recorder):
     broken = http(200, {"taskToken": "t", "startedEventId": 3})
     with (
         Wire(PollForActivityTask=[broken, hold()], RespondActivityTaskFailed=[OK]) as service,
@@ -472,7 +467,7 @@ def test_a_task_with_members_missing_is_failed_by_its_token(recorder):
 
 
 def test_polling_survives_everything_and_goes_on(recorder):
-    """FAULTS 1 to 7, 12, 15, 16, 19: no exception type gets through the loop."""
+    """No exception type gets through the loop."""
     troubles = [
         http(500),
         wire.hang_up,
@@ -499,8 +494,7 @@ def test_polling_survives_everything_and_goes_on(recorder):
     assert any(isinstance(r.error, MalformedResponseError) for r in recorder.of(PollFailed))
 
 
-def test_empty_polls_answered_at_once_have_a_floor(recorder):
-    """FAULTS 17."""
+def test_row_17_empty_polls_answered_at_once_have_a_floor(recorder):
     with Wire(PollForActivityTask=[EMPTY_POLL]) as service, wired(service, recorder, work):
         service.wait_for("PollForActivityTask", 3)
         began, before = time.monotonic(), len(service.calls)
@@ -536,8 +530,8 @@ def test_a_task_is_taken_only_when_it_can_be_run(make_worker, quick_swf, recorde
 
 
 @pytest.mark.parametrize("how", ["thread", "async"])
-def test_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, how):
-    """FAULTS 50: drained, with beats going on."""
+def test_row_50_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, how):
+    """Drained, with beats going on."""
     stopping = []
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
@@ -563,8 +557,8 @@ def test_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, 
     assert stopping == [False], "a drain asks nobody to stop"
 
 
-def test_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorder):
-    """FAULTS 49: SWF gives tasks to polls that were cut, so none is cut."""
+def test_row_49_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorder):
+    """SWF gives tasks to polls that were cut, so none is cut."""
     worker = ActivityWorker(
         domain="tests",
         task_list="tasks",

@@ -142,8 +142,7 @@ def make(**options):
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_bad_options_are_refused_saying_what_is_allowed(options, says):
-    """FAULTS 48."""
+def test_row_48_bad_options_are_refused_saying_what_is_allowed(options, says):
     with pytest.raises(ConfigurationError, match=says.replace("(", r"\(")):
         make(**options)
 
@@ -232,8 +231,7 @@ def test_embedding_touches_no_signals(make_worker):
         assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_run_off_the_main_thread_is_a_clear_error(make_worker):
-    """FAULTS 53."""
+def test_row_53_run_off_the_main_thread_is_a_clear_error(make_worker):
     worker, caught = make_worker(work), []
 
     def target():
@@ -249,8 +247,7 @@ def test_run_off_the_main_thread_is_a_clear_error(make_worker):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_fork_after_start_is_a_clear_error(make_worker):
-    """FAULTS 53."""
+def test_row_53_a_fork_after_start_is_a_clear_error(make_worker):
     with make_worker(work) as worker:
         child = os.fork()
         if child == 0:
@@ -348,7 +345,6 @@ def test_unregistered_types_can_be_handled(make_worker, quick_swf, how):
 
 
 def test_a_fatal_error_is_raised_by_wait_stop_and_exit_and_kept(quick_swf):
-    """FAULTS 18."""
 
     def unknown():
         return make(domain="unknown-domain", endpoint_url=quick_swf.endpoint_url)
