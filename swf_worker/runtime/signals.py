@@ -24,6 +24,7 @@ from typing import NoReturn, Protocol
 
 from ..text import safe_str
 from .engine import Engine
+from .forks import at_fork
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 REPORT = signal.SIGUSR1
@@ -125,21 +126,7 @@ def signal_inbox(*more: signal.Signals) -> Iterator[SignalInbox]:
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    masks = threading.local()
-
-    def hold() -> None:
-        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, taken if ours else ())
-
-    def let_go() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
-
-    def in_child() -> None:
-        give_back()
-        let_go()
-
-    # A process that a handler forks must die of its own SIGTERM, and not wake us with it; also of
-    # one that comes before it has got its handlers back.
-    os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=in_child)
+    at_fork(taken, give_back)
     try:
         yield SignalInbox(reader, writer)
     finally:

@@ -260,12 +260,14 @@ def test_row_67_trickling_beats_and_answers_end_at_their_limits(stage, recorder,
         scheduled = s.schedule("Beats", heartbeat_timeout=30)
         scheduled.wait_for_heartbeats()
         s.proxy.become(proxy.trickles(0.1))
-        recorder.wait_for(HeartbeatFailed, 2)
-        assert recorder.wait_for(AnswerRetried)[0].error.ambiguous
+        recorder.wait_for(HeartbeatFailed, 3)
+        recorder.wait_for(AnswerRetried, 2)
         s.proxy.become(proxy.healthy)
         assert scheduled.outcome() == Completed('"done"')
         recorder.wait_for(TaskEnded)
-    assert "within 0.1 s" in str(recorder.of(HeartbeatFailed)[0].error)
+    # (The first ones may be the connections that were cut for it.)
+    assert any("within 0.1 s" in str(record.error) for record in recorder.of(HeartbeatFailed))
+    assert any("within 1 s" in str(record.error) for record in recorder.of(AnswerRetried))
 
 
 def test_row_13_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage, recorder):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import contextvars
 import ctypes
+import multiprocessing
 import os
 import resource
 import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,6 +236,54 @@ def lingers() -> str:
     return "done"
 
 
+@in_process("BareFork")
+def bare_fork() -> str:
+    if os.fork() == 0:
+        return "from the fork"
+    time.sleep(0.3)
+    return "from the parent"
+
+
+@in_process("Terminates")
+def terminates() -> Any:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(10)
+    return child.exitcode
+
+
+@in_process("Spawns")
+def spawns() -> list[int]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.map(abs, [-1, -2])
+
+
+@in_process("Logs")
+def logs() -> str:
+    LOG.info("odd", large=2**70, fine=1.5, **{"lone \ud800": Odd(3)})
+    LOG.info("x" * 1_000_000, y="y" * 1_000_000)
+    return "logged"
+
+
+class Odd(int):
+    pass
+
+
+@in_process("Counts")
+def counts(context: ActivityContext) -> str:
+    until = time.monotonic() + 0.4
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        context.heartbeat({"number": number})
+    context.heartbeat("the last")
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        number += 1
+    return "counted"
+
+
 class Gentle(JsonConverter):
     """A converter of the user's own."""
 
@@ -279,3 +329,16 @@ class WithHook(ActivityWorker):
 class BrokenHook(WithHook):
     def on_process_start(self) -> None:
         raise OSError("no GPU here")
+
+
+class LingeringHook(WithHook):
+    """Fails, and leaves a thread behind that keeps its process from ending."""
+
+    def on_process_start(self) -> None:
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        raise OSError("no GPU here")
+
+
+class HangingHook(WithHook):
+    def on_process_start(self) -> None:
+        time.sleep(60)

@@ -338,7 +338,7 @@ def test_handlers_of_a_main_module_run(quick_swf, tmp_path, way):
     with subprocess.Popen(
         [sys.executable, *how, quick_swf.endpoint_url], cwd=tmp_path, stderr=subprocess.DEVNULL
     ) as process:
-        assert scheduled.outcome() == Completed('"__swf_worker_main__"')
+        assert scheduled.outcome() == Completed('"__mp_main__"')
         process.terminate()
         assert process.wait(20) == 0
 
@@ -428,6 +428,89 @@ def test_row_54_when_the_machine_gives_no_more_processes_tasks_wait_with_their_b
     monkeypatch.setattr(pool.subprocess, "Popen", real)
     assert isinstance(scheduled.outcome(), Completed)
     assert any(each.pid is None for each in recorder.of(HandlerProcessDied))
+
+
+# --- what a review found ------------------------------------------------------------------------
+
+
+def test_a_process_that_a_handler_forks_answers_nothing(run):
+    """It comes back from the handler as well, on the same pipe."""
+    swf = run(handlers.bare_fork, handlers.pid, max_concurrent_activities=1)
+    for _ in range(3):
+        assert swf.schedule("BareFork", "1").outcome() == Completed('"from the parent"')
+        assert swf.schedule("Pid", "1", 0).outcome().result.isdigit()
+
+
+def test_handlers_may_use_multiprocessing(run):
+    swf = run(handlers.terminates, handlers.spawns)
+    assert swf.schedule("Terminates", "1").outcome() == Completed("-15")
+    assert swf.schedule("Spawns", "1").outcome() == Completed("[1,2]")
+
+
+def test_a_log_line_never_fails_a_handler(run, recorder):
+    swf = run(handlers.logs)
+    assert swf.schedule("Logs", "1").outcome() == Completed('"logged"')
+    odd, long = recorder.wait_for(HandlerLogged, 2)
+    assert odd.fields["large"] == str(2**70)
+    assert odd.fields["fine"] == 1.5
+    assert len(long.event) < 40_000
+
+
+def test_the_last_details_win_also_of_a_handler_that_never_rests(run):
+    swf = run(handlers.counts)
+    for _ in range(3):
+        scheduled = swf.schedule("Counts", "1")
+        assert scheduled.outcome() == Completed('"counted"')
+        assert scheduled.heartbeat_details == "the last"
+
+
+def test_a_start_without_descriptors_is_no_lost_place(run, recorder, monkeypatch):
+    swf = run(handlers.pid, max_concurrent_activities=1)
+    from swf_worker.runtime.children import pool
+
+    victim = int(swf.schedule("Pid", "1", 0).outcome().result)
+    real, refused = pool.socket.socketpair, threading.Event()
+
+    def refuse(*args, **kwargs):
+        refused.set()
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(pool.socket, "socketpair", refuse)
+    os.kill(victim, signal.SIGKILL)
+    assert eventually(lambda: victim not in children())
+    scheduled = swf.schedule("Pid", "1", 0)
+    assert refused.wait(10)
+    monkeypatch.setattr(pool.socket, "socketpair", real)
+    assert isinstance(scheduled.outcome(), Completed)
+
+
+def test_a_child_that_can_not_load_ends_at_once_whatever_threads_it_has(make_worker, capfd):
+    worker = make_worker(kind=handlers.LingeringHook)
+    began = time.monotonic()
+    with pytest.raises(ConfigurationError, match="OSError: no GPU here"):
+        worker.start()
+    assert time.monotonic() - began < 10
+    capfd.readouterr()
+
+
+def test_a_start_that_hangs_is_given_up(make_worker, monkeypatch):
+    from swf_worker.runtime.children import pool
+
+    monkeypatch.setattr(pool, "START_LIMIT", 1.0)
+    worker = make_worker(kind=handlers.HangingHook)
+    with pytest.raises(ConfigurationError, match="not ready after 1 s"):
+        worker.start()
+
+
+def test_children_that_die_together_are_one_crash(run, recorder):
+    swf = run(handlers.deaf_plain, handlers.pid, max_concurrent_activities=4)
+    scheduled = [swf.schedule("Deaf", "1") for _ in range(4)]
+    for each in scheduled:
+        each.wait_for_heartbeats(4)
+    for child in children():
+        os.kill(child, signal.SIGKILL)
+    assert {each.outcome().reason for each in scheduled} == {"HandlerDied"}
+    assert [each.restart_in for each in recorder.wait_for(HandlerProcessDied, 4)] == [0.0] * 4
 
 
 # --- recycling ----------------------------------------------------------------------------------

@@ -36,14 +36,17 @@ def begin(blueprint: Blueprint) -> Begin:
     name = path = None
     if b"__main__" in pickled:
         main = sys.modules["__main__"]
-        name = getattr(main.__spec__, "name", None)
+        name = getattr(getattr(main, "__spec__", None), "name", None)
         path = getattr(main, "__file__", None)
+        if name == "__main__":  # a directory or an archive with a __main__.py
+            name, path = None, sys.path[0]
         if name is None and (path is None or not os.path.exists(path)):
             raise ConfigurationError(
                 "a handler with isolation='process' is defined in an interactive session, where "
                 "no other process can import it: put it into a module"
             )
-    return Begin(name, None if name else os.path.abspath(path) if path else None, pickled)
+    absolute = os.path.abspath(path) if path and not name else None
+    return Begin([str(each) for each in sys.argv], name, absolute, pickled)
 
 
 def pickled_or_refused(what: str, value: object) -> bytes:

@@ -19,6 +19,7 @@ import time
 import traceback
 import types
 from collections.abc import MutableMapping
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -28,7 +29,8 @@ from ...core.execution import HandlerCanceled, HandlerFailed, HandlerHandedOver,
 from ...errors import ActivityFailed, PayloadError
 from ...failure import FailureWording
 from ...task import CancelReason
-from ...text import safe_str
+from ...text import safe_str, shorten
+from ..forks import at_fork
 from ..invoke import Ended, Invocation
 from . import role
 from .blueprint import Blueprint
@@ -61,6 +63,7 @@ PROGRESS_GAP = 0.05
 """Seconds between two reports of progress: the last details win, as they do on the wire."""
 _PR_SET_PDEATHSIG = 1
 _TERMINATED = 143
+_LONGEST_LOGGED = 32_768
 
 
 class Line:
@@ -70,9 +73,16 @@ class Line:
         self._channel = channel
         self._lock = threading.Lock()
         self._frames = Frames(ToChild)
+        self._silent = False
+
+    def silence(self) -> None:
+        """In a process that a handler has forked: it has nothing to say here."""
+        self._silent = True
 
     def say(self, frame: Frame) -> None:
         """Say it; a worker that is gone doesn't hear."""
+        if self._silent:
+            return
         data = encode(frame)
         with self._lock:
             try:
@@ -94,8 +104,10 @@ class Link:
         self._line = line
         self._limit = None if run.remaining is None else time.monotonic() + run.remaining
         self._lock = threading.Lock()
+        self._number = run.number
         self._said_at = float("-inf")
         self._unsaid: Progress | None = None
+        self._timer_runs = False
         self._over = False
 
     def progress(self, details: str | None) -> None:
@@ -104,20 +116,21 @@ class Link:
             if self._over:
                 return
             wait = self._said_at + PROGRESS_GAP - time.monotonic()
-            timer_runs = self._unsaid is not None
             kept = self._unsaid.details if self._unsaid is not None else None
-            frame = Progress(details if details is not None else kept)
-            if wait > 0:
-                self._unsaid = frame
-                if not timer_runs:
-                    timer = threading.Timer(wait, self._say_last)
-                    timer.daemon = True
+            self._unsaid = Progress(self._number, details if details is not None else kept)
+            if wait <= 0:
+                frame, self._unsaid = self._unsaid, None
+                self._say(frame)
+            elif not self._timer_runs:
+                timer = threading.Timer(wait, self._say_last)
+                timer.daemon = True
+                with suppress(RuntimeError):  # no more threads: the next report says it
                     timer.start()
-                return
-            self._say(frame)
+                    self._timer_runs = True
 
     def _say_last(self) -> None:
         with self._lock:
+            self._timer_runs = False
             frame, self._unsaid = self._unsaid, None
             if frame is not None and not self._over:
                 self._say(frame)
@@ -133,7 +146,7 @@ class Link:
 
     def shortened(self, why: str) -> None:
         """Heartbeat details didn't fit."""
-        self._line.say(Shortened(why))
+        self._line.say(Shortened(self._number, why))
 
     def worker_stopping(self) -> bool:
         """Whether the worker drains."""
@@ -152,8 +165,10 @@ class Child:
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._current: tuple[ActivityContext, Link] | None = None
         self._stopping = False
+        self._pid = os.getpid()
         self._announced = False
         self._signaled = False
+        self._raised = False
         self._definitions: list[ActivityDefinition] = []
         self._blueprint: Blueprint | None = None
         self._wording = FailureWording()
@@ -168,11 +183,19 @@ class Child:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.enable(all_threads=False)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
+        at_fork((signal.SIGINT, signal.SIGTERM), self._forked)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+
+    def _forked(self) -> None:
+        """A handler has forked: that process is its own, and neither ours nor the worker's."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._line.silence()
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         self._signaled = True
-        if self._announced:
+        if self._announced and not self._raised:
+            self._raised = True  # once: a second one would end the cleaning up
             raise SystemExit(_TERMINATED)  # so that `finally` and `with` of the handler clean up
 
     # --- the second thread ----------------------------------------------------------------------
@@ -227,6 +250,7 @@ class Child:
         return True
 
     def _load(self, begin: Begin) -> None:
+        sys.argv[:] = begin.argv
         if begin.main_name is not None or begin.main_path is not None:
             load_main(begin.main_name, begin.main_path)
         self._blueprint = blueprint = pickle.loads(begin.blueprint)  # noqa: S301 (the worker's own)
@@ -241,6 +265,8 @@ class Child:
         """Run tasks, one after the other."""
         while (run := self._runs.get()) is not None:
             end = self._run(run)
+            if os.getpid() != self._pid:
+                os._exit(0)  # a process that the handler forked came back from it as well
             if self._announced and not isinstance(end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
             self._line.say(end)
@@ -254,23 +280,23 @@ class Child:
         definition = self._definitions[run.activity]
         invocation = Invocation(definition, context, self._blueprint.wrappers, self._wording)
         try:
-            return end_of(invocation.run())
+            return end_of(invocation.run(), run.number)
         finally:
             link.over()
             self._current = None
 
 
-def end_of(ended: Ended) -> TaskEnd:
+def end_of(ended: Ended, number: int) -> TaskEnd:
     """How a handler run ended, as a frame."""
     match ended.event:
         case HandlerReturned(outcome):
-            return Returned(outcome.result)
+            return Returned(number, outcome.result)
         case HandlerCanceled(details):
-            return Canceled(details)
+            return Canceled(number, details)
         case HandlerHandedOver():
-            return HandedOver()
+            return HandedOver(number)
         case HandlerFailed(outcome):
-            return Failed(outcome.reason, outcome.details, _raised(ended.error))
+            return Failed(number, outcome.reason, outcome.details, _raised(ended.error))
     raise AssertionError(ended)
 
 
@@ -307,8 +333,8 @@ def send_logs(line: Line) -> None:
         return
 
     def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
-        said = safe_str(event.pop("event", ""))
-        line.say(Logged(level, said, {name: _plain(value) for name, value in event.items()}))
+        said = _short(event.pop("event", ""))
+        line.say(Logged(level, said, {_short(name): _plain(each) for name, each in event.items()}))
         raise structlog.DropEvent
 
     structlog.configure(
@@ -321,7 +347,14 @@ def send_logs(line: Line) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (int, float, bool, type(None))) else safe_str(value)
+    """What a frame can carry: a log line must never fail a handler."""
+    if type(value) in (bool, float, type(None)) or (type(value) is int and abs(value) < 2**63):
+        return value
+    return _short(value)
+
+
+def _short(value: object) -> str:
+    return shorten(safe_str(value), _LONGEST_LOGGED)
 
 
 def die_with(parent: int) -> None:

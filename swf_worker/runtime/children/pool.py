@@ -26,12 +26,14 @@ import msgspec
 from ..clock import StartThread
 from ..invoke import Ended
 from .stderr import Stderr
-from .wire import Begin, Broken, Frame, Frames, Ready, ToWorker, encode, receive
+from .wire import Begin, Broken, Frame, Frames, Logged, Ready, ToWorker, encode, receive
 
 TERM_GRACE = 1.0
 """Seconds between the announced SIGTERM and SIGKILL."""
 FAREWELL = 2.0
 """Seconds that idle children get to end by themselves when the pool is closed."""
+START_LIMIT = 300.0
+"""Seconds that a child has to load the worker's modules and run ``on_process_start``."""
 LOOK = 0.5
 """Seconds between two looks at the children, where the kernel can't tell that one has died."""
 _HELD = (signal.SIGINT, signal.SIGTERM)
@@ -83,8 +85,9 @@ class Owner(Protocol):
 
     def child_ready(self, child: Child) -> None: ...
     def child_free(self, child: Child, ended: Ended) -> None: ...
+    def child_logged(self, frame: Logged) -> None: ...
     def child_gone(self, child: Child) -> None: ...
-    def child_failed_to_start(self, error: OSError) -> None: ...
+    def child_failed_to_start(self, error: Exception) -> None: ...
 
 
 class Pool:
@@ -98,6 +101,8 @@ class Pool:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._first_frame = encode(begin)
+        # As it is now: relative entries would mean something else after a chdir.
+        self._path = [os.path.abspath(os.fspath(each)) for each in sys.path]
         self._owner = owner
         self._on_error = on_error
         self._orders: deque[Callable[[], None]] = deque()
@@ -116,10 +121,15 @@ class Pool:
         """Start one more child."""
         self.order(self._start)
 
-    def say(self, child: Child, frame: Frame) -> None:
-        """Say something to a child."""
+    def say(self, child: Child, tenant: Tenant, frame: Frame) -> None:
+        """Say something to a child that still runs this tenant's task."""
         data = encode(frame)
-        self.order(lambda: self._send(child, data))
+
+        def say() -> None:
+            if child.tenant is tenant:
+                self._send(child, data)
+
+        self.order(say)
 
     def give(self, child: Child, tenant: Tenant, frame: Frame) -> None:
         """Give an idle child a task."""
@@ -236,6 +246,8 @@ class Pool:
             with self._guarded():
                 if child.kill_at is not None and now >= child.kill_at:
                     child.kill_at = None
+                    if not child.ready and child.broken is None:
+                        child.broken = f"it was not ready after {START_LIMIT:g} s"
                     child.process.kill()
                 if (child.may_be_dead or child.pidfd is None) and child.process.poll() is not None:
                     self._bury(child)
@@ -260,34 +272,37 @@ class Pool:
     def _start(self) -> None:
         if self._closing:
             return
-        ours, theirs = socket.socketpair()
-        script = (
-            f"import sys; sys.path[:] = {sys.path!r}; sys.argv[:] = {sys.argv!r}; "
-            "from swf_worker.runtime.children.child import main; "
-            f"main({theirs.fileno()}, {os.getpid()})"
-        )
         try:
+            child = self._spawn()
+        except Exception as error:  # no descriptors, no processes: whoever waits must hear of it
+            self._owner.child_failed_to_start(error)
+            return
+        child.kill_at = time.monotonic() + START_LIMIT
+        self._children.add(child)
+        self._selector.register(child.channel, selectors.EVENT_READ, child)
+        self._selector.register(child.stderr, selectors.EVENT_READ, child)
+        self._watch_death(child)
+        self._send(child, self._first_frame)
+
+    def _spawn(self) -> Child:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            script = (
+                f"import sys; sys.path[:] = {self._path!r}; "
+                "from swf_worker.runtime.children.child import main; "
+                f"main({theirs.fileno()}, {os.getpid()})"
+            )
             process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                [sys.executable, "-c", script],
+                [sys.executable, *_interpreter_flags(), "-c", script],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
             )
-        except OSError as error:
-            ours.close()
-            self._owner.child_failed_to_start(error)
-            return
-        finally:
-            theirs.close()
-        assert process.stderr is not None
-        ours.setblocking(False)
-        os.set_blocking(process.stderr.fileno(), False)
-        child = Child(process, ours, process.stderr)
-        self._children.add(child)
-        self._selector.register(ours, selectors.EVENT_READ, child)
-        self._selector.register(process.stderr, selectors.EVENT_READ, child)
-        self._watch_death(child)
-        self._send(child, self._first_frame)
+            assert process.stderr is not None
+            os.set_blocking(process.stderr.fileno(), False)
+            channel = ours.dup()
+        channel.setblocking(False)
+        return Child(process, channel, process.stderr)
 
     def _watch_death(self, child: Child) -> None:
         """The end of the channel doesn't tell it: what a handler forked may hold that open."""
@@ -344,10 +359,13 @@ class Pool:
 
     def _heard(self, child: Child, frame: Frame) -> None:
         if isinstance(frame, Ready):
-            child.ready = True
+            child.ready, child.kill_at = True, None
             self._owner.child_ready(child)
         elif isinstance(frame, Broken):
             child.broken = frame.why
+            child.kill_at = time.monotonic() + TERM_GRACE  # whatever threads it has left
+        elif isinstance(frame, Logged):
+            self._owner.child_logged(frame)
         elif child.tenant is not None and (ended := child.tenant.heard(frame)) is not None:
             child.tenant = None
             child.tasks += 1
@@ -403,3 +421,9 @@ class Pool:
             child.pidfd = None
         child.channel.close()
         child.stderr.close()
+
+
+def _interpreter_flags() -> list[str]:
+    """-O, -X and the like, as this interpreter was given; multiprocessing asks it, too."""
+    flags: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
+    return flags()

@@ -3,5 +3,6 @@
 
 from __future__ import annotations
 
-MAIN = "__swf_worker_main__"
+MAIN = "__mp_main__"
+"""multiprocessing's name for it, so that a handler may use multiprocessing itself."""
 is_child = False

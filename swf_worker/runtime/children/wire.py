@@ -17,6 +17,8 @@ import msgspec
 from ...task import ActivityTask, ActivityType, WorkflowExecution
 
 _LENGTH = struct.Struct("!I")
+LONGEST = 16 * 1_048_576
+"""Bytes of a frame, at most: a length beyond that is none, and would swallow whatever follows."""
 
 
 class Frame(msgspec.Struct, frozen=True, tag=True):
@@ -29,6 +31,7 @@ class Frame(msgspec.Struct, frozen=True, tag=True):
 class Begin(Frame, frozen=True):
     """The first frame: how to find ``__main__`` where the blueprint needs it, and the blueprint."""
 
+    argv: list[str]
     main_name: str | None
     main_path: str | None
     blueprint: bytes
@@ -37,6 +40,8 @@ class Begin(Frame, frozen=True):
 class Run(Frame, frozen=True):
     """Run a task with the blueprint's so-many-th activity."""
 
+    number: int
+    """What is said about this task carries it."""
     activity: int
     task: str
     remaining: float | None
@@ -74,13 +79,20 @@ class Broken(Frame, frozen=True):
     why: str
 
 
-class Progress(Frame, frozen=True):
+class Said(Frame, frozen=True):
+    """Something about a task. ``number`` is its Run's: what a process forked by an earlier handler
+    says, or what comes late, is told by it."""
+
+    number: int
+
+
+class Progress(Said, frozen=True):
     """The handler's progress, as text for a heartbeat."""
 
     details: str | None
 
 
-class Shortened(Frame, frozen=True):
+class Shortened(Said, frozen=True):
     """Heartbeat details didn't fit."""
 
     why: str
@@ -102,13 +114,13 @@ class Raised(msgspec.Struct, frozen=True):
     traceback: str
 
 
-class Returned(Frame, frozen=True):
+class Returned(Said, frozen=True):
     """The handler returned; the text fits."""
 
     result: str | None
 
 
-class Failed(Frame, frozen=True):
+class Failed(Said, frozen=True):
     """The handler, its wrapper or its converter raised; the failure is worded."""
 
     reason: str
@@ -116,13 +128,13 @@ class Failed(Frame, frozen=True):
     raised: Raised | None
 
 
-class Canceled(Frame, frozen=True):
+class Canceled(Said, frozen=True):
     """The handler raised ActivityCanceled."""
 
     details: str | None
 
 
-class HandedOver(Frame, frozen=True):
+class HandedOver(Said, frozen=True):
     """A manual_completion handler returned."""
 
 
@@ -167,6 +179,8 @@ class Frames:
         frames = []
         while len(self._bytes) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._bytes)
+            if length > LONGEST:
+                raise msgspec.DecodeError(f"a frame of {length} bytes")
             end = _LENGTH.size + length
             if len(self._bytes) < end:
                 break

@@ -31,8 +31,6 @@ from ..clock import StartThread
 from ..invoke import Ended
 from ..task_run import TaskRun
 
-FIRST_START = 60.0
-"""Seconds that the first child has to load the worker's modules."""
 _STDERR_LINES = 20
 
 
@@ -45,25 +43,26 @@ class RemoteError(Exception):
 class Tenancy:
     """One task in one child."""
 
-    runner: ProcessRunner
     run: TaskRun
     child: Child
+    number: int
+    given_at: float
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something about the task; how it ended, if that was it."""
         run = self.run
+        if not isinstance(frame, wire.Said) or frame.number != self.number:
+            return None  # of an earlier task
         match frame:
-            case wire.Progress(details):
+            case wire.Progress(details=details):
                 run.progress(details)
-            case wire.Shortened(why):
+            case wire.Shortened(why=why):
                 run.shortened(why)
-            case wire.Logged(level, event, fields):
-                self.runner.observe(HandlerLogged(level, event, fields))
-            case wire.Returned(result):
+            case wire.Returned(result=result):
                 return Ended(HandlerReturned(Completed(result)))
-            case wire.Failed(reason, details, raised):
+            case wire.Failed(reason=reason, details=details, raised=raised):
                 return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
-            case wire.Canceled(details):
+            case wire.Canceled(details=details):
                 return Ended(HandlerCanceled(details))
             case wire.HandedOver():
                 return Ended(HandlerHandedOver())
@@ -75,6 +74,7 @@ class _Trouble:
     """The crashes in a row of one type's handlers."""
 
     crashes: int = 0
+    counted_at: float = 0.0
     not_before: float = 0.0
 
 
@@ -105,6 +105,7 @@ class ProcessRunner:
     _first: threading.Event = field(default_factory=threading.Event)
     _first_failed: str | None = None
     _closed: bool = False
+    _numbers: int = 0
     _pump_at: float | None = None
 
     # --- the pool's life ------------------------------------------------------------------------
@@ -115,8 +116,7 @@ class ProcessRunner:
         self._pool = Pool(begin(self.blueprint), self, start_thread, on_error)
         self._starting += 1
         self._pool.start()
-        if not self._first.wait(FIRST_START):
-            self._first_failed = f"it is not ready after {FIRST_START:g} s"
+        self._first.wait()  # the pool gives up a start that takes too long
         if self._first_failed is not None:
             raise ConfigurationError(
                 "a handler process can't be started (isolation='process'): "
@@ -149,6 +149,8 @@ class ProcessRunner:
         self._pump()
         if run.context.should_stop:  # asked before it came here
             self._withdraw(run)
+        if run.state.killed_for is not None:
+            self.kill(run)
 
     def _pump(self) -> None:
         """Give waiting tasks to idle children, and start children for the others."""
@@ -188,27 +190,31 @@ class ProcessRunner:
         moments = [self._trouble[run.task.activity_type].not_before for run in self._waiting]
         moments.append(self._trouble[None].not_before)
         later = [moment for moment in moments if moment > now]
-        if self._waiting and later and (self._pump_at is None or self._pump_at <= now):
+        armed = self._pump_at is not None and now < self._pump_at <= min(later, default=now)
+        if self._waiting and later and not armed:
             self._pump_at = min(later)
             self.timers.call_later(self._pump_at - now, self._pump)
 
     def _give(self, run: TaskRun, child: Child) -> None:
         assert self._pool is not None
-        tenancy = Tenancy(self, run, child)
+        self._numbers += 1
+        tenancy = Tenancy(run, child, self._numbers, self.now())
         self._running[run] = tenancy
         remaining = run.time_remaining()
         frame = wire.Run(
+            tenancy.number,
             self.types.index(run.task.activity_type),
             wire.task_text(run.task),
             remaining,
             run.worker_stopping(),
         )
         self._pool.give(child, tenancy, frame)
-        self._ask(run, child)
+        self._ask(tenancy)
 
     def _again(self, trouble: _Trouble) -> float:
         """The first crash costs no wait: one child's end is nobody's fault."""
         trouble.crashes += 1
+        trouble.counted_at = self.now()
         wait = self.backoff.wait(trouble.crashes - 1) if trouble.crashes > 1 else 0.0
         trouble.not_before = self.now() + wait
         return wait
@@ -228,13 +234,13 @@ class ProcessRunner:
         with self._lock:
             tenancy = self._running.get(run)
         if tenancy is not None:
-            self._ask(run, tenancy.child)
+            self._ask(tenancy)
 
-    def _ask(self, run: TaskRun, child: Child) -> None:
+    def _ask(self, tenancy: Tenancy) -> None:
         assert self._pool is not None
-        reasons = [reason.value for reason in causes_of(run.context)]
+        reasons = [reason.value for reason in causes_of(tenancy.run.context)]
         if reasons:
-            self._pool.say(child, wire.Ask(reasons))
+            self._pool.say(tenancy.child, tenancy, wire.Ask(reasons))
 
     def kill(self, run: TaskRun) -> None:
         """Announce a SIGTERM, send it, and SIGKILL a second later."""
@@ -296,8 +302,10 @@ class ProcessRunner:
                 wait = self._again(self._trouble[None])
             if tenancy is not None:
                 del self._running[tenancy.run]
-                if tenancy.run.state.killed_for is None:
-                    wait = self._again(self._trouble[tenancy.run.task.activity_type])
+                trouble = self._trouble[tenancy.run.task.activity_type]
+                # Children that die together are one crash.
+                if tenancy.run.state.killed_for is None and tenancy.given_at > trouble.counted_at:
+                    wait = self._again(trouble)
         if not self._first.is_set():
             self._first_failed = child.broken or f"it {how_it_ended(child.code)}"
             self._first.set()
@@ -320,7 +328,11 @@ class ProcessRunner:
             details={"exit": child.code, "stderr": last_lines(child)},
         )
 
-    def child_failed_to_start(self, error: OSError) -> None:
+    def child_logged(self, frame: wire.Logged) -> None:
+        """A handler, or something that it left behind, logged."""
+        self.observe(HandlerLogged(frame.level, frame.event, frame.fields))
+
+    def child_failed_to_start(self, error: Exception) -> None:
         """The machine gives no more processes."""
         with self._lock:
             self._starting -= 1
