@@ -15,16 +15,19 @@ class _SafeStream:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self._line: list[str] = []
 
     def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text) if self._stream is not None else 0
-        except (OSError, ValueError):
-            return 0
+        """structlog writes a line and its end, one after the other, under a lock of its own."""
+        self._line.append(text)
+        return len(text)
 
     def flush(self) -> None:
+        """In one piece: several processes may share what is behind it."""
+        text, self._line = "".join(self._line), []
         try:
             if self._stream is not None:
+                self._stream.write(text)
                 self._stream.flush()
         except (OSError, ValueError):
             pass

@@ -502,11 +502,10 @@ def test_a_start_that_hangs_is_given_up(make_worker, monkeypatch):
         worker.start()
 
 
-def test_children_that_die_together_are_one_crash(run, recorder):
+def test_children_that_die_together_are_one_crash(run, recorder, tmp_path):
     swf = run(handlers.deaf_plain, handlers.pid, max_concurrent_activities=4)
-    scheduled = [swf.schedule("Deaf", "1") for _ in range(4)]
-    for each in scheduled:
-        each.wait_for_heartbeats(4)
+    scheduled = [swf.schedule("Deaf", "1", str(tmp_path / str(n))) for n in range(4)]
+    assert eventually(lambda: len(list(tmp_path.iterdir())) == 4, 20), "all of them run"
     for child in children():
         os.kill(child, signal.SIGKILL)
     assert {each.outcome().reason for each in scheduled} == {"HandlerDied"}
