@@ -6,13 +6,16 @@ BIN := .venv/bin
 # Most tests wait for polls and timeouts: more processes than cores.
 PARALLEL := -n 4 --dist loadfile
 
-.PHONY: help demo test test-all check format mutants lock clean
+MINUTES ?= 3
+
+.PHONY: help demo test test-all soak check format mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      a worker archives real folders on a local SWF (no AWS account needed)"
 	@echo "make test      the tests, under 5 minutes"
 	@echo "make test-all  the tests with the whole matrices and long runs"
+	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
 	@echo "make check     lint, types, layers"
 	@echo "make mutants   plants defects in the state machine; a test must fail for each"
 	@echo "make format    formats the code"
@@ -32,6 +35,9 @@ test: .venv/.ready
 
 test-all: .venv/.ready
 	$(BIN)/pytest $(PARALLEL)
+
+soak: .venv/.ready
+	$(BIN)/python -m tests.soak --seconds $$(( $(MINUTES) * 60 ))
 
 check: .venv/.ready
 	$(BIN)/ruff check .

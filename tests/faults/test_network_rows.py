@@ -283,3 +283,29 @@ def test_row_13_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage,
         assert s.swf.injected[FaultKind.THROTTLED] > 0
     assert outcomes == [Completed('"done"')] * 6
     assert not any(isinstance(outcome, TimedOut) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(proxy.black_hole, id="black hole"),
+        pytest.param(proxy.cuts_at(40), id="cut at 40 bytes"),
+        pytest.param(proxy.cuts_at(200), id="cut at 200 bytes"),
+        pytest.param(proxy.loses_the_answer, id="answer lost"),
+        pytest.param(proxy.slow(0.3), id="latency"),
+        pytest.param(proxy.trickles(0.05), id="trickle"),
+    ],
+)
+def test_an_answer_survives_every_bad_network(stage, recorder, monkeypatch, behaviour):
+    monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
+    with stage(beats, proxied=True) as s:
+        scheduled = s.schedule("Beats", heartbeat_timeout=30)
+        scheduled.wait_for_heartbeats()
+        s.proxy.become(behaviour)
+        time.sleep(2)  # the handler ends meanwhile, and its answer leaves
+        s.proxy.become(proxy.healthy)
+        assert scheduled.outcome() == Completed('"done"')
+        ended = recorder.wait_for(TaskEnded)[0]
+    assert ended.disposition in ("accepted", "presumed_accepted")
+    answered = [name for name in s.swf.calls if name.startswith("Respond")]
+    assert answered == [RESPOND], "never a different answer"
