@@ -249,7 +249,17 @@ def soak(seconds: float, rate: float, seed: int) -> dict[str, Any]:
             "wrong": [job.wrong for job in jobs if job.wrong],
             "answered twice": answers.twice,
             "veteran": {name: [early[name], late[name]] for name in early},
+            "flat": is_flat(early, late),
         }
+
+
+def is_flat(early: dict[str, int], late: dict[str, int]) -> bool:
+    """Crews and pools may still fill; nothing may grow with the number of tasks."""
+    return (
+        late["VmRSS"] < early["VmRSS"] * 1.3 + 20_000
+        and late["Threads"] <= early["Threads"] + 16
+        and late["descriptors"] <= early["descriptors"] + 32
+    )
 
 
 class _Calm:
@@ -264,4 +274,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     figures = soak(given.seconds, given.rate, given.seed)
     print(json.dumps(figures | {"seed": given.seed}, indent=1))
-    sys.exit(bool(figures["lost"] or figures["wrong"] or figures["answered twice"]))
+    broken = figures["lost"] or figures["wrong"] or figures["answered twice"]
+    sys.exit(bool(broken or not figures["flat"]))

@@ -24,9 +24,4 @@ def test_a_fleet_under_faults_kills_and_restarts_loses_nothing(record_property):
     assert done.returncode == 0, figures
     assert figures["tasks"] > 100
     assert not figures["wrong"]
-    early, late = figures["veteran"]["VmRSS"]
-    assert late < early * 1.3 + 20_000
-    early, late = figures["veteran"]["Threads"]
-    assert late <= early + 16
-    early, late = figures["veteran"]["descriptors"]
-    assert late <= early + 32
+    assert figures["flat"], figures["veteran"]
