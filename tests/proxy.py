@@ -25,6 +25,8 @@ class Connection:
     def upward(self) -> None:
         """What the client sends."""
         self._pump(self.client, self.service)
+        with suppress(OSError):
+            self.service.shutdown(socket.SHUT_WR)  # the client has gone: so ends the other side
 
     def downward(self, limit: int | None = None, gap: float = 0.0, size: int = 65_536) -> None:
         """What the service answers: ``limit`` bytes of it, ``size`` at a time, with a gap."""
@@ -132,6 +134,7 @@ class Proxy:
         self._service = (split.hostname, split.port)
         self.behaviour: Behaviour = healthy
         self.accepted = 0
+        self._cuts = 0
         self._connections: set[Connection] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -169,6 +172,7 @@ class Proxy:
     def cut(self) -> None:
         """End the connections there are."""
         with self._lock:
+            self._cuts += 1
             connections, self._connections = self._connections, set()
         for connection in connections:
             connection.close()
@@ -190,9 +194,9 @@ class Proxy:
             while True:
                 client, _ = listener.accept()
                 self.accepted += 1
-                self.start(self._serve, client, self.behaviour)
+                self.start(self._serve, client, self.behaviour, self._cuts)
 
-    def _serve(self, client: socket.socket, behaviour: Behaviour) -> None:
+    def _serve(self, client: socket.socket, behaviour: Behaviour, cuts: int) -> None:
         try:
             service = socket.create_connection(self._service)
         except OSError:
@@ -200,10 +204,12 @@ class Proxy:
             return
         connection = Connection(client, service, self)
         with self._lock:
+            was_cut = cuts != self._cuts  # just before it was known
             self._connections.add(connection)
         try:
             with suppress(OSError):
-                behaviour(connection)
+                if not was_cut:
+                    behaviour(connection)
         finally:
             with self._lock:
                 self._connections.discard(connection)
