@@ -1,7 +1,8 @@
 """A lean SWF endpoint of its own, for measuring workers: asyncio, one process, no moto.
 
 It hands out ``tasks`` activity tasks, accepts every heartbeat and answer, and keeps the moments.
-``GET /figures`` tells them. It checks nothing: what a worker sends is right or its tests fail.
+``GET /figures`` tells them; ``/given`` and ``/answered`` do when all tasks are. It checks nothing:
+what a worker sends is right or its tests fail.
 
     python -m benchmarks.endpoint --tasks 10000 --interval 30
 """
@@ -31,6 +32,8 @@ class Endpoint:
     beats: int = 0
     last_beat: dict[str, float] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
+    all_given: asyncio.Event = field(default_factory=asyncio.Event)
+    all_answered: asyncio.Event = field(default_factory=asyncio.Event)
     first_given: float = 0.0
     last_given: float = 0.0
     first_answer: float = 0.0
@@ -53,6 +56,8 @@ class Endpoint:
         self.first_answer = self.first_answer or now
         self.last_answer = now
         self.last_beat.pop(token, None)
+        if self.answered >= self.tasks:
+            self.all_answered.set()
         return b""
 
     async def _poll(self, now: float) -> bytes:
@@ -60,6 +65,8 @@ class Endpoint:
             await asyncio.sleep(self.hold)
             return b'{"startedEventId":0}'
         self.given += 1
+        if self.given >= self.tasks:
+            self.all_given.set()
         self.first_given = self.first_given or now
         self.last_given = now
         token = f"token-{self.given}"
@@ -74,6 +81,14 @@ class Endpoint:
                 "input": self.input,
             }
         ).encode()
+
+    async def told(self, path: str) -> bytes:
+        """The figures: now, or when there is something to tell."""
+        if path == "/given":
+            await self.all_given.wait()
+        elif path == "/answered":
+            await self.all_answered.wait()
+        return self.figures()
 
     def figures(self) -> bytes:
         """What was seen so far; lateness in seconds, as the service sees it."""
@@ -101,7 +116,7 @@ class Endpoint:
                 headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 if lines[0].startswith("GET"):
-                    answer = self.figures()
+                    answer = await self.told(lines[0].split()[1])
                 else:
                     operation = headers.get("x-amz-target", "").rpartition(".")[2]
                     answer = await self.answer(operation, body)

@@ -13,10 +13,12 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
+from benchmarks.scale import figures
 from swf_worker import ActivityWorker, activity
 
 
@@ -30,7 +32,9 @@ def in_process(number: int) -> int:
     return number
 
 
-def round_of(handler: object, tasks: int, concurrency: int) -> tuple[float, float, float]:
+def round_of(
+    handler: Callable[..., Any], tasks: int, concurrency: int
+) -> tuple[float, float, float]:
     """Tasks a second, the parent's CPU in ms a task, and seconds until the worker had started."""
     command = [sys.executable, "-m", "benchmarks.endpoint", "--tasks", str(tasks), "--hold", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as endpoint:
@@ -40,7 +44,7 @@ def round_of(handler: object, tasks: int, concurrency: int) -> tuple[float, floa
             worker = ActivityWorker(
                 domain="d",
                 task_list="t",
-                activities=[handler],  # type: ignore[list-item]
+                activities=[handler],
                 endpoint_url=url,
                 max_concurrent_activities=concurrency,
                 max_concurrent_polls=concurrency,
@@ -49,19 +53,12 @@ def round_of(handler: object, tasks: int, concurrency: int) -> tuple[float, floa
             worker.start()
             started = time.monotonic() - began
             cpu = time.process_time()
-            while answered(url) < tasks:
-                time.sleep(0.05)
+            seen = figures(f"{url}/answered")
             cpu = time.process_time() - cpu
-            figures = json.load(urllib.request.urlopen(url))
             worker.stop()
-            return tasks / figures["seconds_to_answer"], cpu / tasks * 1000, started
+            return tasks / seen["seconds_to_answer"], cpu / tasks * 1000, started
         finally:
             endpoint.kill()
-
-
-def answered(url: str) -> int:
-    with urllib.request.urlopen(url) as answer:
-        return int(json.load(answer)["answered"])
 
 
 def main() -> None:
@@ -71,13 +68,13 @@ def main() -> None:
     for _ in range(rounds):
         seen["thread"].append(round_of(in_thread, tasks, concurrency))
         seen["process"].append(round_of(in_process, tasks, concurrency))
-    figures = {}
+    medians = {}
     for mode, results in seen.items():
         rate, cpu, start = (statistics.median(column) for column in zip(*results, strict=True))
-        figures[mode] = {"tasks_per_s": rate, "parent_cpu_ms": cpu, "start_s": start}
+        medians[mode] = {"tasks_per_s": rate, "parent_cpu_ms": cpu, "start_s": start}
     ratios = [p[0] / t[0] for t, p in zip(seen["thread"], seen["process"], strict=True)]
-    figures["ratio"] = {"median": statistics.median(ratios)}
-    print(json.dumps(figures | {"cores": os.cpu_count()}))
+    medians["ratio"] = {"median": statistics.median(ratios)}
+    print(json.dumps(medians | {"cores": os.cpu_count()}))
 
 
 if __name__ == "__main__":

@@ -58,29 +58,27 @@ def _measure(url: str, tasks: int, interval: float, seconds: float) -> dict[str,
     )
     cpu = time.process_time()
     worker.start()
-    while _figures(url)["given"] < tasks:
-        time.sleep(0.2)
+    figures(f"{url}/given")
     ramp_cpu, held, held_cpu = time.process_time() - cpu, time.monotonic(), time.process_time()
-    time.sleep(seconds)
-    figures = _figures(url)
-    figures["cores"] = (time.process_time() - held_cpu) / (time.monotonic() - held)
-    figures["megabytes"] = _megabytes()
-    figures["threads"] = float(threading.active_count())
-    figures["ramp_cpu"] = ramp_cpu
+    time.sleep(seconds)  # the measurement itself
+    seen = figures(url)
+    seen["cores"] = (time.process_time() - held_cpu) / (time.monotonic() - held)
+    seen["megabytes"] = _megabytes()
+    seen["threads"] = float(threading.active_count())
+    seen["ramp_cpu"] = ramp_cpu
     assert loop is not None
     assert over is not None
     loop.call_soon_threadsafe(over.set)
-    until = time.monotonic() + 120
-    while (done := _figures(url))["answered"] < tasks and time.monotonic() < until:
-        time.sleep(0.2)
+    done = figures(f"{url}/answered")
     worker.stop()
-    return figures | {k: done[k] for k in ("answered", "seconds_to_answer")}
+    return seen | {k: done[k] for k in ("answered", "seconds_to_answer")}
 
 
-def _figures(url: str) -> dict[str, float]:
-    with urllib.request.urlopen(url) as answer:
-        figures: dict[str, float] = json.load(answer)
-        return figures
+def figures(url: str) -> dict[str, float]:
+    """What the endpoint has seen; ``/given``, ``/answered``: when all tasks are."""
+    with urllib.request.urlopen(url, timeout=300) as answer:
+        seen: dict[str, float] = json.load(answer)
+        return seen
 
 
 def _megabytes() -> float:

@@ -64,13 +64,13 @@ def fallback_definition(handle_unregistered: Handler) -> ActivityDefinition:
 def _unregistered(handle: Handler) -> Handler:
     if inspect.iscoroutinefunction(handle):
 
-        async def awaited(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
-            return await handle(context, input)
+        async def awaited(context: ActivityContext, given: str | None = None) -> Any:
+            return await handle(context, given)
 
         return awaited
 
-    def called(context: ActivityContext, input: str | None = None) -> Any:  # noqa: A002
-        return handle(context, input)
+    def called(context: ActivityContext, given: str | None = None) -> Any:
+        return handle(context, given)
 
     return called
 

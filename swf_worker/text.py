@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -119,6 +120,16 @@ def shorten_pair(text: str, room: int) -> tuple[str, str]:
     head = max(1, room * 2 // 3 // 2)
     tail = max(1, room // 3 // 2)
     return text[:head], text[-tail:]
+
+
+def how_it_ended(code: int | None) -> str:
+    """A process's exit code, or the signal that killed it (negative), in words."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 def safe_str(value: object) -> str:

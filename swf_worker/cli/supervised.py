@@ -12,10 +12,10 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
+from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
 from ..observations import Observation, PollSucceeded, WorkerStopping
 from ..runtime.signals import (
@@ -152,7 +152,8 @@ def _run(channel: socket.socket, load: Callable[[], list[ActivityWorker]]) -> in
     polls = _FirstPolls(channel, len(workers))
     for worker in workers:
         worker.configure({"observers": [*worker.observers, polls.of_one_worker()]})
-    tell(channel, f"{LOADED} {_longest_stop(workers)}")
+    bound = longest_stop((w.drain_timeout for w in workers), (w.cancel_grace for w in workers))
+    tell(channel, f"{LOADED} {bound}")
 
     @contextmanager
     def orders() -> Iterator[Inbox]:
@@ -171,8 +172,3 @@ def tell(channel: socket.socket, message: str) -> None:
     """Say a line to the supervisor, who may be gone."""
     with suppress(OSError):
         channel.sendall(f"{message}\n".encode())
-
-
-def _longest_stop(workers: Sequence[ActivityWorker]) -> float:
-    drain = max(worker.drain_timeout for worker in workers)
-    return max(POLL_LIMIT, drain) + max(w.cancel_grace for w in workers) + LAST_ANSWERS

@@ -25,6 +25,7 @@ from ..errors import SwfWorkerError
 from ..options import RetryPolicy
 from ..runtime.signals import ABANDONED, Order, SignalInbox, signal_inbox
 from ..service.retries import TenacityBackoff
+from ..text import how_it_ended
 from .settings import UsageError
 from .supervised import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
 
@@ -155,7 +156,7 @@ class Supervisor:
     def _ended(self, place: Place, pid: int, code: int) -> None:
         place.process = None
         self._close(place)
-        log = self.log.bind(pid=pid, process=place.number, exit=_worded(code))
+        log = self.log.bind(pid=pid, process=place.number, how=how_it_ended(code))
         crashed = code not in (0, ABANDONED)
         if code in _FATAL and not self.accepted:
             if self.code not in _FATAL:
@@ -284,12 +285,3 @@ def supervise(arguments: Sequence[str], processes: int) -> int:
     if supervisor.fatal is not None and code in _FATAL:
         raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)
     return code
-
-
-def _worded(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

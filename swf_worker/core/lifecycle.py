@@ -7,6 +7,7 @@ answers get their time. ``Counts`` arrives whenever the number of open polls or 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -14,6 +15,11 @@ LAST_ANSWERS = 20.0
 """Seconds that answers still unsent have at the end of a stop."""
 POLL_LIMIT = 75.0
 """Seconds that one poll can last: 60 of the long poll and a margin."""
+
+
+def longest_stop(drain_timeouts: Iterable[float], cancel_graces: Iterable[float]) -> float:
+    """The bound of a whole stop, in seconds, of workers that stop together."""
+    return max(POLL_LIMIT, *drain_timeouts) + max(cancel_graces) + LAST_ANSWERS
 
 
 class Phase(Enum):

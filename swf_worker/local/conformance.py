@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
+    from types_boto3_swf.type_defs import WorkflowExecutionTypeDef
 
 NAME = "swf_worker-conformance"
 TYPE: Any = {"name": NAME, "version": "1"}
@@ -41,8 +42,10 @@ class Run:
     swf: SWFClient
     domain: str
     patience: float
+    connect: Callable[[Config], SWFClient]
+    """Makes another client for the same endpoint."""
     list_name: str = NAME
-    started: list[dict[str, Any]] = field(default_factory=list)
+    started: list[WorkflowExecutionTypeDef] = field(default_factory=list)
 
     # --- the small parts every check is made of -------------------------------------------------
 
@@ -92,7 +95,7 @@ class Run:
         if f"domain {self.domain}" in created:
             self.swf.deprecate_domain(name=self.domain)
 
-    def start(self) -> dict[str, Any]:
+    def start(self) -> WorkflowExecutionTypeDef:
         """A new execution, with task lists of its own."""
         self.list_name = f"{NAME}-{uuid.uuid4().hex[:8]}"
         workflow_id = f"{NAME}-{uuid.uuid4().hex}"
@@ -102,7 +105,7 @@ class Run:
             workflowType=TYPE,
             taskList={"name": self.list_name},
         )
-        execution = {"workflowId": workflow_id, "runId": run["runId"]}
+        execution: WorkflowExecutionTypeDef = {"workflowId": workflow_id, "runId": run["runId"]}
         self.started.append(execution)
         return execution
 
@@ -148,28 +151,28 @@ class Run:
                 return dict(task)
         raise Differs("no activity task came")
 
-    def started_task(self, **given: Any) -> tuple[dict[str, Any], str]:
+    def started_task(self, **given: Any) -> tuple[WorkflowExecutionTypeDef, str]:
         """A new execution with a started activity: the execution and the token."""
         execution = self.start()
         self.decide(self.schedule(**given))
         return execution, self.take()["taskToken"]
 
-    def event(self, execution: dict[str, Any], kind: str) -> dict[str, Any]:
+    def event(self, execution: WorkflowExecutionTypeDef, kind: str) -> dict[str, Any]:
         """The members of the last event of a kind; waits for it for a while."""
         until = time.monotonic() + self.patience
         while True:
             history = self.swf.get_workflow_execution_history(
                 domain=self.domain,
-                execution=execution,  # type: ignore[arg-type]
+                execution=execution,
                 reverseOrder=True,
             )
-            for event in history["events"]:
+            for event in (dict[str, Any](each) for each in history["events"]):
                 if event["eventType"] == kind:
-                    members: dict[str, Any] = event[f"{kind[0].lower()}{kind[1:]}EventAttributes"]  # type: ignore[literal-required]
+                    members: dict[str, Any] = event[f"{kind[0].lower()}{kind[1:]}EventAttributes"]
                     return members
             if time.monotonic() > until:
                 raise Differs(f"no {kind} in the history after {self.patience:g} s")
-            time.sleep(0.2)
+            time.sleep(0.2)  # histories can only be asked again
 
     def is_requested(self, token: str, details: str = "") -> bool:
         """What a heartbeat says."""
@@ -424,16 +427,7 @@ def unknown_token(run: Run) -> str:
 
 def dead_poller(run: Run) -> str:
     """whether a poll whose client has gone is given a task"""
-    config = Config(read_timeout=1, retries={"total_max_attempts": 1})
-    endpoint = run.swf.meta.endpoint_url
-    credentials = run.swf._request_signer._credentials  # type: ignore[attr-defined]
-    frozen = credentials.get_frozen_credentials()
-    impatient = boto3.Session(
-        aws_access_key_id=frozen.access_key,
-        aws_secret_access_key=frozen.secret_key,
-        aws_session_token=frozen.token,
-        region_name=run.swf.meta.region_name,
-    ).client("swf", endpoint_url=endpoint, config=config)
+    impatient = run.connect(Config(read_timeout=1, retries={"total_max_attempts": 1}))
     execution = run.start()
     with suppress(BotoCoreError, ClientError):
         impatient.poll_for_activity_task(domain=run.domain, taskList={"name": run.list_name})
@@ -455,17 +449,18 @@ QUESTIONS = (unrequested_cancel, units, unknown_token, dead_poller)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it from the command line."""
     given = _parser().parse_args(arguments)
-    client = boto3.Session(region_name=given.region).client(
-        "swf",
-        endpoint_url=given.endpoint_url,
-        config=Config(read_timeout=75, retries={"total_max_attempts": 1}),
-    )
+    session = boto3.Session(region_name=given.region)
+
+    def connect(config: Config) -> SWFClient:
+        return session.client("swf", endpoint_url=given.endpoint_url, config=config)
+
+    client = connect(Config(read_timeout=75, retries={"total_max_attempts": 1}))
     where = client.meta.endpoint_url
     print(f"endpoint {where}, domain {given.domain}")
     if not _is_local(where) and not given.yes and not _said_yes(given.domain):
         print("nothing was created")
         return 2
-    run = Run(client, given.domain, given.patience)
+    run = Run(client, given.domain, given.patience, connect)
     created = run.prepare()
     print(f"created: {', '.join(created) or 'nothing'}")
     try:

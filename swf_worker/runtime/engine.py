@@ -47,17 +47,12 @@ from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
 from .book import TaskBook
 from .heartbeater import Heartbeater
-from .invoke import Invocation
 from .ladder import Ladder
 from .lookups import Lookups
-from .loop_watch import LoopWatch
+from .modes import Modes
 from .poller import Poller
-from .runners.aio import AsyncRunner, LoopThread
-from .runners.limited import LimitedRunner
-from .runners.process import ProcessRunner, blueprint_of
-from .runners.thread import ThreadRunner
 from .seams import ANSWERERS, Seams
-from .task_run import Runner, Shop, TaskRun, stack_of
+from .task_run import Shop, TaskRun, stack_of
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
@@ -124,34 +119,22 @@ class Engine:
         self._answer_crew = seams.crew("answer", ANSWERERS, error)
         self._lookup_crew = seams.crew("lookup", LOOKUP_THREADS, error)
         self._crews = (self._slot_crew, self._beat_crew, self._answer_crew, self._lookup_crew)
-        self._loop: LoopThread | None = None
-        self._async_runner: AsyncRunner | None = None
-        self._thread_runner = ThreadRunner(self._slot_crew, self._invocation)
-        self._limited: dict[ActivityType, LimitedRunner] = {}
-        self._process_runner = self._build_process_runner()
-        self._build_parts()
-
-    def _build_process_runner(self) -> ProcessRunner | None:
-        definitions = [each for each in self._registry if each.mode == "process"]
-        if not definitions:
-            return None
-        options = self.options
-        return ProcessRunner(
-            blueprint=blueprint_of(
-                definitions,
-                tuple(options.wrappers),
-                options.failure_tracebacks,
-                self._hooks.on_process_start,
-            ),
-            types=[each.type for each in definitions],
-            most=options.max_concurrent_activities,
-            most_tasks=options.max_tasks_per_child,
-            wording=self._wording,
-            observe=self._observe,
+        self._modes = Modes(
+            self._definitions(),
+            options,
+            seams,
+            slots=self._slot_crew,
             timers=self._timers,
             backoff=self._backoff,
-            now=self._seams.clock.now,
+            wording=self._wording,
+            observe=self._observe,
+            on_error=error,
+            on_process_start=self._hooks.on_process_start,
         )
+        self._build_parts()
+
+    def _definitions(self) -> list[ActivityDefinition]:
+        return [*self._registry, *([self._hooks.fallback] if self._hooks.fallback else [])]
 
     def _build_parts(self) -> None:
         clock = self._seams.clock
@@ -200,41 +183,6 @@ class Engine:
             wording=self._wording,
         )
 
-    @property
-    def loop(self) -> LoopThread:
-        """The worker's event loop, started when it is first needed."""
-        if self._loop is None:
-            self._loop = LoopThread(self._seams.start_thread, self.internal_error)
-        return self._loop
-
-    def _invocation(self, run: TaskRun) -> Invocation:
-        assert run.definition is not None
-        return Invocation(run.definition, run.context, self.options.wrappers, self._wording)
-
-    def _runner(self, definition: ActivityDefinition) -> Runner:
-        limited = self._limited.get(definition.type)
-        if limited is not None:
-            return limited
-        runner = self._runner_of_mode(definition)
-        most = definition.options.max_concurrent
-        if most is None:
-            return runner
-        # Made in `prepare`, by one thread, for all definitions.
-        return self._limited.setdefault(definition.type, LimitedRunner(runner, most, self._observe))
-
-    def _runner_of_mode(self, definition: ActivityDefinition) -> Runner:
-        if definition.mode == "process":
-            assert self._process_runner is not None
-            return self._process_runner
-        if not definition.is_async:
-            return self._thread_runner
-        if self._async_runner is None:
-            self._async_runner = AsyncRunner(self.loop, self._invocation, self.internal_error)
-            LoopWatch(
-                self.loop, self._timers, self._seams.clock, self._observe, self.finished.done
-            ).start()
-        return self._async_runner
-
     # --- the ladder -----------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -243,11 +191,7 @@ class Engine:
         try:
             for crew in (self._slot_crew, self._beat_crew, self._answer_crew):
                 crew.start()
-            if self._process_runner is not None:
-                self._process_runner.open(self._seams.start_thread, self.internal_error)
-            fallback = (self._hooks.fallback,) if self._hooks.fallback else ()
-            for definition in (*self._registry, *fallback):
-                self._runner(definition)
+            self._modes.open()
             self._run_hook(self._hooks.on_start())
             self._lookups.start(self._registry)
             self._lookups.wait(LOOKUPS_BEFORE_POLLS)
@@ -293,8 +237,7 @@ class Engine:
             case Command.CLOSE_POLLING:
                 self._poller.close()
                 self._lookups.close()
-                if self._process_runner is not None:
-                    self._process_runner.worker_stopping()
+                self._modes.worker_stopping()
                 self._observe(WorkerStopping(*self.counts(), self.ladder.longest_stop))
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._book), self._poller.open_polls))
@@ -351,7 +294,7 @@ class Engine:
         definition, failure = self._definition_of(polled)
         if self.ladder.state.fails_new_tasks:
             failure = self._shutdown_event()
-        runner = self._runner(definition) if definition else None
+        runner = self._modes.runner(definition) if definition else None
         limit = self._lookups.time_limit(definition) if definition else None
         run = TaskRun(self._shop, task, definition, runner, limit)
         self._book.enter(run)
@@ -425,8 +368,7 @@ class Engine:
         )
         for run in runs:
             self._observe(run.report())
-        if self._process_runner is not None:
-            self._process_runner.report()
+        self._modes.report()
         for thread in threading.enumerate() if threads else ():
             self._observe(ThreadReported(thread.name, stack_of(thread.ident)))
 
@@ -477,10 +419,7 @@ class Engine:
         self._service.close()  # also cuts the beats that are under way
         for crew in self._crews:
             threads.extend(crew.close())
-        if self._loop is not None:
-            threads.append(self._loop.close())
-        if self._process_runner is not None:
-            threads.append(self._process_runner.close())
+        threads.append(self._modes.close())
         threads.append(self._timers.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
         patience = 0.1 if self._book.abandoned or self._poller.running else _JOIN
@@ -494,7 +433,7 @@ class Engine:
             async def awaited() -> None:
                 await result
 
-            self.loop.submit(awaited()).result()
+            self._modes.loop.submit(awaited()).result()
 
     # --- telling --------------------------------------------------------------------------------
 

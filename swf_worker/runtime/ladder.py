@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..core import lifecycle
-from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT, Command, Lifecycle
+from ..core.lifecycle import LAST_ANSWERS, Command, Lifecycle
 from ..service.api import Timer, Timers
 
 
@@ -89,8 +89,10 @@ class Ladder:
     @property
     def longest_stop(self) -> float:
         """The bound of a whole stop, in seconds."""
-        drain = max(member.drain_timeout for member in self.members)
-        return max(POLL_LIMIT, drain) + self._grace() + LAST_ANSWERS
+        return lifecycle.longest_stop(
+            (member.drain_timeout for member in self.members),
+            (member.cancel_grace for member in self.members),
+        )
 
     # --- events in, commands out ----------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -88,7 +88,7 @@ class Victim:
                 yield
             finally:
                 self.release.set()
-                with suppress_gone():
+                with suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
                 self.reader.join()
@@ -131,14 +131,6 @@ class Victim:
             for body in self.service.named(f"RespondActivityTask{kind}"):
                 seen.append((kind, body.get("reason") or body.get("result")))
         return seen
-
-
-@contextmanager
-def suppress_gone():
-    try:
-        yield
-    except ProcessLookupError:
-        pass
 
 
 def case_id(case):

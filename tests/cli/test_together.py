@@ -238,7 +238,7 @@ def test_a_process_that_is_killed_is_replaced(swf):
         code, _, err = ended(process)
     assert code == 3, "the killed process's task was abandoned"
     crash = logged(err, "worker process crashed: another is started")[0]
-    assert (crash["pid"], crash["exit"]) == (victim, "killed by SIGKILL")
+    assert (crash["pid"], crash["how"]) == (victim, "was killed by SIGKILL")
 
 
 def test_row_62_workers_whose_supervisor_is_killed_drain(swf):

@@ -87,3 +87,16 @@ def stage(recorder: Recorder, log: Log) -> Any:
             yield Stage(swf, worker, proxy)
 
     return make
+
+
+def wired(
+    endpoint_url: str, recorder: Recorder, *activities: Any, **options: Any
+) -> ActivityWorker:
+    """A worker on an endpoint of the test's own."""
+    settings = {"domain": "d", "task_list": "t", "retry_policy": QUICK} | options
+    return ActivityWorker(
+        activities=activities or (work,),
+        endpoint_url=endpoint_url,
+        observers=[recorder],
+        **settings,
+    )

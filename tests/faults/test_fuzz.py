@@ -120,7 +120,7 @@ def quietly(examples: int) -> Any:
     )
 
 
-def running(service: FuzzWire, handler: Any, recorder: Any = None) -> ActivityWorker:
+def running(service: FuzzWire, handler: Any) -> ActivityWorker:
     return ActivityWorker(
         domain="d",
         task_list="t",

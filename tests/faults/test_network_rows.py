@@ -11,7 +11,6 @@ import boto3
 import pytest
 
 from swf_worker import (
-    ActivityWorker,
     ConfigurationError,
     MalformedResponseError,
     ServiceUnavailableError,
@@ -30,7 +29,7 @@ from swf_worker.observations import (
 )
 from swf_worker.service import clients, gateway
 from tests import proxy
-from tests.faults.conftest import QUICK, work
+from tests.faults.conftest import wired
 from tests.wire import EMPTY_POLL, OK, Wire, silence, task
 
 POLL, BEAT = "PollForActivityTask", "RecordActivityTaskHeartbeat"
@@ -63,16 +62,7 @@ def test_row_1_refused_connections_are_waited_out(stage, recorder, log):
 def test_row_1_a_name_that_does_not_resolve_is_waited_out(recorder, log):
     unknown = "http://swf.nowhere.invalid"
     session = boto3.Session("id", "secret")
-    worker = ActivityWorker(
-        domain="d",
-        task_list="t",
-        activities=[work],
-        session=session,
-        endpoint_url=unknown,
-        region_name="us-east-1",
-        observers=[recorder],
-        retry_policy=QUICK,
-    )
+    worker = wired(unknown, recorder, session=session, region_name="us-east-1")
     with worker:
         recorder.wait_for(PollFailed, 3)
         assert worker.error is None
@@ -95,14 +85,7 @@ def test_row_3_a_silent_poll_is_one_request_and_one_timeout(recorder, monkeypatc
     monkeypatch.setattr(clients, "POLL_READ_TIMEOUT", 1)
 
     with Wire(**{POLL: [silence, EMPTY_POLL]}) as service:
-        worker = ActivityWorker(
-            domain="d",
-            task_list="t",
-            activities=[work],
-            endpoint_url=service.url,
-            observers=[recorder],
-            retry_policy=QUICK,
-        )
+        worker = wired(service.url, recorder)
         with worker:
             began = time.monotonic()
             recorder.wait_for(PollFailed)
@@ -191,13 +174,7 @@ def test_row_8_a_dead_keep_alive_connection_costs_nothing(stage, recorder):
     recorder.records.clear()
     replies = [once, once, once, task(), EMPTY_POLL]
     with Wire(**{POLL: replies, RESPOND: [OK]}) as service:
-        worker = ActivityWorker(
-            domain="d",
-            task_list="t",
-            activities=[work],
-            endpoint_url=service.url,
-            observers=[recorder],
-        )
+        worker = wired(service.url, recorder)
         with worker:
             assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     assert not recorder.of(PollFailed), "retried at once on a fresh one"
@@ -239,13 +216,7 @@ def test_row_11_a_tls_error_is_a_configuration_error_that_names_it(recorder):
 
         thread = threading.Thread(target=speak_no_tls)
         thread.start()
-        worker = ActivityWorker(
-            domain="d",
-            task_list="t",
-            activities=[work],
-            endpoint_url=f"https://127.0.0.1:{listener.getsockname()[1]}",
-            observers=[recorder],
-        )
+        worker = wired(f"https://127.0.0.1:{listener.getsockname()[1]}", recorder)
         worker.start()
         with pytest.raises(ConfigurationError, match="TLS failed.*AWS_CA_BUNDLE"):
             worker.wait(20)

@@ -9,7 +9,6 @@ import pytest
 
 from swf_worker import (
     ActivityContext,
-    ActivityWorker,
     LimitExceededFault,
     OperationNotPermittedFault,
     RetryPolicy,
@@ -27,7 +26,7 @@ from swf_worker.observations import (
     TaskRepeated,
 )
 from tests.conftest import eventually
-from tests.faults.conftest import QUICK, work
+from tests.faults.conftest import wired, work
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http, task
 
 POLL, BEAT = "PollForActivityTask", "RecordActivityTaskHeartbeat"
@@ -42,16 +41,6 @@ def until_asked(context: ActivityContext) -> str:
     context.wait_for_stop(1.0)
     context.raise_if_canceled()
     return "never asked"
-
-
-def wired(service, recorder, *activities, **options):
-    settings = {"domain": "d", "task_list": "t", "retry_policy": QUICK} | options
-    return ActivityWorker(
-        activities=activities or (work,),
-        endpoint_url=service.url,
-        observers=[recorder],
-        **settings,
-    )
 
 
 def held(release, answer):
@@ -103,7 +92,6 @@ class Tokens:
     def __init__(self) -> None:
         self.retried: set[str] = set()
         self.beaten: set[str] = set()
-        self.ended = 0
 
     def observe(self, record) -> None:
         if isinstance(record, AnswerRetried):
@@ -187,7 +175,7 @@ def test_row_20_a_closed_task_is_asked_to_stop_and_answered_nothing(stage, recor
 def test_row_22_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, kind):
     first = http(500) if kind is FaultKind.INTERNAL else (lambda sock: sock.shutdown(2))
     script = {POLL: [task(), EMPTY_POLL], RESPOND: [first, CLOSED]}
-    with Wire(**script) as service, wired(service, recorder):
+    with Wire(**script) as service, wired(service.url, recorder):
         assert recorder.wait_for(TaskEnded)[0].disposition == "presumed_accepted"
     assert not service.named("RespondActivityTaskFailed")
 
@@ -212,7 +200,7 @@ def test_row_25_an_invalid_token_drops_the_task_loudly(recorder, where, log):
         BEAT: [invalid if where == BEAT else NOT_ASKED],
         RESPOND: [invalid],
     }
-    with Wire(**script) as service, wired(service, recorder, until_asked):
+    with Wire(**script) as service, wired(service.url, recorder, until_asked):
         ended = recorder.wait_for(TaskEnded)[0]
         assert ended.disposition == ("closed" if where == BEAT else "late")
     assert len(service.named(RESPOND)) == (0 if where == BEAT else 1)
@@ -248,7 +236,7 @@ def test_row_28_only_json_true_is_a_cancel_request(recorder, flag):
         BEAT: [http(200, answer)],
         RESPOND: [OK],
     }
-    with Wire(**script) as service, wired(service, recorder, until_asked):
+    with Wire(**script) as service, wired(service.url, recorder, until_asked):
         ended = recorder.wait_for(TaskEnded)[0]
     assert (ended.disposition, ended.outcome.result) == ("accepted", '"never asked"')
     assert not recorder.of(StopAsked)
@@ -258,7 +246,7 @@ def test_row_31_unknown_members_are_ignored(recorder):
     given = task(novelty={"deep": [1]}, taskPriority="9", startedEventId=3)
     beat = http(200, {"cancelRequested": False, "more": 1})
     script = {POLL: [given, EMPTY_POLL], BEAT: [beat], RESPOND: [http(200, "")]}
-    with Wire(**script) as service, wired(service, recorder, until_asked):
+    with Wire(**script) as service, wired(service.url, recorder, until_asked):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
 
 
@@ -278,7 +266,7 @@ def test_row_36_a_request_that_arrives_while_the_result_is_sent_changes_nothing(
         BEAT: [late_request],
         RESPOND: [held(release, OK)],
     }
-    with Wire(**script) as service, wired(service, recorder, quick):
+    with Wire(**script) as service, wired(service.url, recorder, quick):
         assert beaten.wait(10)
         recorder.wait_for(HeartbeatAccepted)
         release.set()
@@ -302,7 +290,7 @@ def test_row_66_a_beat_that_hears_of_our_own_answer_is_no_loss(recorder, log):
         return "result"
 
     script = {POLL: [task(), EMPTY_POLL], BEAT: [closed], RESPOND: [held(release, OK)]}
-    with Wire(**script) as service, wired(service, recorder, quick):
+    with Wire(**script) as service, wired(service.url, recorder, quick):
         assert beaten.wait(10)
         time.sleep(0.3)  # no other beat may follow
         release.set()

@@ -198,10 +198,15 @@ def test_what_motos_swf_does_right_still_holds(monkeypatch):
 # --- the conformance script ---------------------------------------------------------------------
 
 
+def connected(local):
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    return lambda config: session.client("swf", endpoint_url=local.endpoint_url, config=config)
+
+
 def test_the_local_swf_conforms(capsys):
     with LocalSwf(poll_hold=5) as local:
         swf = local.client()
-        run = conformance.Run(swf, "conformance", patience=10)
+        run = conformance.Run(swf, "conformance", 10, connected(local))
         created = run.prepare()
         assert len(created) == 3
         assert conformance.check(run) == 0, capsys.readouterr().out
@@ -223,7 +228,7 @@ def test_a_service_that_differs_is_told(capsys, monkeypatch):
     monkeypatch.setattr(conformance, "QUESTIONS", ())
     monkeypatch.setattr(conformance, "CONTRACT", (conformance.malformed_token,))
     with LocalSwf(poll_hold=0.2) as local:
-        run = conformance.Run(local.client(), "d", patience=1)
+        run = conformance.Run(local.client(), "d", 1, connected(local))
         monkeypatch.setattr(run.swf, "respond_activity_task_completed", lambda **_: {})
         assert conformance.check(run) == 1
     assert "DIFFERS  a made-up token is refused as invalid: it was accepted" in (

@@ -322,7 +322,8 @@ class WithHook(ActivityWorker):
 
     @staticmethod
     @in_process("Hooked")
-    def hooked() -> list[str]:
+    def hooked(seconds: float = 0) -> list[str]:
+        time.sleep(seconds)
         return STARTED
 
 
@@ -342,3 +343,14 @@ class LingeringHook(WithHook):
 class HangingHook(WithHook):
     def on_process_start(self) -> None:
         time.sleep(60)
+
+
+class SecondHangs(WithHook):
+    def __init__(self, *, marker: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.marker = Path(marker)
+
+    def on_process_start(self) -> None:
+        if self.marker.exists():
+            time.sleep(60)
+        self.marker.touch()

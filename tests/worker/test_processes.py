@@ -24,6 +24,7 @@ from swf_worker.observations import (
     TaskEnded,
     TaskHeld,
 )
+from swf_worker.runtime.children import pool
 from swf_worker.runtime.children.wire import Frames, ToChild, ToWorker
 from tests.conftest import children, eventually
 from tests.worker import children as handlers
@@ -379,12 +380,12 @@ def test_a_whole_result_in_the_pipe_wins_over_a_death(quick_swf, make_worker):
     worker = make_worker(handlers.pid)
     with worker:
         pid = int(quick_swf.schedule("Pid", "1", 0).outcome().result)
-        pool = worker._engine._process_runner._pool
+        processes = worker._engine._modes._processes
         scheduled = quick_swf.schedule("Pid", "1", 0.3)
         scheduled.wait_until_started()
-        assert eventually(lambda: bool(worker._engine._process_runner._running))
+        assert eventually(lambda: bool(processes._running))
         blocked, go = threading.Event(), threading.Event()
-        pool.order(lambda: (blocked.set(), go.wait(20)))
+        processes._pool.order(lambda: (blocked.set(), go.wait(20)))
         assert blocked.wait(5)
         time.sleep(1)  # it returns meanwhile, and nobody reads
         os.kill(pid, signal.SIGKILL)
@@ -406,26 +407,31 @@ def test_a_crash_loop_backs_off_loudly_and_the_others_go_on(run, recorder):
     assert crashing.outcome().reason == "HandlerDied"
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "refusal"),
+    [
+        ("subprocess", "Popen", BlockingIOError(11, "Resource temporarily unavailable")),
+        ("socket", "socketpair", OSError(24, "Too many open files")),
+    ],
+)
 def test_row_54_when_the_machine_gives_no_more_processes_tasks_wait_with_their_beats(
-    run, recorder, monkeypatch
+    run, recorder, monkeypatch, module, name, refusal
 ):
-    swf = run(handlers.pid)
-    from swf_worker.runtime.children import pool
-
+    swf = run(handlers.pid, max_concurrent_activities=1)
     victim = int(swf.schedule("Pid", "1", 0).outcome().result)
-    real, refused = pool.subprocess.Popen, threading.Event()
+    refused = threading.Event()
 
     def refuse(*args, **kwargs):
         refused.set()
-        raise BlockingIOError(11, "Resource temporarily unavailable")
+        raise refusal
 
-    monkeypatch.setattr(pool.subprocess, "Popen", refuse)
-    os.kill(victim, signal.SIGKILL)
-    assert eventually(lambda: victim not in children())
-    scheduled = swf.schedule("Pid", "1", 0, heartbeat_timeout=2)
-    assert refused.wait(10)
-    scheduled.wait_for_heartbeats(2)
-    monkeypatch.setattr(pool.subprocess, "Popen", real)
+    with monkeypatch.context() as patched:
+        patched.setattr(getattr(pool, module), name, refuse)
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: victim not in children())
+        scheduled = swf.schedule("Pid", "1", 0, heartbeat_timeout=2)
+        assert refused.wait(10)
+        scheduled.wait_for_heartbeats(2)
     assert isinstance(scheduled.outcome(), Completed)
     assert any(each.pid is None for each in recorder.of(HandlerProcessDied))
 
@@ -464,26 +470,6 @@ def test_the_last_details_win_also_of_a_handler_that_never_rests(run):
         assert scheduled.heartbeat_details == "the last"
 
 
-def test_a_start_without_descriptors_is_no_lost_place(run, recorder, monkeypatch):
-    swf = run(handlers.pid, max_concurrent_activities=1)
-    from swf_worker.runtime.children import pool
-
-    victim = int(swf.schedule("Pid", "1", 0).outcome().result)
-    real, refused = pool.socket.socketpair, threading.Event()
-
-    def refuse(*args, **kwargs):
-        refused.set()
-        raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(pool.socket, "socketpair", refuse)
-    os.kill(victim, signal.SIGKILL)
-    assert eventually(lambda: victim not in children())
-    scheduled = swf.schedule("Pid", "1", 0)
-    assert refused.wait(10)
-    monkeypatch.setattr(pool.socket, "socketpair", real)
-    assert isinstance(scheduled.outcome(), Completed)
-
-
 def test_a_child_that_can_not_load_ends_at_once_whatever_threads_it_has(make_worker, capfd):
     worker = make_worker(kind=handlers.LingeringHook)
     began = time.monotonic()
@@ -494,12 +480,21 @@ def test_a_child_that_can_not_load_ends_at_once_whatever_threads_it_has(make_wor
 
 
 def test_a_start_that_hangs_is_given_up(make_worker, monkeypatch):
-    from swf_worker.runtime.children import pool
-
     monkeypatch.setattr(pool, "START_LIMIT", 1.0)
     worker = make_worker(kind=handlers.HangingHook)
     with pytest.raises(ConfigurationError, match="not ready after 1 s"):
         worker.start()
+
+
+def test_a_stop_ends_a_child_that_hangs_in_its_start(quick_swf, make_worker, tmp_path):
+    worker = make_worker(kind=handlers.SecondHangs, marker=str(tmp_path / "first"))
+    worker.start()
+    scheduled = [quick_swf.schedule("Hooked", "1", 3.0) for _ in range(2)]
+    for each in scheduled:
+        each.wait_for_heartbeats()
+    assert eventually(lambda: len(children()) == 2, 10), "one runs, one hangs"
+    worker.stop(0)
+    assert not children()
 
 
 def test_children_that_die_together_are_one_crash(run, recorder, tmp_path):
@@ -526,7 +521,7 @@ def test_a_replacement_is_warm_when_its_task_comes(quick_swf, make_worker, recor
     worker = make_worker(handlers.pid, max_tasks_per_child=1, max_concurrent_activities=1)
     runner = None
     with worker:
-        runner = worker._engine._process_runner
+        runner = worker._engine._modes._processes
         scheduled = quick_swf.schedule("Pid", "1", 2.0)
         scheduled.wait_for_heartbeats()
         assert eventually(lambda: len(runner._idle) == 1, 10), "while the first still runs"
@@ -655,8 +650,6 @@ def test_a_task_that_waits_for_a_child_is_canceled_without_one(run, recorder):
     busy = swf.schedule("Pid", "1", 0.0)
     busy.outcome()
     # Nothing can be started now: the one child is busy.
-    from swf_worker.runtime.children import pool
-
     real = pool.Pool.start
     pool.Pool.start = lambda self: None
     try:

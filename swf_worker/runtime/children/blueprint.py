@@ -16,7 +16,7 @@ from typing import Any
 from ...activity import ActivityDefinition, ActivityMark
 from ...converter import Converter
 from ...errors import ConfigurationError
-from ...options import Wrapper
+from ...options import Options, Wrapper
 from .wire import Begin
 
 
@@ -28,6 +28,21 @@ class Blueprint:
     wrappers: Sequence[Wrapper]
     failure_tracebacks: bool
     on_process_start: Callable[[], object] | None
+
+    @classmethod
+    def of(
+        cls,
+        definitions: Sequence[ActivityDefinition],
+        options: Options,
+        on_process_start: Callable[[], object] | None,
+    ) -> Blueprint:
+        """What the children of a worker's process activities are made of."""
+        return cls(
+            [(each.function, each.options, each.converter) for each in definitions],
+            options.wrappers,
+            options.failure_tracebacks,
+            on_process_start,
+        )
 
 
 def begin(blueprint: Blueprint) -> Begin:

@@ -163,6 +163,8 @@ class Child:
     def __init__(self, channel: socket.socket) -> None:
         self._line = Line(channel)
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+        # Of the task that was heard of last: what follows on the pipe is for it, also before the
+        # main thread has begun with it.
         self._current: tuple[ActivityContext, Link] | None = None
         self._stopping = False
         self._pid = os.getpid()
@@ -213,6 +215,9 @@ class Child:
         current = self._current
         match frame:
             case Run():
+                link = Link(self._line, frame)
+                link.stopping = link.stopping or self._stopping
+                self._current = ActivityContext(read_task(frame.task), link), link
                 self._runs.put(frame)
             case Ask(reasons) if current is not None:
                 for reason in reasons:
@@ -273,10 +278,8 @@ class Child:
 
     def _run(self, run: Run) -> TaskEnd:
         assert self._blueprint is not None
-        link = Link(self._line, run)
-        link.stopping = link.stopping or self._stopping
-        context = ActivityContext(read_task(run.task), link)
-        self._current = (context, link)
+        assert self._current is not None
+        context, link = self._current
         definition = self._definitions[run.activity]
         invocation = Invocation(definition, context, self._blueprint.wrappers, self._wording)
         try:

@@ -105,7 +105,7 @@ class Pool:
         self._path = [os.path.abspath(os.fspath(each)) for each in sys.path]
         self._owner = owner
         self._on_error = on_error
-        self._orders: deque[Callable[[], None]] = deque()
+        self._orders: deque[Callable[[], object]] = deque()
         self._wakeup, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._wakeup.setblocking(False)
@@ -197,14 +197,9 @@ class Pool:
 
     def order(self, order: Callable[[], object]) -> None:
         """Have the pool's thread do it."""
-        self._orders.append(order)  # type: ignore[arg-type]
+        self._orders.append(order)
         with suppress(OSError):  # full: it is awake; closed: nothing is left to do
             self._waker.send(b"x")
-
-    @property
-    def pids(self) -> list[int]:
-        """The process ids of the children there are."""
-        return [child.pid for child in list(self._children)]
 
     # --- the thread -----------------------------------------------------------------------------
 
@@ -246,7 +241,7 @@ class Pool:
             with self._guarded():
                 if child.kill_at is not None and now >= child.kill_at:
                     child.kill_at = None
-                    if not child.ready and child.broken is None:
+                    if not (child.ready or child.broken or child.doomed):
                         child.broken = f"it was not ready after {START_LIMIT:g} s"
                     child.process.kill()
                 if (child.may_be_dead or child.pidfd is None) and child.process.poll() is not None:
@@ -399,8 +394,8 @@ class Pool:
             child.doomed = True
             with suppress(OSError):
                 child.channel.shutdown(socket.SHUT_WR)
-            if child.kill_at is None:
-                child.kill_at = time.monotonic() + FAREWELL
+            farewell = time.monotonic() + FAREWELL
+            child.kill_at = min(child.kill_at or farewell, farewell)  # it may only be starting
 
     def _bury(self, child: Child) -> None:
         while self._hear(child):  # a whole result that is in the pipe counts

@@ -8,7 +8,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ...activity import ActivityDefinition
 from ...context import causes_of
 from ...core.execution import (
     HandlerCanceled,
@@ -23,6 +22,7 @@ from ...observations import HandlerLogged, HandlerProcessDied, Observation
 from ...outcome import Completed, Failed, FailureReason
 from ...service.api import Backoff, Timers
 from ...task import ActivityType
+from ...text import how_it_ended
 from ..children import wire
 from ..children.blueprint import Blueprint, begin
 from ..children.pool import Child, Pool
@@ -343,31 +343,6 @@ class ProcessRunner:
             self._first.set()
         self.observe(HandlerProcessDied(None, f"can't be started: {error}", None, "", wait))
         self._pump()
-
-
-def blueprint_of(
-    definitions: list[ActivityDefinition],
-    wrappers: tuple[object, ...],
-    failure_tracebacks: bool,
-    on_process_start: Callable[[], object] | None,
-) -> Blueprint:
-    """What the children of these activities are made of."""
-    return Blueprint(
-        [(each.function, each.options, each.converter) for each in definitions],
-        wrappers,  # type: ignore[arg-type]
-        failure_tracebacks,
-        on_process_start,
-    )
-
-
-def how_it_ended(code: int | None) -> str:
-    """An exit code or a signal, in words."""
-    if code is None or code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
 
 
 def last_lines(child: Child) -> str:

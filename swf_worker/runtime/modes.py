@@ -1,0 +1,129 @@
+"""Where each handler runs: a slot thread, the loop, a process of its own; and no more of a type at
+once than it allows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from ..activity import ActivityDefinition
+from ..failure import FailureWording
+from ..observations import Observation
+from ..options import Options
+from ..service.api import Backoff, Timers
+from ..task import ActivityType
+from .children.blueprint import Blueprint
+from .crew import Crew
+from .invoke import Invocation
+from .loop_watch import LoopWatch
+from .runners.aio import AsyncRunner, LoopThread
+from .runners.limited import LimitedRunner
+from .runners.process import ProcessRunner
+from .runners.thread import ThreadRunner
+from .seams import OnError, Seams
+from .task_run import Runner, TaskRun
+
+CHILDREN_END = 5.0
+"""Seconds that a stop waits for its children at most; they are killed sooner."""
+
+
+class Modes:
+    """One worker's runners. The loop and the children exist only where a handler needs them."""
+
+    def __init__(
+        self,
+        definitions: Sequence[ActivityDefinition],
+        options: Options,
+        seams: Seams,
+        *,
+        slots: Crew,
+        timers: Timers,
+        backoff: Backoff,
+        wording: FailureWording,
+        observe: Callable[[Observation], None],
+        on_error: OnError,
+        on_process_start: Callable[[], object] | None,
+    ) -> None:
+        self._definitions = definitions
+        self._options = options
+        self._seams = seams
+        self._timers = timers
+        self._wording = wording
+        self._observe = observe
+        self._on_error = on_error
+        self._closed = False
+        self._loop: LoopThread | None = None
+        self._threads = ThreadRunner(slots, self._invocation)
+        self._coroutines: AsyncRunner | None = None
+        self._processes: ProcessRunner | None = None
+        self._limited: dict[ActivityType, LimitedRunner] = {}
+        inside = [each for each in definitions if each.mode == "process"]
+        if inside:
+            self._processes = ProcessRunner(
+                blueprint=Blueprint.of(inside, options, on_process_start),
+                types=[each.type for each in inside],
+                most=options.max_concurrent_activities,
+                most_tasks=options.max_tasks_per_child,
+                wording=wording,
+                observe=observe,
+                timers=timers,
+                backoff=backoff,
+                now=seams.clock.now,
+            )
+
+    def open(self) -> None:
+        """Start what the handlers need. ConfigurationError where no child can be started."""
+        if self._processes is not None:
+            self._processes.open(self._seams.start_thread, self._on_error)
+        for definition in self._definitions:
+            runner = self._runner(definition)
+            most = definition.options.max_concurrent
+            if most is not None:
+                self._limited[definition.type] = LimitedRunner(runner, most, self._observe)
+
+    def runner(self, definition: ActivityDefinition) -> Runner:
+        """What runs this handler."""
+        return self._limited.get(definition.type) or self._runner(definition)
+
+    def _runner(self, definition: ActivityDefinition) -> Runner:
+        if definition.mode == "process":
+            assert self._processes is not None
+            return self._processes
+        if not definition.is_async:
+            return self._threads
+        if self._coroutines is None:
+            self._coroutines = AsyncRunner(self.loop, self._invocation, self._on_error)
+            LoopWatch(
+                self.loop, self._timers, self._seams.clock, self._observe, lambda: self._closed
+            ).start()
+        return self._coroutines
+
+    def _invocation(self, run: TaskRun) -> Invocation:
+        assert run.definition is not None
+        return Invocation(run.definition, run.context, self._options.wrappers, self._wording)
+
+    @property
+    def loop(self) -> LoopThread:
+        """The worker's event loop, started when it is first needed."""
+        if self._loop is None:
+            self._loop = LoopThread(self._seams.start_thread, self._on_error)
+        return self._loop
+
+    def worker_stopping(self) -> None:
+        """Tell handlers in other processes that the worker drains."""
+        if self._processes is not None:
+            self._processes.worker_stopping()
+
+    def report(self) -> None:
+        """Have handlers in other processes tell where they are."""
+        if self._processes is not None:
+            self._processes.report()
+
+    def close(self) -> threading.Thread | None:
+        """End the children, which takes them moments at most, and the loop; returns the loop's
+        ending thread, which a handler may hold."""
+        self._closed = True
+        tending = self._processes.close() if self._processes is not None else None
+        if tending is not None:
+            tending.join(CHILDREN_END)
+        return self._loop.close() if self._loop is not None else None
