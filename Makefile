@@ -8,7 +8,7 @@ PARALLEL := -n 4 --dist loadfile
 
 MINUTES ?= 3
 
-.PHONY: help demo test test-all soak check format mutants lock clean
+.PHONY: help demo test test-all soak check coverage format mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,7 +16,8 @@ help:
 	@echo "make test      the tests, under 5 minutes"
 	@echo "make test-all  the tests with the whole matrices and long runs"
 	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
-	@echo "make check     lint, types, layers"
+	@echo "make check     lint, types, layers, every branch of the core"
+	@echo "make coverage  the tests of make test under coverage, which takes twice as long"
 	@echo "make mutants   plants defects in the state machine; a test must fail for each"
 	@echo "make format    formats the code"
 	@echo "make lock      writes requirements.lock anew"
@@ -28,10 +29,7 @@ demo: .venv/.ready
 	@$(BIN)/swf-worker demo
 
 test: .venv/.ready
-	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not full" $(PARALLEL)
-	@$(BIN)/coverage combine -q
-	@$(BIN)/python tools/coverage_floor.py
+	$(BIN)/pytest -m "not full" $(PARALLEL)
 
 test-all: .venv/.ready
 	$(BIN)/pytest $(PARALLEL)
@@ -44,6 +42,16 @@ check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "not full" -n 2 tests/core
+	@$(BIN)/coverage combine -q
+	$(BIN)/python tools/coverage_floor.py core
+
+coverage: .venv/.ready
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not full" $(PARALLEL)
+	@$(BIN)/coverage combine -q
+	$(BIN)/python tools/coverage_floor.py core whole
 
 mutants: .venv/.ready
 	$(BIN)/python tools/mutants.py

@@ -81,9 +81,11 @@ class ThreadCrew:
         self._threads.append(self._start_thread(f"{self._name}-{number}", self._work))
 
     def close(self) -> list[threading.Thread]:
-        """Take no more jobs; returns the threads, which end when theirs are done."""
+        """Take no more jobs and forget those that wait; returns the threads, which end when
+        theirs are done."""
         with self._ready:
             self._closed = True
+            self._jobs.clear()
             self._ready.notify_all()
             return list(self._threads)
 

@@ -35,6 +35,7 @@ class TokenCalls:
         self._answers = answers
         self._timers = timers
         self._attempts: set[Attempt] = set()
+        self._closed = False
 
     def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
@@ -63,7 +64,8 @@ class TokenCalls:
         self._call(call, ANSWER_LIMIT, taskToken=task_token, **present)
 
     def close(self) -> None:
-        """Cut the attempts that still run, and close the clients' connections."""
+        """Cut the attempts that still run or are about to, and close the clients' connections."""
+        self._closed = True
         for attempt in list(self._attempts):
             attempt.cut()
         self._beats.close()
@@ -71,6 +73,8 @@ class TokenCalls:
 
     def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
         with limited(self._timers, limit, self._attempts) as attempt:
+            if self._closed:
+                attempt.cut()
             try:
                 answer: dict[str, Any] = call(**given)
                 return answer
@@ -118,7 +122,7 @@ class Boto3Service(TokenCalls):
         )
 
     def close(self) -> None:
-        """Cut the attempts that still run, and close the clients' connections."""
+        """Cut the attempts that still run or are about to, and close the clients' connections."""
         super().close()
         self._clients.polls.close()
 

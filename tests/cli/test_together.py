@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -410,14 +411,28 @@ def test_several_fatal_starts_are_one_step_down():
     """Three processes that can't start must not cut the fourth's open poll."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    target = "tests.cli.test_together:PortWorker"
-    arguments = [target, "--processes", "4", "--task-list", "idle"]
-    with LocalSwf(poll_hold=6) as swf:  # the one that starts is in its first poll meanwhile
-        swf.register(workers.fleet)
-        code, _, err = once(*arguments, swf=swf, THE_PORT=str(port))
-    assert code == 1
-    assert "abandoned: " not in err
-    assert err.splitlines()[-1].startswith("swf-worker: the port is taken")
+    stopping = threading.Event()
+
+    def held(connection):
+        assert stopping.wait(30)
+        connection.sendall(EMPTY_POLL)
+
+    arguments = ["tests.cli.test_together:PortWorker", "--processes", "4", "--task-list", "idle"]
+    with Wire(PollForActivityTask=[held]) as service:
+        with running(*arguments, swf=Endpoint(service.url), THE_PORT=str(port)) as process:
+            said = []
+            for line in process.stderr:
+                said.append(line.strip())
+                if "waiting for worker processes" in line:
+                    service.wait_for("PollForActivityTask")
+                    stopping.set()
+            assert process.wait(30) == 1
+    assert not [line for line in said if "abandoned: " in line or "Traceback" in line]
+    assert said[-1].startswith("swf-worker: the port is taken")
+
+
+class Endpoint(NamedTuple):
+    endpoint_url: str
 
 
 class PortWorker(ActivityWorker):

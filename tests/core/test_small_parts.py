@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from swf_worker import ActivityContext, activity, errors
 from swf_worker.activity import define, mark_of
 from swf_worker.core import execution, verdicts
+from swf_worker.core.lifecycle import longest_stop
 from swf_worker.core.pollers import PollPlan
 from swf_worker.core.registry import Registry
 from swf_worker.task import ActivityType
@@ -46,6 +47,23 @@ def test_failed_polls_back_off_and_shed_when_told():
     assert plan.target == 4
 
 
+def test_one_reset_of_all_polls_is_one_failure():
+    plan = PollPlan(most=8, target=8)
+    plan.failed(100, 1, shed=False)
+    assert plan.is_known_trouble(began=99)
+    assert not plan.is_known_trouble(began=101)
+
+
+@pytest.mark.parametrize(("lasted", "empty"), [(54, False), (55, True), (65, True), (66, False)])
+def test_a_poll_that_is_cut_at_its_length_came_back_empty(lasted, empty):
+    assert PollPlan(most=1).was_cut_while_idle(lasted) is empty
+
+
+def test_the_bound_of_a_stop_is_that_of_the_slowest():
+    assert longest_stop([10, 100], [5, 30]) == 100 + 30 + 20
+    assert longest_stop([10], [5]) == 75 + 5 + 20, "a poll is waited for in any case"
+
+
 @activity(name="Known", version="1.0")
 def known(context: ActivityContext) -> None: ...
 
@@ -54,6 +72,11 @@ def registry() -> Registry:
     mark = mark_of(known)
     assert mark is not None
     return Registry([define(known, mark, None)])
+
+
+def test_a_type_finds_its_handler():
+    full = registry()
+    assert full.find(ActivityType("Known", "1.0")) is next(iter(full))
 
 
 def test_an_unknown_type_names_what_is_registered():
@@ -116,5 +139,8 @@ def test_what_ends_a_start(error, fatal):
 def test_which_errors_slow_down_or_shed():
     assert verdicts.is_denied(fault(errors.OperationNotPermittedFault))
     assert not verdicts.is_denied(fault(errors.ThrottledError))
+    gone = fault(errors.UnknownResourceFault, message="Unknown domain: d")
+    assert verdicts.is_denied(gone), "somebody may mend that"
+    assert not verdicts.is_denied(fault(errors.UnknownResourceFault))
     assert verdicts.sheds_pollers(fault(errors.LimitExceededFault))
     assert not verdicts.sheds_pollers(fault(errors.ServiceUnavailableError))

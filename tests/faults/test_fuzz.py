@@ -196,15 +196,15 @@ def fuzz_inputs(examples: int) -> None:
 
 
 def test_any_answer_to_a_poll():
-    fuzz("PollForActivityTask", work, 300)
+    fuzz("PollForActivityTask", work, 100)
 
 
 def test_any_answer_to_a_heartbeat():
-    fuzz("RecordActivityTaskHeartbeat", beating, 300)
+    fuzz("RecordActivityTaskHeartbeat", beating, 200)
 
 
 def test_any_input():
-    fuzz_inputs(300)
+    fuzz_inputs(200)
 
 
 @pytest.mark.full

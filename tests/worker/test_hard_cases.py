@@ -28,6 +28,7 @@ from swf_worker import (
     activity,
 )
 from swf_worker.observations import PollFailed, StopAsked, TaskEnded, TaskRepeated, WorkerStopping
+from swf_worker.runtime import engine
 from swf_worker.service.faults import CREDENTIALS_CODE, translate
 from tests import wire
 from tests.conftest import eventually
@@ -228,7 +229,9 @@ def test_a_stop_that_is_asked_for_in_on_start_comes_after_it(make_worker):
     assert "on_stop" in seen[2]
 
 
-def test_look_ups_that_hang_starve_no_heartbeats(recorder):
+def test_look_ups_that_hang_starve_no_heartbeats_and_hold_up_no_stop(recorder, monkeypatch):
+    monkeypatch.setattr(engine, "LOOKUPS_BEFORE_POLLS", 0.1)
+
     def undeclared(number):
         return activity(name=f"Type{number}", version="1")(lambda: None)
 
@@ -246,7 +249,9 @@ def test_look_ups_that_hang_starve_no_heartbeats(recorder):
         worker.start()
         recorder.wait_for(TaskEnded)
         assert len(service.named("RecordActivityTaskHeartbeat")) >= 8
+        began = time.monotonic()
         worker.stop()
+        assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("held", ["observer"])
