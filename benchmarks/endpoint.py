@@ -1,8 +1,13 @@
 """A lean SWF endpoint of its own, for measuring workers: asyncio, one process, no moto.
 
-It hands out ``tasks`` activity tasks, accepts every heartbeat and answer, and keeps the moments.
-``GET /figures`` tells them; ``/given`` and ``/answered`` do when all tasks are. It checks nothing:
-what a worker sends is right or its tests fail.
+It hands out activity tasks, accepts every heartbeat and answer, and keeps the moments. It checks
+nothing: what a worker sends is right or its tests fail. A task's input is the time at which its
+poll was answered, so that a handler can return how long ago that was (one machine has one
+monotonic clock). ``GET`` controls it:
+
+    /feed?tasks=N&gap=S   N tasks, S seconds apart; answers when all are answered, with figures
+    /given /answered      the figures, when all tasks are given, or answered
+    /                     the figures now
 
     python -m benchmarks.endpoint --tasks 10000 --interval 30
 """
@@ -13,40 +18,58 @@ import argparse
 import asyncio
 import json
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-_OK = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: r\r\nContent-Length: %d\r\n\r\n%s"
+_OK = (
+    b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: r\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    b"Content-Length: %d\r\n\r\n%s"
+)
 _DESCRIBED = b'{"typeInfo":{"status":"REGISTERED"},"configuration":{}}'
+_TASK = (
+    '{"taskToken":"token-%(n)d","activityId":"activity-%(n)d","startedEventId":5,'
+    '"workflowExecution":{"workflowId":"workflow-%(n)d","runId":"run"},'
+    '"activityType":{"name":"%(name)s","version":"%(version)s"},"input":"%(now)r"}'
+)
 
 
-@dataclass(slots=True)
 class Endpoint:
     """The state of one run."""
 
-    tasks: int
-    interval: float
-    input: str
-    hold: float
-    given: int = 0
-    answered: int = 0
-    beats: int = 0
-    last_beat: dict[str, float] = field(default_factory=dict)
-    late: list[float] = field(default_factory=list)
-    all_given: asyncio.Event = field(default_factory=asyncio.Event)
-    all_answered: asyncio.Event = field(default_factory=asyncio.Event)
-    first_given: float = 0.0
-    last_given: float = 0.0
-    first_answer: float = 0.0
-    last_answer: float = 0.0
+    def __init__(self, interval: float, hold: float, name: str, version: str) -> None:
+        self.interval, self.hold, self.name, self.version = interval, hold, name, version
+        self.polls: deque[asyncio.Future[None]] = deque()
+        self.waiting = 0
+        self.open_polls = self.most_polls = 0
+        self.given = self.answered = self.expected = self.beats = 0
+        self.last_beat: dict[str, float] = {}
+        self.late: list[float] = []
+        self.results: list[float] = []
+        self.first_given = self.last_given = self.first_answer = self.last_answer = 0.0
+        self.all_given, self.all_answered = asyncio.Event(), asyncio.Event()
+
+    def feed(self, tasks: int) -> None:
+        """So many tasks more."""
+        self.expected += tasks
+        self.waiting += tasks
+        self.all_given.clear()
+        self.all_answered.clear()
+        while self.polls and tasks:
+            poll = self.polls.popleft()
+            if not poll.done():
+                poll.set_result(None)
+                tasks -= 1
 
     async def answer(self, operation: str, body: bytes) -> bytes:
         """The body of the answer to one call."""
-        now = time.monotonic()
         if operation == "PollForActivityTask":
-            return await self._poll(now)
+            return await self._poll()
         if operation == "DescribeActivityType":
             return _DESCRIBED
-        token = json.loads(body)["taskToken"]
+        now, said = time.monotonic(), json.loads(body)
+        token = said["taskToken"]
         if operation == "RecordActivityTaskHeartbeat":
             self.beats += 1
             self.late.append(now - self.last_beat[token] - self.interval)
@@ -56,89 +79,149 @@ class Endpoint:
         self.first_answer = self.first_answer or now
         self.last_answer = now
         self.last_beat.pop(token, None)
-        if self.answered >= self.tasks:
+        self._keep(said.get("result"))
+        if self.answered >= self.expected:
             self.all_answered.set()
         return b""
 
-    async def _poll(self, now: float) -> bytes:
-        if self.given >= self.tasks:
-            await asyncio.sleep(self.hold)
-            return b'{"startedEventId":0}'
+    def _keep(self, result: str | None) -> None:
+        try:
+            self.results.append(float(result or ""))
+        except ValueError:
+            pass  # not of one of our handlers
+
+    async def _poll(self) -> bytes:
+        self.open_polls += 1
+        self.most_polls = max(self.most_polls, self.open_polls)
+        try:
+            while self.waiting == 0:
+                poll = asyncio.get_running_loop().create_future()
+                self.polls.append(poll)
+                try:
+                    await asyncio.wait_for(poll, self.hold)
+                except TimeoutError:
+                    return b'{"startedEventId":0}'
+        finally:
+            self.open_polls -= 1
+        self.waiting -= 1
         self.given += 1
-        if self.given >= self.tasks:
+        if self.given >= self.expected:
             self.all_given.set()
+        now = time.monotonic()
         self.first_given = self.first_given or now
         self.last_given = now
-        token = f"token-{self.given}"
-        self.last_beat[token] = now
-        return json.dumps(
-            {
-                "taskToken": token,
-                "activityId": f"activity-{self.given}",
-                "startedEventId": 5,
-                "workflowExecution": {"workflowId": f"workflow-{self.given}", "runId": "run"},
-                "activityType": {"name": "Work", "version": "1"},
-                "input": self.input,
-            }
+        self.last_beat[f"token-{self.given}"] = now
+        return (
+            _TASK % {"n": self.given, "name": self.name, "version": self.version, "now": now}
         ).encode()
 
-    async def told(self, path: str) -> bytes:
+    async def told(self, target: str) -> bytes:
         """The figures: now, or when there is something to tell."""
-        if path == "/given":
+        split = urlsplit(target)
+        if split.path == "/feed":
+            return await self._fed(**{name: float(v) for name, v in parse_qsl(split.query)})
+        if split.path == "/given":
             await self.all_given.wait()
-        elif path == "/answered":
+        elif split.path == "/answered":
             await self.all_answered.wait()
-        return self.figures()
+        return json.dumps(self.figures()).encode()
 
-    def figures(self) -> bytes:
+    async def _fed(self, tasks: float, gap: float = 0.0) -> bytes:
+        self.results.clear()
+        began = time.monotonic()
+        if gap:
+            for _ in range(int(tasks)):
+                self.feed(1)
+                await asyncio.sleep(gap)
+        else:
+            self.feed(int(tasks))
+        await self.all_answered.wait()
+        seconds = self.last_answer - began
+        return json.dumps(self.figures() | {"seconds": seconds} | quantiles(self.results)).encode()
+
+    def figures(self) -> dict[str, float]:
         """What was seen so far; lateness in seconds, as the service sees it."""
         now = time.monotonic()
         silent = max((now - at - self.interval for at in self.last_beat.values()), default=0.0)
-        late = sorted(self.late) or [0.0]
-        return json.dumps(
-            {
-                "given": self.given,
-                "answered": self.answered,
-                "beats": self.beats,
-                "late_p50": late[len(late) // 2],
-                "late_p99": late[len(late) * 99 // 100],
-                "late_max": max(late[-1], silent),
-                "seconds_to_give": self.last_given - self.first_given,
-                "seconds_to_answer": self.last_answer - self.first_answer,
-            }
-        ).encode()
+        late = quantiles(self.late)
+        return {
+            "given": self.given,
+            "answered": self.answered,
+            "beats": self.beats,
+            "open_polls": self.open_polls,
+            "most_polls": self.most_polls,
+            "late_p50": late["p50"],
+            "late_p99": late["p99"],
+            "late_max": max(late["max"], silent),
+            "seconds_to_give": self.last_given - self.first_given,
+            "seconds_to_answer": self.last_answer - self.first_answer,
+        }
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode().split("\r\n")
-                headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                if lines[0].startswith("GET"):
-                    answer = await self.told(lines[0].split()[1])
-                else:
-                    operation = headers.get("x-amz-target", "").rpartition(".")[2]
-                    answer = await self.answer(operation, body)
-                writer.write(_OK % (len(answer), answer))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+
+def quantiles(values: list[float]) -> dict[str, float]:
+    """Median, 99th percentile, largest."""
+    ordered = sorted(values) or [0.0]
+    return {
+        "p50": ordered[len(ordered) // 2],
+        "p99": ordered[len(ordered) * 99 // 100],
+        "max": ordered[-1],
+    }
+
+
+class Connection(asyncio.Protocol):
+    """One connection: HTTP/1.1, a request at a time."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.received = b""
+        self.transport: Any = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, found, rest = self.received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        request, *lines = head.decode().split("\r\n")
+        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
+        length = int(headers.get("content-length", 0))
+        if len(rest) < length:
+            return
+        self.received = rest[length:]
+        if request.startswith("GET"):
+            answer = self.endpoint.told(request.split()[1])
+        else:
+            operation = headers.get("x-amz-target", "").rpartition(".")[2]
+            answer = self.endpoint.answer(operation, rest[:length])
+        task = asyncio.ensure_future(self.reply(answer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def reply(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        body = await answer
+        self.transport.write(_OK % (len(body), body))
 
 
 async def main() -> None:
     """Serve until killed; the address comes first."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, required=True)
+    parser.add_argument("--tasks", type=int, default=0)
     parser.add_argument("--interval", type=float, default=30.0)
-    parser.add_argument("--input", default="1")
     parser.add_argument("--hold", type=float, default=60.0, help="seconds of an empty poll")
+    parser.add_argument("--type", default="Work/1")
     given = parser.parse_args()
-    endpoint = Endpoint(given.tasks, given.interval, given.input, given.hold)
-    server = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0, backlog=512)
-    port = server.sockets[0].getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)
+    endpoint = Endpoint(given.interval, given.hold, *given.type.split("/"))
+    endpoint.feed(given.tasks)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(endpoint), "127.0.0.1", 0, backlog=1024)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 

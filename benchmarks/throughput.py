@@ -1,191 +1,68 @@
-"""Throughput against a hand-written boto3 loop: same service, same concurrency, same run.
+"""Tasks a second, CPU a task and latency, against the loop that people write: same machine, same
+run, in turn, each with an endpoint of its own.
 
-    .venv/bin/python benchmarks/throughput.py [TASKS] [CONCURRENCY] [ROUNDS]
-
-The local SWF runs in a process of its own; each round times both, in turn, and prints the ratio.
+    python -m benchmarks.throughput [--tasks 1000] [--rounds 5]
 """
 
 from __future__ import annotations
 
-import itertools
+import argparse
+import json
 import statistics
-import subprocess
-import sys
-import threading
-import time
-from typing import Any
+from contextlib import ExitStack
 
-import boto3
-import structlog
-from botocore.config import Config
+from benchmarks.field import Lane, lane
 
-from swf_worker import ActivityWorker, Observation, activity
-from swf_worker.observations import TaskEnded
+CONTESTANTS = ("loop", "thread", "async")
+CONCURRENCIES = (1, 8, 64)
 
-DOMAIN, WORKFLOWS = "bench", itertools.count()
+Row = dict[str, float]
 
 
-def client(url: str) -> Any:
-    session = boto3.Session(
-        aws_access_key_id="x", aws_secret_access_key="y", region_name="us-east-1"
-    )
-    return session.client(
-        "swf", endpoint_url=url, config=Config(read_timeout=90, max_pool_connections=64)
-    )
+def compare(names: tuple[str, ...], concurrency: int, tasks: int, rounds: int) -> dict[str, Row]:
+    """Medians of each, and ratios to the first one's round by round."""
+    with ExitStack() as stack:
+        lanes = {name: stack.enter_context(lane(name, concurrency)) for name in names}
+        seen: dict[str, list[Row]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name, each in lanes.items():
+                seen[name].append(each.run(tasks))
+        quiet = {name: at_low_load(each) for name, each in lanes.items()}
+    return {
+        name: {
+            "tasks_per_s": median(rows, "tasks_per_s"),
+            "ratio": ratio(rows, seen[names[0]], "tasks_per_s"),
+            "cpu_ms": median(rows, "cpu_ms"),
+            "cpu_ratio": ratio(seen[names[0]], rows, "cpu_ms"),
+            "loaded_p50_ms": median(rows, "p50") * 1000,
+            "loaded_p99_ms": median(rows, "p99") * 1000,
+            "quiet_p50_ms": quiet[name]["p50"] * 1000,
+            "quiet_p99_ms": quiet[name]["p99"] * 1000,
+        }
+        for name, rows in seen.items()
+    }
 
 
-def set_up(swf: Any) -> None:
-    swf.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
-    swf.register_workflow_type(
-        domain=DOMAIN,
-        name="Flow",
-        version="1",
-        defaultTaskList={"name": "decide"},
-        defaultChildPolicy="TERMINATE",
-        defaultTaskStartToCloseTimeout="NONE",
-        defaultExecutionStartToCloseTimeout="86400",
-    )
-    swf.register_activity_type(
-        domain=DOMAIN,
-        name="Work",
-        version="1",
-        defaultTaskHeartbeatTimeout="60",
-        defaultTaskScheduleToCloseTimeout="NONE",
-        defaultTaskScheduleToStartTimeout="NONE",
-        defaultTaskStartToCloseTimeout="NONE",
-    )
+def at_low_load(each: Lane) -> Row:
+    """One task each 10 ms: from the poll's answer to the handler's first line."""
+    return each.run(200, gap=0.01)
 
 
-def schedule(swf: Any, count: int, task_list: str) -> None:
-    for start in range(0, count, 500):
-        swf.start_workflow_execution(
-            domain=DOMAIN,
-            workflowId=f"w{next(WORKFLOWS)}",
-            workflowType={"name": "Flow", "version": "1"},
-        )
-        decision = swf.poll_for_decision_task(domain=DOMAIN, taskList={"name": "decide"})
-        swf.respond_decision_task_completed(
-            taskToken=decision["taskToken"],
-            decisions=[
-                {
-                    "decisionType": "ScheduleActivityTask",
-                    "scheduleActivityTaskDecisionAttributes": {
-                        "activityId": f"a{number}",
-                        "input": '{"page":1}',
-                        "activityType": {"name": "Work", "version": "1"},
-                        "taskList": {"name": task_list},
-                    },
-                }
-                for number in range(start, min(start + 500, count))
-            ],
-        )
+def median(rows: list[Row], what: str) -> float:
+    return statistics.median(row[what] for row in rows)
 
 
-def by_hand(url: str, count: int, concurrency: int, task_list: str) -> float:
-    """What people write: threads that poll, work and respond."""
-    left, lock = [count], threading.Lock()
-    swf = client(url)
-
-    def loop() -> None:
-        while left[0] > 0:
-            task = swf.poll_for_activity_task(domain=DOMAIN, taskList={"name": task_list})
-            if task.get("taskToken"):
-                swf.respond_activity_task_completed(
-                    taskToken=task["taskToken"], result='{"page":1}'
-                )
-                with lock:
-                    left[0] -= 1
-
-    began = time.perf_counter()
-    threads = [threading.Thread(target=loop) for _ in range(concurrency)]
-    for thread in threads:
-        thread.start()
-    while left[0] > 0:
-        time.sleep(0.001)
-    took = time.perf_counter() - began
-    for thread in threads:
-        thread.join()
-    return count / took
-
-
-@activity(name="Work", version="1", heartbeat_timeout=60)
-def work(page: int) -> dict[str, int]:
-    return {"page": page}
-
-
-class Done:
-    def __init__(self, count: int) -> None:
-        self.left = count
-        self.all = threading.Event()
-
-    def observe(self, record: Observation) -> None:
-        if isinstance(record, TaskEnded):
-            self.left -= 1
-            if self.left <= 0:
-                self.all.set()
-
-
-def by_worker(url: str, count: int, concurrency: int, task_list: str) -> float:
-    done = Done(count)
-    worker = ActivityWorker(
-        domain=DOMAIN,
-        task_list=task_list,
-        activities=[work],
-        endpoint_url=url,
-        observers=[done],
-        max_concurrent_activities=concurrency,
-        max_concurrent_polls=concurrency,
-    )
-    began = time.perf_counter()
-    worker.start()
-    done.all.wait()
-    took = time.perf_counter() - began
-    worker.stop()
-    return count / took
-
-
-def main() -> None:
-    count, concurrency, rounds = (
-        int(n) for n in (sys.argv[1:] + ["2000", "10", "5"][len(sys.argv) - 1 :])
-    )
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(20),
-        logger_factory=structlog.PrintLoggerFactory(open("/dev/null", "w")),  # noqa: SIM115
-    )
-    dev = subprocess.Popen(
-        [sys.executable, "-m", "swf_worker", "dev", "--poll-hold", "0.5"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert dev.stdout is not None
-        url = dev.stdout.readline().split()[-1]
-        swf = client(url)
-        set_up(swf)
-        ratios, costs = [], []
-        for number in range(rounds):
-            rates, cpu = [], []
-            for name, run in (("hand", by_hand), ("worker", by_worker)):
-                task_list = f"{name}-{number}"
-                schedule(swf, count, task_list)
-                began = time.process_time()
-                rates.append(run(url, count, concurrency, task_list))
-                cpu.append((time.process_time() - began) / count * 1000)
-            ratios.append(rates[1] / rates[0])
-            costs.append(cpu[0] / cpu[1])
-            print(
-                f"by hand {rates[0]:5.0f}/s {cpu[0]:.2f} ms CPU a task   "
-                f"worker {rates[1]:5.0f}/s {cpu[1]:.2f} ms   "
-                f"throughput {ratios[-1]:.2f}   per CPU {costs[-1]:.2f}"
-            )
-        print(
-            f"median throughput ratio {statistics.median(ratios):.2f}, "
-            f"per CPU {statistics.median(costs):.2f} ({concurrency} threads, {count} tasks)"
-        )
-    finally:
-        dev.terminate()
-        dev.wait()
+def ratio(rows: list[Row], base: list[Row], what: str) -> float:
+    """Median of the rounds' ratios: what disturbs a round disturbs both."""
+    return statistics.median(a[what] / b[what] for a, b in zip(rows, base, strict=True))
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--concurrency", type=int, nargs="*", default=CONCURRENCIES)
+    given = parser.parse_args()
+    for concurrency in given.concurrency:
+        for name, row in compare(CONTESTANTS, concurrency, given.tasks, given.rounds).items():
+            print(concurrency, name, json.dumps({k: round(v, 2) for k, v in row.items()}))
