@@ -8,7 +8,7 @@ PARALLEL := -n 4 --dist loadfile
 
 MINUTES ?= 3
 
-.PHONY: help demo test test-all soak check coverage format mutants lock clean
+.PHONY: help demo test test-all soak bench check coverage format mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test      the tests, under 5 minutes"
 	@echo "make test-all  the tests with the whole matrices and long runs"
 	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
+	@echo "make bench     speed, scale and idle costs against a hand-written loop, under 10 minutes"
 	@echo "make check     lint, types, layers, every branch of the core"
 	@echo "make coverage  the tests of make test under coverage, which takes twice as long"
 	@echo "make mutants   plants defects in the state machine; a test must fail for each"
@@ -53,6 +54,11 @@ coverage: .venv/.ready
 	@$(BIN)/coverage combine -q
 	$(BIN)/python tools/coverage_floor.py core whole
 
+# Other libraries are compared where they install; they are no dependency of ours.
+bench: .venv/.ready
+	@PYTHON="$(PYTHON)" sh tools/peers.sh
+	$(BIN)/python -m benchmarks
+
 mutants: .venv/.ready
 	$(BIN)/python tools/mutants.py
 
@@ -65,4 +71,4 @@ lock:
 	  --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache
+	rm -rf .venv .venv-peers bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+ENVIRONMENT = os.environ | {
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "y",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -39,7 +46,11 @@ class Lane:
     """One contestant on its endpoint. Several wait in open polls while one is measured."""
 
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def run(self, tasks: int, gap: float = 0.0) -> dict[str, float]:
         """Feed tasks; the figures, with the contestant's CPU a task in ms."""
@@ -52,20 +63,18 @@ class Lane:
 
 
 @contextmanager
-def lane(
-    name: str, concurrency: int, *, python: str = sys.executable, hold: float = 60.0
-) -> Iterator[Lane]:
-    """A contestant that is running, and warm."""
-    kind = "Work/1"
-    with endpoint("--hold", str(hold), "--type", kind) as url:
-        command = [python, "-m", "benchmarks.contestants", name, url, str(concurrency)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log()) as process:
+def lane(command: Sequence[str], concurrency: int, *endpoint_arguments: str) -> Iterator[Lane]:
+    """A contestant that is running, and warm; its command gets the address and the concurrency."""
+    with endpoint(*endpoint_arguments) as url:
+        whole = [*command, url, str(concurrency)]
+        with subprocess.Popen(whole, stdout=log(), stderr=log(), env=ENVIRONMENT) as process:
             try:
-                ready = Lane(url, process.pid)
+                ready = Lane(url, process)
                 ready.run(20 * concurrency)
                 yield ready
             finally:
-                process.kill()
+                for pid in family(process.pid):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def log() -> int:

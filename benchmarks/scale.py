@@ -1,7 +1,8 @@
-"""Ten thousand async activities at once in one process: are their beats on time, and what does it
-cost? Lateness is what the service sees, between two beats of a task.
+"""How many activities one process holds: are their beats on time, and what does it cost? Lateness
+is what the service sees, between two beats of a task.
 
-    python -m benchmarks.scale [--tasks 10000] [--interval 30] [--seconds 70]
+    python -m benchmarks.scale [--tasks 10000] [--interval 30] [--seconds 45] [--kind async|thread]
+    python -m benchmarks.scale --interval 10 --step 4000     # more and more, until beats are late
 """
 
 from __future__ import annotations
@@ -10,78 +11,125 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import re
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from benchmarks.field import endpoint, figures
 from swf_worker import ActivityWorker, activity
 
+Figures = dict[str, float]
+MOST = 40_000
 
-def measure(tasks: int, interval: float, seconds: float) -> dict[str, float]:
+
+class Held:
+    """A worker whose activities wait until they are let go."""
+
+    def __init__(self, kind: str, url: str, interval: float, slots: int) -> None:
+        self.url = url
+        self.over: Callable[[], object] = lambda: None
+        self.worker = ActivityWorker(
+            domain="d",
+            task_list="t",
+            activities=[self._async(interval) if kind == "async" else self._plain(interval)],
+            endpoint_url=url,
+            max_concurrent_activities=slots,
+            max_concurrent_polls=10,
+            drain_timeout=0,
+        )
+        self._cpu = time.process_time()
+        self.worker.start()
+
+    def _async(self, interval: float) -> Any:
+        over: asyncio.Event | None = None
+
+        @activity(name="Work", version="1", heartbeat_interval=interval)
+        async def work(polled: float) -> None:
+            nonlocal over
+            if over is None:
+                over, loop = asyncio.Event(), asyncio.get_running_loop()
+                self.over = lambda: loop.call_soon_threadsafe(over.set)  # type: ignore[union-attr]
+            await over.wait()
+
+        return work
+
+    def _plain(self, interval: float) -> Any:
+        over = threading.Event()
+        self.over = over.set
+
+        @activity(name="Work", version="1", heartbeat_interval=interval)
+        def work(polled: float) -> None:
+            over.wait()
+
+        return work
+
+    def given(self) -> None:
+        """Wait until all tasks that were fed are running."""
+        figures(f"{self.url}/given")
+
+    def hold(self, seconds: float) -> Figures:
+        """What the service and the machine see meanwhile."""
+        figures(f"{self.url}/reset")
+        began, cpu = time.monotonic(), time.process_time()
+        time.sleep(seconds)  # the measurement itself
+        return figures(self.url) | {
+            "cores": (time.process_time() - cpu) / (time.monotonic() - began),
+            "megabytes": megabytes(),
+            "threads": float(threading.active_count()),
+        }
+
+    def end(self) -> Figures:
+        """Let all end; until all are answered."""
+        self.over()
+        done = figures(f"{self.url}/answered")
+        self.worker.stop()
+        return {name: done[name] for name in ("answered", "seconds_to_answer")}
+
+
+def measure(kind: str, tasks: int, interval: float, seconds: float) -> Figures:
     """Hold ``tasks`` activities for ``seconds``, then let all of them end."""
-    command = [sys.executable, "-m", "benchmarks.endpoint"]
-    command += ["--tasks", str(tasks), "--interval", str(interval), "--hold", "5"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as endpoint:
-        try:
-            assert endpoint.stdout is not None
-            return _measure(endpoint.stdout.readline().strip(), tasks, interval, seconds)
-        finally:
-            endpoint.kill()
+    arguments = ("--tasks", str(tasks), "--interval", str(interval), "--hold", "5")
+    with endpoint(*arguments) as url:
+        held = Held(kind, url, interval, tasks)
+        held.given()
+        seen = held.hold(seconds)
+        return seen | held.end()
 
 
-def _measure(url: str, tasks: int, interval: float, seconds: float) -> dict[str, float]:
-    over: asyncio.Event | None = None
-    loop: asyncio.AbstractEventLoop | None = None
-
-    @activity(name="Work", version="1", heartbeat_interval=interval)
-    async def work(number: int) -> int:
-        nonlocal over, loop
-        if over is None:
-            over, loop = asyncio.Event(), asyncio.get_running_loop()
-        await over.wait()
-        return number
-
-    worker = ActivityWorker(
-        domain="d",
-        task_list="t",
-        activities=[work],
-        endpoint_url=url,
-        max_concurrent_activities=tasks,
-        max_concurrent_polls=10,
-        drain_timeout=0,
-    )
-    cpu = time.process_time()
-    worker.start()
-    figures(f"{url}/given")
-    ramp_cpu, held, held_cpu = time.process_time() - cpu, time.monotonic(), time.process_time()
-    time.sleep(seconds)  # the measurement itself
-    seen = figures(url)
-    seen["cores"] = (time.process_time() - held_cpu) / (time.monotonic() - held)
-    seen["megabytes"] = _megabytes()
-    seen["threads"] = float(threading.active_count())
-    seen["ramp_cpu"] = ramp_cpu
-    assert loop is not None
-    assert over is not None
-    loop.call_soon_threadsafe(over.set)
-    done = figures(f"{url}/answered")
-    worker.stop()
-    return seen | {k: done[k] for k in ("answered", "seconds_to_answer")}
+def largest(kind: str, interval: float, step: int) -> Figures:
+    """The largest number, in steps, with which 99 of 100 beats are less than half an interval
+    late, and the one that was too many."""
+    with endpoint("--tasks", "0", "--interval", str(interval), "--hold", "5") as url:
+        held = Held(kind, url, interval, MOST)
+        best: Figures = {"largest": 0.0}
+        for tasks in range(step, MOST + 1, step):
+            threading.Thread(target=feed, args=(url, step), daemon=True).start()
+            while figures(url)["given"] < tasks:
+                time.sleep(0.5)  # the ramp's own speed is not what is measured here
+            held.hold(interval)  # the ramp's delays are made up for
+            seen = held.hold(2 * interval)
+            if seen["late_p99"] > interval / 2:
+                return best | {"too_many": tasks, "too_many_late_p99": seen["late_p99"]}
+            best = seen | {"largest": tasks}
+    return best
 
 
-def figures(url: str) -> dict[str, float]:
-    """What the endpoint has seen; ``/given``, ``/answered``: when all tasks are."""
-    with urllib.request.urlopen(url, timeout=300) as answer:
-        seen: dict[str, float] = json.load(answer)
-        return seen
+def feed(url: str, tasks: int) -> None:
+    """Feed tasks; the endpoint answers when all are answered, which is never."""
+    try:
+        figures(f"{url}/feed?tasks={tasks}")
+    except OSError:
+        pass
 
 
-def _megabytes() -> float:
+def megabytes() -> float:
+    """This process's memory."""
     status = Path("/proc/self/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else float("nan")
@@ -89,9 +137,16 @@ def _megabytes() -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--kind", default="async")
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--interval", type=float, default=30.0)
-    parser.add_argument("--seconds", type=float, default=70.0)
+    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument("--step", type=int)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    print(json.dumps(measure(given.tasks, given.interval, given.seconds)))
+    if given.step:
+        told = largest(given.kind, given.interval, given.step)
+    else:
+        told = measure(given.kind, given.tasks, given.interval, given.seconds)
+    print(json.dumps(told), flush=True)
+    os._exit(0)  # what still runs here is of no use to anybody

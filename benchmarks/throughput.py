@@ -1,7 +1,7 @@
 """Tasks a second, CPU a task and latency, against the loop that people write: same machine, same
 run, in turn, each with an endpoint of its own.
 
-    python -m benchmarks.throughput [--tasks 1000] [--rounds 5]
+    python -m benchmarks.throughput [--tasks 800] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -9,38 +9,58 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 from benchmarks.field import Lane, lane
+from benchmarks.peers import INPUTS
 
 CONTESTANTS = ("loop", "thread", "async")
 CONCURRENCIES = (1, 8, 64)
+PEERS = Path(".venv-peers/bin/python")
+FEW = 100
+"""Tasks a round of what takes a process a task."""
 
 Row = dict[str, float]
+
+
+def command(name: str) -> list[str]:
+    """What starts a contestant."""
+    if name in INPUTS:
+        return [str(PEERS), "benchmarks/peers.py", name]
+    return [sys.executable, "-m", "benchmarks.contestants", name]
 
 
 def compare(names: tuple[str, ...], concurrency: int, tasks: int, rounds: int) -> dict[str, Row]:
     """Medians of each, and ratios to the first one's round by round."""
     with ExitStack() as stack:
-        lanes = {name: stack.enter_context(lane(name, concurrency)) for name in names}
+        lanes = {
+            name: stack.enter_context(lane(command(name), concurrency, *INPUTS.get(name, ())))
+            for name in names
+        }
         seen: dict[str, list[Row]] = {name: [] for name in names}
         for _ in range(rounds):
             for name, each in lanes.items():
-                seen[name].append(each.run(tasks))
-        quiet = {name: at_low_load(each) for name, each in lanes.items()}
-    return {
-        name: {
-            "tasks_per_s": median(rows, "tasks_per_s"),
-            "ratio": ratio(rows, seen[names[0]], "tasks_per_s"),
-            "cpu_ms": median(rows, "cpu_ms"),
-            "cpu_ratio": ratio(seen[names[0]], rows, "cpu_ms"),
+                seen[name].append(each.run(FEW if name == "simpleflow" else tasks))
+        quiet = {name: at_low_load(each) for name, each in lanes.items() if name not in INPUTS}
+    return {name: _row(rows, seen[names[0]], quiet.get(name)) for name, rows in seen.items()}
+
+
+def _row(rows: list[Row], base: list[Row], quiet: Row | None) -> Row:
+    row = {
+        "tasks_per_s": median(rows, "tasks_per_s"),
+        "ratio": ratio(rows, base, "tasks_per_s"),
+        "cpu_ms": median(rows, "cpu_ms"),
+    }
+    if quiet is not None:
+        row |= {
             "loaded_p50_ms": median(rows, "p50") * 1000,
             "loaded_p99_ms": median(rows, "p99") * 1000,
-            "quiet_p50_ms": quiet[name]["p50"] * 1000,
-            "quiet_p99_ms": quiet[name]["p99"] * 1000,
+            "quiet_p50_ms": quiet["p50"] * 1000,
+            "quiet_p99_ms": quiet["p99"] * 1000,
         }
-        for name, rows in seen.items()
-    }
+    return row
 
 
 def at_low_load(each: Lane) -> Row:
@@ -49,6 +69,7 @@ def at_low_load(each: Lane) -> Row:
 
 
 def median(rows: list[Row], what: str) -> float:
+    """Of the rounds."""
     return statistics.median(row[what] for row in rows)
 
 
@@ -59,7 +80,7 @@ def ratio(rows: list[Row], base: list[Row], what: str) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--tasks", type=int, default=800)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrency", type=int, nargs="*", default=CONCURRENCIES)
     given = parser.parse_args()

@@ -22,9 +22,8 @@ from .text import bounded_text, heartbeat_text
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
-    from types_boto3_swf import SWFClient
 
-    from .service.clients import Where
+    from .service.clients import Client, Where
     from .service.gateway import TokenCalls
 
 BEAT_LIMIT = 5.0
@@ -183,7 +182,7 @@ class _Calls:
     def __init__(self, reach: _Reach) -> None:
         self._reach = reach
         self._turn = threading.Lock()
-        self._client: tuple[SWFClient, Where] | None = None
+        self._client: tuple[Client, Where] | None = None
 
     @contextmanager
     def turn(self) -> Iterator[tuple[TokenCalls, Where]]:

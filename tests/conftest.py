@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.handlers import BUILTIN_HANDLERS
 from botocore.loaders import JSONFileLoader
+from moto.core.models import botocore_stubber
 
 from swf_worker import ActivityWorker
 from swf_worker.local import LocalSwf
 
 pytest_plugins = ["pytester"]
 
+
+# moto, imported for the local SWF, hooks itself into every session of the process, and the worker
+# would then leave its requests to botocore: tests take the way that production takes.
+BUILTIN_HANDLERS.remove(("before-send", botocore_stubber))
 
 _load_file = JSONFileLoader.load_file
 

@@ -8,12 +8,47 @@ import sys
 
 import pytest
 
+from benchmarks import throughput
+from benchmarks.field import lane
 
-def scale(tasks, interval, seconds):
-    command = [sys.executable, "-m", "benchmarks.scale", "--tasks", str(tasks)]
-    command += ["--interval", str(interval), "--seconds", str(seconds)]
+
+def told(module, *arguments):
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def scale(tasks, interval, seconds):
+    return told("scale", "--tasks", tasks, "--interval", interval, "--seconds", seconds)
+
+
+def test_a_task_costs_so_many_function_calls():
+    """No timing: it is the same on a slow machine. Raise a bound only with a reason."""
+    figures = told("cost")
+    assert figures["thread"]["ours"] < 205
+    assert figures["async"]["ours"] < 210
+    # botocore's, urllib3's and the standard library's too; other versions of them may cost more.
+    assert figures["thread"]["all"] < 2_900
+    assert figures["async"]["all"] < 2_950
+
+
+@pytest.mark.full
+@pytest.mark.timeout(120)
+def test_no_slower_than_the_loop_that_people_write(record_property):
+    """A timing, so with room for a busy machine; the figures are in docs/performance.md."""
+    rows = throughput.compare(throughput.CONTESTANTS, 8, tasks=400, rounds=5)
+    told = ", ".join(f"{name} {row['ratio']:.2f}" for name, row in rows.items())
+    record_property("figure", f"throughput at concurrency 8, to a hand-written loop: {told}")
+    assert rows["thread"]["ratio"] > 0.85
+    assert rows["async"]["ratio"] > 0.85
+
+
+def test_a_contestant_is_measured():
+    with lane(throughput.command("async"), 2) as each:
+        row = each.run(30)
+        quiet = each.run(5, gap=0.01)
+    assert row["tasks_per_s"] > 5
+    assert 0 < quiet["p50"] <= quiet["max"] < 5
 
 
 def test_hundreds_of_async_activities_beat_in_time():

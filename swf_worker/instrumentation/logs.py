@@ -4,6 +4,7 @@ structlog set-up decides where the events go; the command line has one of its ow
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -49,6 +50,9 @@ from ..observations import (
 )
 from ..outcome import Canceled, Completed, Failed
 from ..task import ActivityTask, ActivityType
+
+LATE_LINES_EACH = 5.0
+"""Seconds between two lines about late heartbeats."""
 
 _SAYS: dict[type[Observation], tuple[str, str]] = {
     WorkerStarted: ("info", "worker started"),
@@ -97,6 +101,8 @@ class LogObserver:
 
         self._log: Any = structlog.get_logger("swf_worker").bind(**bound)
         self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
+        self._late = 0
+        self._late_told = float("-inf")
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
@@ -107,10 +113,24 @@ class LogObserver:
         level = _level(record, level)
         if not self._is_enabled_for(_NUMBERS[level]):
             return  # most records are for debugging: don't even collect their fields
+        if isinstance(record, HeartbeatLate) and not self._is_told(record):
+            return
         told = _fields(record)
+        if isinstance(record, HeartbeatLate) and self._late:
+            told["late_since_last_told"], self._late = self._late + 1, 0
         if _is_unexpected(record):
             told["exc_info"] = record.error  # type: ignore[attr-defined]
         getattr(self._log, level)(event, **told)
+
+    def _is_told(self, record: HeartbeatLate) -> bool:
+        """What makes one beat late makes thousands late: they are counted, or their lines would
+        hold the machine as well."""
+        now = time.monotonic()
+        if now - self._late_told < LATE_LINES_EACH:
+            self._late += 1
+            return False
+        self._late_told = now
+        return True
 
     def _pass_on(self, record: HandlerLogged) -> None:
         """What a handler process logged, as if it had been logged here."""

@@ -26,6 +26,26 @@ class Crew(Protocol):
     def submit(self, job: Job, /) -> None: ...
 
 
+class OfferedCrew(Protocol):
+    """A crew that takes a job only if a thread is idle."""
+
+    def offer(self, job: Job, /) -> bool: ...
+
+
+class WithIdleHands:
+    """A crew whose jobs go to an idle thread of ``others`` first: one that is warm, and that may
+    find its next job right behind."""
+
+    def __init__(self, crew: Crew, others: OfferedCrew) -> None:
+        self._crew = crew
+        self._others = others
+
+    def submit(self, job: Job) -> None:
+        """Have ``job`` done by an idle thread of the others, else by the crew."""
+        if not self._others.offer(job):
+            self._crew.submit(job)
+
+
 class ThreadCrew:
     """At most ``most`` daemon threads, started when there is work for them, kept until closed.
 
@@ -64,6 +84,15 @@ class ThreadCrew:
             self._own.kept = job
             return
         self._hand_over(job)
+
+    def offer(self, job: Job) -> bool:
+        """Have ``job`` done by a thread that is idle, if there is one; whether there is."""
+        with self._ready:
+            if self._closed or self._idle <= len(self._jobs):
+                return False
+            self._jobs.append(job)
+            self._ready.notify()
+            return True
 
     def _hand_over(self, job: Job) -> None:
         with self._ready:

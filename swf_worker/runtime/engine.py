@@ -46,6 +46,7 @@ from ..outcome import FailureReason
 from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
 from .book import TaskBook
+from .crew import WithIdleHands
 from .heartbeater import Heartbeater
 from .ladder import Ladder
 from .lookups import Lookups
@@ -175,7 +176,7 @@ class Engine:
             clock=clock,
             timers=self._timers,
             backoff=self._backoff,
-            answers=self._answer_crew,
+            answers=WithIdleHands(self._answer_crew, self._slot_crew),
             heartbeater=self._heartbeater,
             observe=self._observe,
             keeper=self,

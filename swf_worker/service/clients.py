@@ -18,8 +18,9 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from ..errors import ConfigurationError
 from ..options import Options
-from . import limits
+from . import limits, transport
 from .faults import check_response
+from .transport import Transport
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -54,12 +55,26 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """One client; its requests take our transport, or botocore's own way."""
+
+    swf: SWFClient
+    transport: Transport | None
+
+    def close(self) -> None:
+        """Close its idle connections."""
+        self.swf.close()
+        if self.transport is not None:
+            self.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Clients:
     """The three clients of one worker."""
 
-    polls: SWFClient
-    beats: SWFClient
-    answers: SWFClient
+    polls: Client
+    beats: Client
+    answers: Client
     where: Where
 
 
@@ -76,7 +91,7 @@ def build_clients(options: Options, *, senders: int, answerers: int) -> Clients:
         )
 
 
-def build_client(reach: Reach) -> tuple[SWFClient, Where]:
+def build_client(reach: Reach) -> tuple[Client, Where]:
     """One client for the calls with a token. ConfigurationError as above."""
     with _set_up_errors():
         factory = _Factory(reach)
@@ -132,15 +147,19 @@ class _Factory:
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
         self._base = self._base.merge(Config(user_agent=_user_agent(probe), user_agent_extra=""))
 
-    def client(self, read_timeout: int, users: int) -> SWFClient:
+    def client(self, read_timeout: int, users: int) -> Client:
         client = self._build(
             self._base.merge(
                 Config(read_timeout=read_timeout, max_pool_connections=users + SPARE_CONNECTIONS)
             )
         )
         client.meta.events.register("before-parse.swf.*", check_response)
-        limits.install(client)
-        return client
+        way = None
+        if self._reach.session is None:  # what a user's own is set to can't be seen from outside
+            way = transport.install(client)
+        if way is None:
+            limits.install(client)
+        return Client(client, way)
 
     def _build(self, config: Config) -> SWFClient:
         return self._session.client(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.lifecycle import POLL_LIMIT
 from ..errors import (
@@ -16,13 +16,10 @@ from ..options import Options
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
-from .clients import build_clients
+from .clients import Client, build_clients
 from .faults import translate
-from .limits import Attempt, limited
+from .limits import Attempt
 from .refusals import refusal
-
-if TYPE_CHECKING:
-    from types_boto3_swf import SWFClient
 
 ANSWER_LIMIT = 30.0
 
@@ -30,7 +27,7 @@ ANSWER_LIMIT = 30.0
 class TokenCalls:
     """The calls that need a task token and nothing else."""
 
-    def __init__(self, beats: SWFClient, answers: SWFClient, timers: Timers) -> None:
+    def __init__(self, beats: Client, answers: Client, timers: Timers) -> None:
         self._beats = beats
         self._answers = answers
         self._timers = timers
@@ -41,7 +38,7 @@ class TokenCalls:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
         given = {} if details is None else {"details": details}
         answer = self._call(
-            self._beats.record_activity_task_heartbeat,
+            self._beats.swf.record_activity_task_heartbeat,
             limit,
             taskToken=task_token,
             **given,
@@ -50,7 +47,7 @@ class TokenCalls:
 
     def respond(self, task_token: str, outcome: Outcome) -> None:
         """The Respond call for ``outcome``."""
-        client = self._answers
+        client = self._answers.swf
         call: Callable[..., Any]
         match outcome:
             case Completed(result):
@@ -72,7 +69,7 @@ class TokenCalls:
         self._answers.close()
 
     def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
-        with limited(self._timers, limit, self._attempts) as attempt:
+        with Attempt(self._timers, limit, self._attempts) as attempt:
             if self._closed:
                 attempt.cut()
             try:
@@ -91,6 +88,8 @@ class Boto3Service(TokenCalls):
     """SWF through boto3. Building it builds the clients and does no I/O."""
 
     def __init__(self, options: Options, timers: Timers, *, senders: int, answerers: int) -> None:
+        # Slot threads answer as well. (A pool's size costs nothing until it is used.)
+        answerers += options.max_concurrent_activities
         clients = build_clients(options, senders=senders, answerers=answerers)
         super().__init__(clients.beats, clients.answers, timers)
         self._clients = clients
@@ -99,7 +98,7 @@ class Boto3Service(TokenCalls):
     def poll(self) -> Polled:
         """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
         answer = self._call(
-            self._clients.polls.poll_for_activity_task,
+            self._clients.polls.swf.poll_for_activity_task,
             POLL_LIMIT,
             domain=self._options.domain,
             taskList={"name": self._options.task_list},
@@ -110,7 +109,7 @@ class Boto3Service(TokenCalls):
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
         answer = self._call(
-            self._clients.beats.describe_activity_type,
+            self._clients.beats.swf.describe_activity_type,
             ANSWER_LIMIT,
             domain=self._options.domain,
             activityType={"name": activity_type.name, "version": activity_type.version},

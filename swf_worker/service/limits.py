@@ -2,18 +2,18 @@
 
 botocore's read timeout starts anew with every byte, so an answer that trickles outlasts it.
 Here a timer cuts the attempt's connection instead: the blocked read ends at once, with an error.
-The connection is found through urllib3's documented pool classes, which botocore lets nobody set
-from outside: two private attributes of its session are needed for it. Where they are gone, the
-limits are off and ``install`` says so (a test of ours fails then).
+The connection is found through urllib3's documented pool classes: our transport has its own.
+Where botocore's own way is taken (see ``transport``) it lets nobody set them from outside: two
+private attributes of its session are needed for it. Where they are gone, the limits are off and
+``install`` says so (a test of ours fails then).
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 from botocore.awsrequest import (
     AWSHTTPConnection,
@@ -27,25 +27,36 @@ from .api import Timers
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
 
-_running = threading.local()
+_current = threading.local()
 
 
 class Attempt:
-    """One attempt of a call, on one thread."""
+    """One attempt of a call, on this thread, of ``seconds`` at most; in ``running`` meanwhile."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_connection", "_running", "_timer", "cut_short")
+
+    def __init__(self, timers: Timers, seconds: float, running: set[Attempt]) -> None:
         self.cut_short = False
         self._connection: Any = None
+        self._running = running
+        self._timer = timers.call_later(seconds, self.cut)
+
+    def __enter__(self) -> Self:
+        self._running.add(self)
+        _current.attempt = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.attempt = None
+        self._running.discard(self)
+        self._connection = None  # an error that is kept must not keep its socket open
+        self._timer.cancel()
 
     def uses(self, connection: Any) -> None:
         """The attempt is about to read and write on this connection."""
         self._connection = connection
         if self.cut_short:
             raise TimeoutError("the attempt's time was over before its request left")
-
-    def forget(self) -> None:
-        """It has ended; an error that is kept must not keep its socket open."""
-        self._connection = None
 
     def cut(self) -> None:
         """The time is over: end whatever the attempt is blocked in."""
@@ -57,7 +68,7 @@ class Attempt:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class _Followed:
+class Followed:
     """Tells the thread's attempt which connection it is on."""
 
     def connect(self) -> None:
@@ -69,16 +80,16 @@ class _Followed:
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
     def _follow(self) -> None:
-        attempt = getattr(_running, "attempt", None)
+        attempt = getattr(_current, "attempt", None)
         if attempt is not None:
             attempt.uses(self)
 
 
-class _Connection(_Followed, AWSHTTPConnection):  # type: ignore[misc]
+class _Connection(Followed, AWSHTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _TlsConnection(_Followed, AWSHTTPSConnection):  # type: ignore[misc]
+class _TlsConnection(Followed, AWSHTTPSConnection):  # type: ignore[misc]
     pass
 
 
@@ -100,19 +111,3 @@ def install(client: SWFClient) -> bool:
     pools.update(http=_Pool, https=_TlsPool)  # also what its proxy managers take theirs from
     manager.pool_classes_by_scheme = pools
     return True
-
-
-@contextmanager
-def limited(timers: Timers, seconds: float, running: set[Attempt]) -> Iterator[Attempt]:
-    """Run one attempt on this thread, ``seconds`` at most; it is in ``running`` meanwhile."""
-    attempt = Attempt()
-    running.add(attempt)
-    timer = timers.call_later(seconds, attempt.cut)
-    _running.attempt = attempt
-    try:
-        yield attempt
-    finally:
-        _running.attempt = None
-        running.discard(attempt)
-        attempt.forget()
-        timer.cancel()

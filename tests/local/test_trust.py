@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
+from moto.core import patch_client
 
 from swf_worker.local import LocalSwf, ManualClock, conformance, operations, validation
 from swf_worker.local.backend import LocalBackend
@@ -184,7 +185,9 @@ def test_what_motos_swf_does_right_still_holds(monkeypatch):
     for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")):
         monkeypatch.setenv(name, value)
     with mock_aws():
-        moto = the_same_calls(boto3.client("swf", region_name="us-east-1"))
+        client = boto3.client("swf", region_name="us-east-1")
+        patch_client(client)  # (conftest has taken moto's hook out of new sessions)
+        moto = the_same_calls(client)
     with LocalSwf(poll_hold=0.2) as local:
         ours = the_same_calls(local.client())
     assert moto.keys() == ours.keys()

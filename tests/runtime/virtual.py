@@ -102,6 +102,12 @@ class VirtualCrew:
         self._waiting.append(job)
         self._next()
 
+    def offer(self, job: Job) -> bool:
+        idle = self._busy < self._most
+        if idle:
+            self.submit(job)
+        return idle
+
     def _next(self) -> None:
         while self._waiting and self._busy < self._most:
             self._busy += 1

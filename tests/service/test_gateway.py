@@ -13,7 +13,7 @@ from swf_worker.options import Options
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.runtime.clock import MonotonicClock, start_daemon
 from swf_worker.runtime.scheduler import Scheduler
-from swf_worker.service import gateway
+from swf_worker.service import gateway, transport
 from swf_worker.service.gateway import Boto3Service
 from swf_worker.task import ActivityType
 from tests import wire
@@ -29,13 +29,16 @@ def timers():
         thread.join()
 
 
-@pytest.fixture
-def connect(timers):
+@pytest.fixture(params=["our transport", "botocore's own way"])
+def connect(timers, monkeypatch, request):
+    if request.param == "botocore's own way":
+        monkeypatch.setattr(transport, "install", lambda client: None)
     opened = []
 
     def make(url, **options):
         options = Options(domain="d", task_list="t", endpoint_url=url, **options)
         service = Boto3Service(options, timers, senders=2, answerers=2)
+        assert bool(service._clients.polls.transport) is (request.param == "our transport")
         opened.append(service)
         return service
 
@@ -270,12 +273,12 @@ def test_a_reused_connection_is_cut_as_well(connect):
 def test_clients_are_set_as_the_long_poll_needs(connect):
     service = connect("http://127.0.0.1:1", max_concurrent_activities=30, max_concurrent_polls=7)
     clients = service._clients
-    assert clients.polls.meta.config.read_timeout == 70
-    assert clients.polls.meta.config.max_pool_connections == 9
-    assert clients.beats.meta.config.max_pool_connections == 4
+    assert clients.polls.swf.meta.config.read_timeout == 70
+    assert clients.polls.swf.meta.config.max_pool_connections == 9
+    assert clients.beats.swf.meta.config.max_pool_connections == 4
     for client in (clients.polls, clients.beats, clients.answers):
-        assert client.meta.config.retries["total_max_attempts"] == 1
-        assert client.meta.config.connect_timeout == 5
+        assert client.swf.meta.config.retries["total_max_attempts"] == 1
+        assert client.swf.meta.config.connect_timeout == 5
 
 
 def test_the_user_agent_is_boto3s_own(connect):
@@ -290,7 +293,7 @@ def test_the_user_agent_is_boto3s_own(connect):
         )
         plain.respond_activity_task_completed(taskToken="t")
         service = connect(wired.url, client_config=Config(user_agent_extra="mine/1"))
-        service._clients.answers.meta.events.register(
+        service._clients.answers.swf.meta.events.register(
             "before-send.swf", lambda request, **_: seen.update(ours=request.headers["User-Agent"])
         )
         respond(service)
@@ -307,8 +310,8 @@ def test_the_users_config_is_merged_under_ours(connect):
     service = connect(
         "http://127.0.0.1:1", client_config=Config(read_timeout=1, user_agent_appid="app")
     )
-    assert service._clients.polls.meta.config.read_timeout == 70
-    assert service._clients.polls.meta.config.user_agent_appid == "app"
+    assert service._clients.polls.swf.meta.config.read_timeout == 70
+    assert service._clients.polls.swf.meta.config.user_agent_appid == "app"
 
 
 def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(connect, monkeypatch):

@@ -149,11 +149,14 @@ class AsyncRunner:
 
         async def call() -> None:
             ended.append(await invocation.run_async())
+            self._ended(run, ended)  # here: a callback would wait for the loop's next turn
 
         def begin() -> None:
             task = self._loop.create_task(call(), name=f"activity {run.task.activity_id}")
             self._tasks[run] = task
-            task.add_done_callback(lambda done: self._ended(run, ended))
+            # Canceled before its first step, the handler never ran, nor ``call``. (The task's own
+            # state tells less: a handler that cancels its task and returns has returned.)
+            task.add_done_callback(lambda done: None if ended else self._ended(run, ended))
             if run.context.should_stop:  # it was asked before it began
                 task.cancel(CANCEL_MARK)
 
@@ -162,8 +165,6 @@ class AsyncRunner:
     def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
         self._tasks.pop(run, None)
         try:
-            # Canceled before its first step, the handler never ran. (The task's own state tells
-            # less: a handler that cancels its task and returns has returned.)
             run.handler_ended(ended[0] if ended else Ended(HandlerCanceled()))
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)

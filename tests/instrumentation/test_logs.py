@@ -1,0 +1,37 @@
+"""What an operator reads, and how much of it."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from swf_worker.instrumentation import logs
+from swf_worker.instrumentation.logs import LogObserver
+from swf_worker.observations import HeartbeatLate
+from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
+
+
+def late(number):
+    task = ActivityTask(
+        task_token=f"t{number}",
+        activity_id=f"a{number}",
+        activity_type=ActivityType("Work", "1"),
+        workflow_execution=WorkflowExecution("w", "r"),
+        started_event_id=1,
+        input=None,
+    )
+    return HeartbeatLate(task, interval=10.0, late_by=6.0)
+
+
+def test_thousands_of_late_beats_are_a_line_now_and_then(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    with capture_logs() as lines:
+        observer = LogObserver()
+        for number in range(1_000):
+            observer.observe(late(number))
+        assert [line["activity_id"] for line in lines] == ["a0"], "the first one at once"
+        now[0] += logs.LATE_LINES_EACH
+        observer.observe(late(1_000))
+        observer.observe(late(1_001))
+    assert len(lines) == 2
+    assert lines[1]["late_since_last_told"] == 1_000
