@@ -34,18 +34,21 @@ def run() -> Results:
         )
         for concurrency in throughput.CONCURRENCIES
     }
-    if throughput.PEERS.exists():
-        names = ("loop", "garcon", "simpleflow", "thread")
-        results["peers"] = step(
-            "other libraries", lambda: throughput.compare(names, 1, tasks=400, rounds=3)
-        )
+    installed = ("garcon", "simpleflow") if throughput.PEERS.exists() else ()
+    names = ("loop", *installed, "thread", "raw")
+    results["peers"] = step(
+        "other ways, at concurrency 1",
+        lambda: throughput.compare(names, 1, tasks=400, rounds=5),
+    )
     results["isolation"] = step(
         "process isolation",
         lambda: throughput.compare(("thread", "process"), 4, tasks=800, rounds=5),
     )
     results["scale_async"] = scale("--kind", "async", "--tasks", "10000")
     results["scale_thread"] = scale("--kind", "thread", "--tasks", "500")
-    results["largest"] = scale("--kind", "async", "--interval", "10", "--step", "4000")
+    results["largest"] = scale(
+        "--kind", "async", "--interval", "10", "--tasks", "8000", "--step", "4000"
+    )
     results["idle"] = step("an idle minute", idle.minute)
     results["starts"] = step("starts", idle.starts)
     return results

@@ -1,13 +1,16 @@
 """What is measured, each in a process of its own: the loop that people write, and this worker with
 logs, an observer and heartbeats on. All end on SIGTERM.
 
-    python -m benchmarks.contestants loop|thread|async|process URL CONCURRENCY
+    python -m benchmarks.contestants loop|raw|thread|async|process URL CONCURRENCY
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -60,6 +63,47 @@ def in_process(polled: float) -> float:
     return time.monotonic() - polled
 
 
+def raw(url: str, concurrency: int) -> None:
+    """The ceiling of the language, no worker: SigV4 and HTTP by hand on one socket, no library,
+    no errors. Nobody should do this."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    sock = socket.create_connection((host, int(port)))
+    day = time.strftime("%Y%m%d", time.gmtime())
+    key = b"AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"].encode()
+    for part in (day, "us-east-1", "swf", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    scope = f"{day}/us-east-1/swf/aws4_request"
+    signed = "content-type;host;x-amz-date;x-amz-target"
+
+    def call(operation: str, body: str) -> bytes:
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        fixed = (
+            f"content-type:application/x-amz-json-1.0\nhost:{host}:{port}\nx-amz-date:{now}\n"
+            f"x-amz-target:SimpleWorkflowService.{operation}\n"
+        )
+        payload = hashlib.sha256(body.encode()).hexdigest()
+        request = hashlib.sha256(f"POST\n/\n\n{fixed}\n{signed}\n{payload}".encode()).hexdigest()
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{request}"
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        sock.sendall(
+            f"POST / HTTP/1.1\r\n{fixed}".replace("\n", "\r\n").encode()
+            + f"Authorization: AWS4-HMAC-SHA256 Credential=x/{scope}, SignedHeaders={signed}, "
+            f"Signature={signature}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        answer = sock.recv(65_536)
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+        while len(rest) < length:
+            rest += sock.recv(65_536)
+        return rest
+
+    while True:
+        task = json.loads(call("PollForActivityTask", '{"domain":"d","taskList":{"name":"t"}}'))
+        if task.get("taskToken"):
+            said = {"taskToken": task["taskToken"], "result": repr(by_hand(float(task["input"])))}
+            call("RespondActivityTaskCompleted", json.dumps(said))
+
+
 class Counts:
     """An observer as a metrics library would be."""
 
@@ -85,13 +129,14 @@ def worker(handler: Any, url: str, concurrency: int) -> None:
     ).run()
 
 
+PLAIN = {"loop": loop, "raw": raw}
 HANDLERS = {"thread": in_thread, "async": on_loop, "process": in_process}
 
 
 def main(name: str, url: str, concurrency: int) -> None:
     os.environ.update(AWS_EC2_METADATA_DISABLED="true")
-    if name == "loop":
-        loop(url, concurrency)
+    if name in PLAIN:
+        PLAIN[name](url, concurrency)
     else:
         from swf_worker.cli.logging import configure_logging
 

@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
         if not found:
             return
         request, *lines = head.decode().split("\r\n")
-        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
+        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", 0))
         if len(rest) < length:
             return

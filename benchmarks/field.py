@@ -70,7 +70,7 @@ def lane(command: Sequence[str], concurrency: int, *endpoint_arguments: str) -> 
         with subprocess.Popen(whole, stdout=log(), stderr=log(), env=ENVIRONMENT) as process:
             try:
                 ready = Lane(url, process)
-                ready.run(20 * concurrency)
+                ready.run(200)
                 yield ready
             finally:
                 for pid in family(process.pid):

@@ -2,7 +2,7 @@
 is what the service sees, between two beats of a task.
 
     python -m benchmarks.scale [--tasks 10000] [--interval 30] [--seconds 45] [--kind async|thread]
-    python -m benchmarks.scale --interval 10 --step 4000     # more and more, until beats are late
+    python -m benchmarks.scale --interval 10 --tasks 8000 --step 2000   # until beats are late
 """
 
 from __future__ import annotations
@@ -102,14 +102,15 @@ def measure(kind: str, tasks: int, interval: float, seconds: float) -> Figures:
         return seen | held.end()
 
 
-def largest(kind: str, interval: float, step: int) -> Figures:
+def largest(kind: str, interval: float, first: int, step: int) -> Figures:
     """The largest number, in steps, with which 99 of 100 beats are less than half an interval
     late, and the one that was too many."""
     with endpoint("--tasks", "0", "--interval", str(interval), "--hold", "5") as url:
         held = Held(kind, url, interval, MOST)
         best: Figures = {"largest": 0.0}
-        for tasks in range(step, MOST + 1, step):
-            threading.Thread(target=feed, args=(url, step), daemon=True).start()
+        for tasks in range(first, MOST + 1, step):
+            more = first if tasks == first else step
+            threading.Thread(target=feed, args=(url, more), daemon=True).start()
             while figures(url)["given"] < tasks:
                 time.sleep(0.5)  # the ramp's own speed is not what is measured here
             held.hold(interval)  # the ramp's delays are made up for
@@ -145,7 +146,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     if given.step:
-        told = largest(given.kind, given.interval, given.step)
+        told = largest(given.kind, given.interval, given.tasks, given.step)
     else:
         told = measure(given.kind, given.tasks, given.interval, given.seconds)
     print(json.dumps(told), flush=True)

@@ -129,6 +129,7 @@ class _Factory:
     def __init__(self, reach: Reach) -> None:
         self._session = reach.session or _session(reach)
         self._reach = reach
+        self._ca_bundle = transport.ca_bundle()
         self._base = reach.client_config or Config()
         if _is_local(_endpoint(reach)):
             # HTTP_PROXY would capture calls to this machine.
@@ -156,7 +157,7 @@ class _Factory:
         client.meta.events.register("before-parse.swf.*", check_response)
         way = None
         if self._reach.session is None:  # what a user's own is set to can't be seen from outside
-            way = transport.install(client)
+            way = transport.install(client, self._ca_bundle)
         if way is None:
             limits.install(client)
         return Client(client, way)

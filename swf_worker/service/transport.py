@@ -50,7 +50,7 @@ class _TlsPool(HTTPSConnectionPool):
 class Transport:
     """One client's connections."""
 
-    def __init__(self, client: SWFClient, ca_bundle: str | None = None) -> None:
+    def __init__(self, client: SWFClient, ca_bundle: str | None) -> None:
         config: Any = client.meta.config
         split = urlsplit(client.meta.endpoint_url)
         self._base = client.meta.endpoint_url.rstrip("/") + "/"
@@ -138,12 +138,17 @@ def _as_botocore(error: Exception, request: AWSPreparedRequest) -> Exception:
     return botocore_errors.HTTPClientError(error=error)
 
 
-def install(client: SWFClient) -> Transport | None:
+def ca_bundle() -> str | None:
+    """The file of certificates that is configured, looked for where botocore looks for it."""
+    found: str | None = Session().get_config_variable("ca_bundle")
+    return found or os.environ.get("REQUESTS_CA_BUNDLE")
+
+
+def install(client: SWFClient, ca_bundle: str | None) -> Transport | None:
     """Have the requests of ``client`` sent by a Transport, where that carries all that is set."""
     if not _is_carried(client):
         return None
-    found = Session().get_config_variable("ca_bundle")  # where botocore looks for it
-    transport = Transport(client, found or os.environ.get("REQUESTS_CA_BUNDLE"))
+    transport = Transport(client, ca_bundle)
     client.meta.events.register_last("before-send.swf", transport.send)
     return transport
 

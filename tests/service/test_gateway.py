@@ -32,7 +32,7 @@ def timers():
 @pytest.fixture(params=["our transport", "botocore's own way"])
 def connect(timers, monkeypatch, request):
     if request.param == "botocore's own way":
-        monkeypatch.setattr(transport, "install", lambda client: None)
+        monkeypatch.setattr(transport, "install", lambda client, ca_bundle: None)
     opened = []
 
     def make(url, **options):

@@ -128,7 +128,7 @@ def timers():
 @pytest.fixture(params=["our transport", "botocore's own way"])
 def either(request, monkeypatch):
     if request.param == "botocore's own way":
-        monkeypatch.setattr(transport, "install", lambda client: None)
+        monkeypatch.setattr(transport, "install", lambda client, ca_bundle: None)
     return request.param
 
 
