@@ -101,7 +101,8 @@ class LogObserver:
 
         self._log: Any = structlog.get_logger("swf_worker").bind(**bound)
         self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
-        self._late = 0
+        self._late, self._latest = 0, 0.0
+        """Late beats that were not told yet, and the latest of them."""
         self._late_told = float("-inf")
 
     def observe(self, record: Observation) -> None:
@@ -109,6 +110,8 @@ class LogObserver:
         if isinstance(record, HandlerLogged):
             self._pass_on(record)
             return
+        if self._late:
+            self._tell_late(at_last=isinstance(record, WorkerStopped))
         level, event = _SAYS[type(record)]
         level = _level(record, level)
         if not self._is_enabled_for(_NUMBERS[level]):
@@ -116,8 +119,6 @@ class LogObserver:
         if isinstance(record, HeartbeatLate) and not self._is_told(record):
             return
         told = _fields(record)
-        if isinstance(record, HeartbeatLate) and self._late:
-            told["late_since_last_told"], self._late = self._late + 1, 0
         if _is_unexpected(record):
             told["exc_info"] = record.error  # type: ignore[attr-defined]
         getattr(self._log, level)(event, **told)
@@ -127,10 +128,20 @@ class LogObserver:
         hold the machine as well."""
         now = time.monotonic()
         if now - self._late_told < LATE_LINES_EACH:
-            self._late += 1
+            self._late, self._latest = self._late + 1, max(self._latest, record.late_by)
             return False
         self._late_told = now
         return True
+
+    def _tell_late(self, *, at_last: bool) -> None:
+        now = time.monotonic()
+        if at_last or now - self._late_told >= LATE_LINES_EACH:
+            self._log.warning(
+                "more heartbeats were late",
+                heartbeats=self._late,
+                late_by_most=round(self._latest, 3),
+            )
+            self._late, self._latest, self._late_told = 0, 0.0, now
 
     def _pass_on(self, record: HandlerLogged) -> None:
         """What a handler process logged, as if it had been logged here."""

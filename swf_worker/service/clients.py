@@ -129,7 +129,7 @@ class _Factory:
     def __init__(self, reach: Reach) -> None:
         self._session = reach.session or _session(reach)
         self._reach = reach
-        self._ca_bundle = transport.ca_bundle()
+        self._ca_bundle = transport.ca_bundle() if reach.session is None else None
         self._base = reach.client_config or Config()
         if _is_local(_endpoint(reach)):
             # HTTP_PROXY would capture calls to this machine.
@@ -158,8 +158,7 @@ class _Factory:
         way = None
         if self._reach.session is None:  # what a user's own is set to can't be seen from outside
             way = transport.install(client, self._ca_bundle)
-        if way is None:
-            limits.install(client)
+        limits.install(client)  # endpoint rules may name a host that our way leaves to botocore
         return Client(client, way)
 
     def _build(self, config: Config) -> SWFClient:

@@ -58,6 +58,10 @@ class Attempt:
         if self.cut_short:
             raise TimeoutError("the attempt's time was over before its request left")
 
+    def leave(self) -> None:
+        """It needs its connection no more."""
+        self._connection = None
+
     def cut(self) -> None:
         """The time is over: end whatever the attempt is blocked in."""
         self.cut_short = True
@@ -66,6 +70,13 @@ class Attempt:
             with suppress(OSError):
                 # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def leave_connection() -> None:
+    """This thread's attempt has read its answer: the connection may be somebody else's now."""
+    attempt = getattr(_current, "attempt", None)
+    if attempt is not None:
+        attempt.leave()
 
 
 class Followed:

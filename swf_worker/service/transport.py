@@ -12,8 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import urllib3
 from botocore import exceptions as botocore_errors
@@ -24,8 +23,9 @@ from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import parse_url
 
-from .limits import Followed
+from .limits import Followed, leave_connection
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -52,33 +52,30 @@ class Transport:
 
     def __init__(self, client: SWFClient, ca_bundle: str | None) -> None:
         config: Any = client.meta.config
-        split = urlsplit(client.meta.endpoint_url)
-        self._base = client.meta.endpoint_url.rstrip("/") + "/"
-        self._target = split.path or "/"
+        self._origin = origin = _origin(client.meta.endpoint_url)
+        self._url = self._target = ""
         options = [*HTTPConnection.default_socket_options]
         if config.tcp_keepalive:
             options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
         common: dict[str, Any] = {
-            "port": split.port,
+            "port": origin.port,
             "timeout": urllib3.Timeout(connect=config.connect_timeout, read=config.read_timeout),
             "maxsize": config.max_pool_connections,
             "socket_options": options,
         }
-        if split.scheme == "https":
+        if origin.scheme == "https":
             common |= {
                 "ssl_context": create_urllib3_context(),
                 "cert_reqs": "CERT_REQUIRED",
                 "ca_certs": get_cert_path(ca_bundle or True),  # type: ignore[arg-type]
             }
-        kind = _TlsPool if split.scheme == "https" else _Pool
-        self._new_pool: Callable[[], HTTPConnectionPool] = partial(
-            kind, split.hostname or "", **common
-        )
+        kind = _TlsPool if origin.scheme == "https" else _Pool
+        self._new_pool: Callable[[], HTTPConnectionPool] = partial(kind, origin.host, **common)
         self._pool: HTTPConnectionPool = self._new_pool()
 
     def send(self, request: AWSPreparedRequest, **_: Any) -> Any:
         """Send one request, once; raises botocore's errors. (A handler of ``before-send``.)"""
-        if request.url != self._base:
+        if request.url != self._url and not self._learns(request.url):
             return None
         try:
             answer = self._pool.urlopen(
@@ -89,12 +86,24 @@ class Transport:
                 retries=False,
                 redirect=False,
                 assert_same_host=False,
+                # As botocore: a body is read piece by piece, whatever length was promised, and the
+                # parser finds what is missing. (SWF has said 200: nothing is to be sent again.)
+                preload_content=False,
                 decode_content=False,
-                enforce_content_length=False,  # as botocore: the parser finds what is missing
+                enforce_content_length=False,
             )
             return _Response(request.url, answer)
         except Exception as error:
             raise _as_botocore(error, request) from error
+        finally:
+            leave_connection()
+
+    def _learns(self, url: str) -> bool:
+        """Whether a request goes to our host: endpoint rules may name another one."""
+        if _origin(url) != self._origin:
+            return False
+        self._url, self._target = url, parse_url(url).request_uri
+        return True
 
     def close(self) -> None:
         """Close the connections that are idle. (A request after it opens a new one, as
@@ -111,12 +120,24 @@ class _Response(AWSResponse):
         self.status_code = answer.status
         self.headers = answer.headers  # its names know no case, as botocore's
         self.raw = answer
-        self._body: bytes = answer.data
+        self._body = b"".join(answer.stream())
 
     @property
     def content(self) -> bytes:
         """The body."""
         return self._body
+
+
+class _Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+
+
+def _origin(url: str) -> _Origin:
+    parsed = parse_url(url)  # it knows IPv6 and its zones
+    scheme = parsed.scheme or "http"
+    return _Origin(scheme, parsed.host or "", parsed.port or (443 if scheme == "https" else 80))
 
 
 def _as_botocore(error: Exception, request: AWSPreparedRequest) -> Exception:

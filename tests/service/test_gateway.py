@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import boto3
@@ -243,6 +244,54 @@ def test_closing_cuts_what_is_under_way(connect, timers):
         with pytest.raises(errors.ServiceUnavailableError):
             client.heartbeat("token", None, 5)
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_an_answer_that_promised_more_than_it_has_was_accepted(connect, body):
+    """As botocore sees it: SWF has said 200, and nothing is sent again."""
+    short = http(200, body).replace(b"Content-Length: ", b"Content-Length: 1")
+
+    def reply(sock):
+        sock.sendall(short)
+        wire.hang_up(sock)
+
+    with Wire(RespondActivityTaskCompleted=[reply]) as service:
+        respond(connect(service.url))
+        assert len(service.calls) == 1
+
+
+@pytest.mark.parametrize("path", ["", "/", "/swf", "/swf/", "//", "?x=1"])
+def test_the_limit_of_an_attempt_holds_whatever_the_endpoints_address_looks_like(connect, path):
+    with Wire(RecordActivityTaskHeartbeat=[wire.silence]) as service:
+        began = time.monotonic()
+        with pytest.raises(errors.ServiceUnavailableError, match=r"within 0\.3 s"):
+            connect(service.url + path).heartbeat("token", None, 0.3)
+        assert time.monotonic() - began < 2
+        assert service.calls
+
+
+def test_the_limit_of_one_attempt_cuts_no_other(connect, timers):
+    """The connection goes back to its pool before the answer is parsed."""
+    parsed = threading.Event()
+    with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False})]) as service:
+        client = connect(service.url)
+        swf = client._clients.beats.swf
+
+        def parse_slowly(**_):
+            attempts = list(client._attempts)
+            assert len(attempts) == 1
+            attempts[0].cut()
+            parsed.set()
+
+        client.heartbeat("token", None, 5)
+        if client._clients.beats.transport is None:
+            return  # botocore's own way tells nobody when it has read an answer
+        swf.meta.events.register("before-parse.swf", parse_slowly)
+        client.heartbeat("token", None, 5)
+        swf.meta.events.unregister("before-parse.swf", parse_slowly)
+        assert parsed.is_set()
+        client.heartbeat("token", None, 5)
+        assert len(service._connections) == 1, "nobody's connection was cut"
 
 
 def test_a_dead_keep_alive_connection_costs_one_attempt_at_most(connect):

@@ -7,7 +7,7 @@ import ipaddress
 import ssl
 import threading
 from contextlib import contextmanager, suppress
-from socket import create_connection, create_server
+from socket import AF_INET6, create_connection, create_server
 
 import boto3
 import pytest
@@ -101,6 +101,47 @@ def test_where_somebody_else_answers_requests_nothing_is_sent_twice(monkeypatch,
 class Nothing:
     def stream(self):
         return iter([b""])
+
+
+def test_a_users_session_needs_no_profile_of_the_environment(monkeypatch, tmp_path):
+    config = tmp_path / "config"
+    config.write_text("[profile here]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    assert way(session=boto3.Session(profile_name="here")) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("http://[::1]", ("http", "[::1]", 80)),
+        ("https://[::1]", ("https", "[::1]", 443)),
+        ("http://[::1]:9/", ("http", "[::1]", 9)),
+        ("http://[fe80::1%25lo]:9", ("http", "[fe80::1%lo]", 9)),
+        ("HTTP://Example.COM/swf", ("http", "example.com", 80)),
+    ],
+)
+def test_where_an_endpoint_is(url, where):
+    assert transport._origin(url) == where
+
+
+def test_an_endpoint_with_an_ipv6_address():
+    with create_server(("::1", 0), family=AF_INET6) as listener:
+
+        def serve():
+            plain, _ = listener.accept()
+            with plain:
+                plain.recv(65_536)
+                plain.sendall(OK)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://[::1]:{listener.getsockname()[1]}"
+        client, _ = build_client(Options(domain="d", task_list="t", endpoint_url=url))
+        assert client.transport is not None
+        client.swf.respond_activity_task_completed(taskToken="t")
+        client.close()
+        thread.join(10)
 
 
 def test_another_hosts_request_is_left_to_botocore():

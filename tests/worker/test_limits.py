@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 
@@ -169,3 +170,19 @@ def test_a_busy_loop_that_turns_is_not_called_blocked(quick_swf, make_worker, re
     with worker:
         assert scheduled.outcome() == Completed()
     assert not recorder.of(LoopBlocked)
+
+
+def test_what_a_handler_sets_in_its_context_is_not_the_next_ones(make_worker, quick_swf):
+    """The end of one task starts the next one that waited, on the same loop."""
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+
+    @activity(name="Tenant", version="1", heartbeat_timeout=30, max_concurrent=1)
+    async def handler(number: int) -> str:
+        seen = tenant.get()
+        tenant.set(f"tenant of {number}")
+        return seen
+
+    worker = make_worker(handler, max_concurrent_activities=4)
+    scheduled = [quick_swf.schedule("Tenant", "1", number) for number in range(4)]
+    with worker:
+        assert [each.outcome() for each in scheduled] == [Completed('"nobody"')] * 4

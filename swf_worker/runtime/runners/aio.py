@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
@@ -149,7 +150,9 @@ class AsyncRunner:
 
         async def call() -> None:
             ended.append(await invocation.run_async())
-            self._ended(run, ended)  # here: a callback would wait for the loop's next turn
+            # Here: a callback would wait for the loop's next turn. In a context of its own: what
+            # the handler set in its context is not for the task that may start now.
+            contextvars.Context().run(self._ended, run, ended)
 
         def begin() -> None:
             task = self._loop.create_task(call(), name=f"activity {run.task.activity_id}")
@@ -160,7 +163,7 @@ class AsyncRunner:
             if run.context.should_stop:  # it was asked before it began
                 task.cancel(CANCEL_MARK)
 
-        self._loop.call_soon_threadsafe(begin)
+        self._loop.call_soon_threadsafe(begin, context=contextvars.Context())
 
     def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
         self._tasks.pop(run, None)
