@@ -11,6 +11,10 @@ from typing import Any, Protocol
 from .clock import StartThread
 
 
+MOST_LENT = 4
+"""Threads that do others' jobs at once: each may make its own crew grow by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """``call`` blocks and returns something; ``done`` takes it, must not block, and may return
@@ -68,6 +72,7 @@ class ThreadCrew:
         self._jobs: deque[Job] = deque()
         self._ready = threading.Condition()
         self._idle = 0
+        self._lent = 0
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._own = threading.local()
@@ -88,11 +93,19 @@ class ThreadCrew:
     def offer(self, job: Job) -> bool:
         """Have ``job`` done by a thread that is idle, if there is one; whether there is."""
         with self._ready:
-            if self._closed or self._idle <= len(self._jobs):
+            if self._closed or self._idle <= len(self._jobs) or self._lent >= MOST_LENT:
                 return False
-            self._jobs.append(job)
+            self._lent += 1
+            self._jobs.append(Job(lambda: self._borrowed(job.call), job.done))
             self._ready.notify()
             return True
+
+    def _borrowed(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        finally:
+            with self._ready:
+                self._lent -= 1
 
     def _hand_over(self, job: Job) -> None:
         with self._ready:

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from swf_worker.runtime.clock import MonotonicClock, start_daemon
-from swf_worker.runtime.crew import Job, ThreadCrew
+from swf_worker.runtime.crew import MOST_LENT, Job, ThreadCrew
 from swf_worker.runtime.scheduler import Scheduler
+from tests.conftest import eventually
 
 
 @pytest.fixture
@@ -134,3 +135,33 @@ def test_row_59_the_clock_is_monotonic(monkeypatch):
     before = MonotonicClock().now()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert MonotonicClock().now() >= before
+
+
+def test_idle_threads_are_lent_a_few_at_a_time(caught):
+    """Answers that all wait must not make the crew that polls grow without a bound."""
+    crew = ThreadCrew("many", 20, start_daemon, caught.append)
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def wait():
+        begun.release()
+        gate.wait(10)
+
+    for _ in range(10):
+        crew.submit(Job(wait, lambda _: None))
+    for _ in range(10):
+        assert begun.acquire(timeout=5)
+    assert not crew.offer(Job(wait, lambda _: None)), "nobody is idle"
+    gate.set()
+    assert eventually(lambda: crew._idle == 10)
+    gate.clear()
+    taken = [crew.offer(Job(wait, lambda _: None)) for _ in range(8)]
+    assert sum(taken) == MOST_LENT
+    for _ in range(MOST_LENT):
+        assert begun.acquire(timeout=5)
+    gate.set()
+    assert eventually(lambda: crew._idle == 10)
+    assert crew.offer(Job(lambda: None, lambda _: None)), "they are back"
+    assert len(crew._threads) == 10
+    for thread in crew.close():
+        thread.join(5)
+    assert not caught
