@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from .clock import StartThread
 
-
 MOST_LENT = 4
 """Threads that do others' jobs at once: each may make its own crew grow by one."""
 
