@@ -47,7 +47,7 @@ def run() -> Results:
     results["scale_async"] = scale("--kind", "async", "--tasks", "10000")
     results["scale_thread"] = scale("--kind", "thread", "--tasks", "500")
     results["largest"] = scale(
-        "--kind", "async", "--interval", "10", "--tasks", "8000", "--step", "4000"
+        "--kind", "async", "--interval", "10", "--tasks", "12000", "--step", "4000"
     )
     results["idle"] = step("an idle minute", idle.minute)
     results["starts"] = step("starts", idle.starts)

@@ -26,6 +26,8 @@ from swf_worker import ActivityWorker, activity
 
 Figures = dict[str, float]
 MOST = 40_000
+ENOUGH = 120.0
+"""Seconds after which no larger number is tried."""
 
 
 class Held:
@@ -107,17 +109,21 @@ def largest(kind: str, interval: float, first: int, step: int) -> Figures:
     late, and the one that was too many."""
     with endpoint("--tasks", "0", "--interval", str(interval), "--hold", "5") as url:
         held = Held(kind, url, interval, MOST)
-        best: Figures = {"largest": 0.0}
+        best: Figures = {}
+        began = time.monotonic()
         for tasks in range(first, MOST + 1, step):
             more = first if tasks == first else step
             threading.Thread(target=feed, args=(url, more), daemon=True).start()
             while figures(url)["given"] < tasks:
                 time.sleep(0.5)  # the ramp's own speed is not what is measured here
-            held.hold(interval)  # the ramp's delays are made up for
-            seen = held.hold(2 * interval)
+            held.hold(interval / 2)  # the ramp's delays are made up for
+            seen = held.hold(1.5 * interval)
             if seen["late_p99"] > interval / 2:
+                best = best or seen | {"largest": 0}
                 return best | {"too_many": tasks, "too_many_late_p99": seen["late_p99"]}
             best = seen | {"largest": tasks}
+            if time.monotonic() - began > ENOUGH:
+                break
     return best
 
 
