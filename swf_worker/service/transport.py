@@ -53,7 +53,8 @@ class Transport:
     def __init__(self, client: SWFClient, ca_bundle: str | None) -> None:
         config: Any = client.meta.config
         self._origin = origin = _origin(client.meta.endpoint_url)
-        self._url = self._target = ""
+        self._known = ("", "")
+        """The last request's address and its target; in one piece, for threads."""
         options = [*HTTPConnection.default_socket_options]
         if config.tcp_keepalive:
             options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
@@ -75,12 +76,13 @@ class Transport:
 
     def send(self, request: AWSPreparedRequest, **_: Any) -> Any:
         """Send one request, once; raises botocore's errors. (A handler of ``before-send``.)"""
-        if request.url != self._url and not self._learns(request.url):
+        target = self._target(request.url)
+        if target is None:
             return None
         try:
             answer = self._pool.urlopen(
                 request.method,
-                self._target,
+                target,
                 body=request.body,  # type: ignore[arg-type]
                 headers=dict(request.headers.items()),
                 retries=False,
@@ -98,12 +100,15 @@ class Transport:
         finally:
             leave_connection()
 
-    def _learns(self, url: str) -> bool:
-        """Whether a request goes to our host: endpoint rules may name another one."""
-        if _origin(url) != self._origin:
-            return False
-        self._url, self._target = url, parse_url(url).request_uri
-        return True
+    def _target(self, url: str) -> str | None:
+        """What to ask our host for; None for another host, which endpoint rules may name."""
+        known, target = self._known
+        if url != known:
+            if _origin(url) != self._origin:
+                return None
+            target = parse_url(url).request_uri
+            self._known = (url, target)
+        return target
 
     def close(self) -> None:
         """Close the connections that are idle. (A request after it opens a new one, as

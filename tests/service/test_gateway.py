@@ -226,13 +226,14 @@ def test_an_answer_that_trickles_is_cut_at_the_attempts_limit(connect, part):
 
     def reply(sock):
         sock.sendall(answer[: len(answer) - len(slow)])
-        wire.trickle(slow, 0.1)(sock)
+        wire.trickle(slow, 0.5)(sock)  # for five seconds at least
 
     with Wire(RecordActivityTaskHeartbeat=[reply]) as service:
+        client = connect(service.url)
         began = time.monotonic()
         with pytest.raises(errors.ServiceUnavailableError, match=r"within 0\.4 s") as caught:
-            connect(service.url).heartbeat("token", None, 0.4)
-        assert time.monotonic() - began < 0.9
+            client.heartbeat("token", None, 0.4)
+        assert time.monotonic() - began < 3
         assert caught.value.ambiguous
 
 
@@ -242,8 +243,8 @@ def test_closing_cuts_what_is_under_way(connect, timers):
         timers.call_later(0.2, client.close)
         began = time.monotonic()
         with pytest.raises(errors.ServiceUnavailableError):
-            client.heartbeat("token", None, 5)
-        assert time.monotonic() - began < 2
+            client.heartbeat("token", None, 8)
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
@@ -263,10 +264,11 @@ def test_an_answer_that_promised_more_than_it_has_was_accepted(connect, body):
 @pytest.mark.parametrize("path", ["", "/", "/swf", "/swf/", "//", "?x=1"])
 def test_the_limit_of_an_attempt_holds_whatever_the_endpoints_address_looks_like(connect, path):
     with Wire(RecordActivityTaskHeartbeat=[wire.silence]) as service:
+        client = connect(service.url + path)
         began = time.monotonic()
         with pytest.raises(errors.ServiceUnavailableError, match=r"within 0\.3 s"):
-            connect(service.url + path).heartbeat("token", None, 0.3)
-        assert time.monotonic() - began < 2
+            client.heartbeat("token", None, 0.3)
+        assert time.monotonic() - began < 4  # it would be silent for 10
         assert service.calls
 
 
@@ -316,7 +318,7 @@ def test_a_reused_connection_is_cut_as_well(connect):
         began = time.monotonic()
         with pytest.raises(errors.ServiceUnavailableError):
             client.heartbeat("token", None, 0.3)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
 
 def test_clients_are_set_as_the_long_poll_needs(connect):
