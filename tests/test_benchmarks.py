@@ -32,17 +32,6 @@ def test_a_task_costs_so_many_function_calls():
     assert figures["async"]["all"] < 2_950
 
 
-@pytest.mark.full
-@pytest.mark.timeout(120)
-def test_no_slower_than_the_loop_that_people_write(record_property):
-    """A timing, so with room for a busy machine; the figures are in docs/performance.md."""
-    rows = throughput.compare(throughput.CONTESTANTS, 8, tasks=400, rounds=5)
-    told = ", ".join(f"{name} {row['ratio']:.2f}" for name, row in rows.items())
-    record_property("figure", f"throughput at concurrency 8, to a hand-written loop: {told}")
-    assert rows["thread"]["ratio"] > 0.85
-    assert rows["async"]["ratio"] > 0.85
-
-
 def test_a_contestant_is_measured():
     with lane(throughput.command("async"), 2) as each:
         row = each.run(30)
