@@ -49,6 +49,18 @@ def pid(seconds: float = 0) -> int:
     return os.getpid()
 
 
+@in_process("Together")
+def together(folder: str, count: int) -> int:
+    """Ends when so many run at once."""
+    Path(folder, str(os.getpid())).touch()
+    until = time.monotonic() + 30
+    while len(list(Path(folder).iterdir())) < count:
+        if time.monotonic() > until:
+            raise TimeoutError("alone")
+        time.sleep(0.01)
+    return os.getpid()
+
+
 @in_process("Inside")
 def inside(context: ActivityContext, name: str) -> dict[str, Any]:
     before = VARIABLE.get()

@@ -67,10 +67,11 @@ def test_a_child_is_another_process_and_is_kept_warm(run):
     assert int(first.result) in children()
 
 
-def test_tasks_run_in_parallel_one_in_each_child(run):
-    swf = run(handlers.pid, max_concurrent_activities=3)
-    scheduled = [swf.schedule("Pid", "1", 1.5) for _ in range(3)]
-    assert len({each.outcome().result for each in scheduled}) == 3
+def test_tasks_run_in_parallel_one_in_each_child(run, tmp_path):
+    swf = run(handlers.together, max_concurrent_activities=3)
+    given = {"folder": str(tmp_path), "count": 3}
+    scheduled = [swf.schedule("Together", "1", given) for _ in range(3)]
+    assert len({each.outcome(40).result for each in scheduled}) == 3
     assert len(children()) == 3
 
 
