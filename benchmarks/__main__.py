@@ -1,7 +1,4 @@
-"""All of it, as a table and as JSON: ``make bench``.
-
-python -m benchmarks [--json bench.json]
-"""
+"""All of it, as a table and as JSON: ``make bench``, or ``python -m benchmarks [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,7 @@ def run() -> Results:
     results["throughput"] = {
         str(concurrency): step(
             f"throughput at concurrency {concurrency}",
-            lambda concurrency=concurrency: throughput.compare(
-                throughput.CONTESTANTS, concurrency, tasks=800, rounds=5
-            ),
+            partial(throughput.compare, throughput.CONTESTANTS, concurrency, tasks=800, rounds=5),
         )
         for concurrency in throughput.CONCURRENCIES
     }
@@ -66,7 +62,7 @@ def scale(*arguments: str) -> Results:
     return step(f"scale {' '.join(arguments)}", measure)
 
 
-def step(name: str, measure: Any) -> Any:
+def step(name: str, measure: Callable[[], Results]) -> Results:
     """One part."""
     began = time.monotonic()
     print(f"{name} ...", end=" ", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ from swf_worker import ActivityWorker, Observation, activity
 
 def loop(url: str, concurrency: int) -> None:
     """Threads that poll, work and respond, with boto3's defaults but for the read timeout; each
-    with a client of its own, which is faster than a shared one."""
+    with a client of its own, so that none waits for another's connection."""
 
     def run() -> None:
         session = boto3.Session("x", "y", region_name="us-east-1")

@@ -49,7 +49,7 @@ class Profile:
 def calls_per_task(handler: Any) -> dict[str, float]:
     """All calls, and ours."""
     profile = Profile()
-    threading.setprofile(profile)  # type: ignore[arg-type]
+    threading.setprofile(profile)
     try:
         with endpoint("--hold", "1") as url:
             worker = ActivityWorker(
@@ -67,7 +67,7 @@ def calls_per_task(handler: Any) -> dict[str, float]:
                 figures(f"{url}/feed?tasks={TASKS}")
                 after = profile.read()
     finally:
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     every, ours = ((b - a) / TASKS for a, b in zip(before, after, strict=True))
     return {"all": every, "ours": ours}
 

@@ -44,7 +44,7 @@ class Endpoint:
         self.name, _, self.version = name.rpartition("/")
         self.polls: deque[asyncio.Future[None]] = deque()
         self.waiting = 0
-        self.open_polls = self.most_polls = 0
+        self.open_polls = 0
         self.given = self.answered = self.expected = self.beats = 0
         self.last_beat: dict[str, float] = {}
         self.late: list[float] = []
@@ -94,7 +94,6 @@ class Endpoint:
 
     async def _poll(self) -> bytes:
         self.open_polls += 1
-        self.most_polls = max(self.most_polls, self.open_polls)
         try:
             while self.waiting == 0:
                 poll = asyncio.get_running_loop().create_future()
@@ -155,7 +154,6 @@ class Endpoint:
             "answered": self.answered,
             "beats": self.beats,
             "open_polls": self.open_polls,
-            "most_polls": self.most_polls,
             "late_p50": late["p50"],
             "late_p99": late["p99"],
             "late_max": late["max"],

@@ -19,6 +19,8 @@ ENVIRONMENT = os.environ | {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+NOWHERE = subprocess.DEVNULL
+"""Where logs go: they are written, and thrown away."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -67,7 +69,7 @@ def lane(command: Sequence[str], concurrency: int, *endpoint_arguments: str) -> 
     """A contestant that is running, and warm; its command gets the address and the concurrency."""
     with endpoint(*endpoint_arguments) as url:
         whole = [*command, url, str(concurrency)]
-        with subprocess.Popen(whole, stdout=log(), stderr=log(), env=ENVIRONMENT) as process:
+        with subprocess.Popen(whole, stdout=NOWHERE, stderr=NOWHERE, env=ENVIRONMENT) as process:
             try:
                 ready = Lane(url, process)
                 ready.run(200)
@@ -75,11 +77,6 @@ def lane(command: Sequence[str], concurrency: int, *endpoint_arguments: str) -> 
             finally:
                 for pid in family(process.pid):
                     os.kill(pid, signal.SIGKILL)
-
-
-def log() -> int:
-    """Where logs go: written, and thrown away."""
-    return os.open(os.devnull, os.O_WRONLY)
 
 
 def cpu(pid: int) -> float:

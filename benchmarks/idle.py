@@ -1,12 +1,9 @@
-"""What a worker costs that has nothing to do, and what it costs to start one.
-
-python -m benchmarks.idle
-"""
+"""What a worker costs that has nothing to do, and what it costs to start one
+(``python -m benchmarks.idle``)."""
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -51,9 +48,7 @@ def starts(rounds: int = 7) -> dict[str, dict[str, float]]:
     for _ in range(rounds):
         for name, arguments in STARTS.items():
             began = time.monotonic()
-            subprocess.run(
-                [sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True, env=os.environ
-            )
+            subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
             seen[name].append(time.monotonic() - began)
     base = seen["import boto3"]
     return {

@@ -56,7 +56,7 @@ class Held:
             nonlocal over
             if over is None:
                 over, loop = asyncio.Event(), asyncio.get_running_loop()
-                self.over = lambda: loop.call_soon_threadsafe(over.set)  # type: ignore[union-attr]
+                self.over = lambda: loop.call_soon_threadsafe(over.set)
             await over.wait()
 
         return work

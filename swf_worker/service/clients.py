@@ -129,7 +129,7 @@ class _Factory:
     def __init__(self, reach: Reach) -> None:
         self._session = reach.session or _session(reach)
         self._reach = reach
-        self._ca_bundle = transport.ca_bundle() if reach.session is None else None
+        self._ca_bundle = transport.configured_bundle() if reach.session is None else None
         self._base = reach.client_config or Config()
         if _is_local(_endpoint(reach)):
             # HTTP_PROXY would capture calls to this machine.

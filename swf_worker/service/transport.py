@@ -164,7 +164,7 @@ def _as_botocore(error: Exception, request: AWSPreparedRequest) -> Exception:
     return botocore_errors.HTTPClientError(error=error)
 
 
-def ca_bundle() -> str | None:
+def configured_bundle() -> str | None:
     """The file of certificates that is configured, looked for where botocore looks for it."""
     found: str | None = Session().get_config_variable("ca_bundle")
     return found or os.environ.get("REQUESTS_CA_BUNDLE")

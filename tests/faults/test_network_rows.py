@@ -29,6 +29,7 @@ from swf_worker.observations import (
 )
 from swf_worker.service import clients, gateway
 from tests import proxy
+from tests.conftest import eventually
 from tests.faults.conftest import wired
 from tests.wire import EMPTY_POLL, OK, Wire, silence, task
 
@@ -273,7 +274,7 @@ def test_an_answer_survives_every_bad_network(stage, recorder, monkeypatch, beha
         scheduled = s.schedule("Beats", heartbeat_timeout=30)
         scheduled.wait_for_heartbeats()
         s.proxy.become(behaviour)
-        time.sleep(2)  # the handler ends meanwhile, and its answer leaves
+        assert eventually(lambda: recorder.of(AnswerRetried) or recorder.of(TaskEnded), 20)
         s.proxy.become(proxy.healthy)
         assert scheduled.outcome() == Completed('"done"')
         ended = recorder.wait_for(TaskEnded)[0]

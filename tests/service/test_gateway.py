@@ -12,9 +12,7 @@ from botocore.config import Config
 from swf_worker import errors
 from swf_worker.options import Options
 from swf_worker.outcome import Canceled, Completed, Failed
-from swf_worker.runtime.clock import MonotonicClock, start_daemon
-from swf_worker.runtime.scheduler import Scheduler
-from swf_worker.service import gateway, transport
+from swf_worker.service import gateway
 from swf_worker.service.gateway import Boto3Service
 from swf_worker.task import ActivityType
 from tests import wire
@@ -22,24 +20,13 @@ from tests.wire import EMPTY_POLL, OK, Wire, fault, http
 
 
 @pytest.fixture
-def timers():
-    scheduler = Scheduler(MonotonicClock(), start_daemon, lambda error: None)
-    yield scheduler
-    thread = scheduler.close()
-    if thread:
-        thread.join()
-
-
-@pytest.fixture(params=["our transport", "botocore's own way"])
-def connect(timers, monkeypatch, request):
-    if request.param == "botocore's own way":
-        monkeypatch.setattr(transport, "install", lambda client, ca_bundle: None)
+def connect(timers, either):
     opened = []
 
     def make(url, **options):
         options = Options(domain="d", task_list="t", endpoint_url=url, **options)
         service = Boto3Service(options, timers, senders=2, answerers=2)
-        assert bool(service._clients.polls.transport) is (request.param == "our transport")
+        assert bool(service._clients.polls.transport) is (either == "our transport")
         opened.append(service)
         return service
 

@@ -21,8 +21,6 @@ from cryptography.x509.oid import NameOID
 from swf_worker import errors
 from swf_worker.options import Options
 from swf_worker.outcome import Completed
-from swf_worker.runtime.clock import MonotonicClock, start_daemon
-from swf_worker.runtime.scheduler import Scheduler
 from swf_worker.service import transport
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
@@ -155,22 +153,6 @@ def test_another_hosts_request_is_left_to_botocore():
 
 
 # --- TLS ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def timers():
-    scheduler = Scheduler(MonotonicClock(), start_daemon, lambda error: None)
-    yield scheduler
-    thread = scheduler.close()
-    if thread:
-        thread.join()
-
-
-@pytest.fixture(params=["our transport", "botocore's own way"])
-def either(request, monkeypatch):
-    if request.param == "botocore's own way":
-        monkeypatch.setattr(transport, "install", lambda client, ca_bundle: None)
-    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -150,9 +150,7 @@ class AsyncRunner:
 
         async def call() -> None:
             ended.append(await invocation.run_async())
-            # Here: a callback would wait for the loop's next turn. In a context of its own: what
-            # the handler set in its context is not for the task that may start now.
-            contextvars.Context().run(self._ended, run, ended)
+            self._ended(run, ended)  # here: a callback would wait for the loop's next turn
 
         def begin() -> None:
             task = self._loop.create_task(call(), name=f"activity {run.task.activity_id}")
@@ -163,6 +161,8 @@ class AsyncRunner:
             if run.context.should_stop:  # it was asked before it began
                 task.cancel(CANCEL_MARK)
 
+        # In a context of its own: the end of another handler may be what starts this one, and what
+        # that one set is not for it.
         self._loop.call_soon_threadsafe(begin, context=contextvars.Context())
 
     def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
