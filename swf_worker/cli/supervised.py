@@ -11,10 +11,10 @@ import os
 import selectors
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from ..clock import now
 from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
 from ..observations import Observation, PollSucceeded, WorkerStopping
@@ -71,9 +71,8 @@ class SupervisedInbox:
 
     def _is_new_report(self) -> bool:
         """A SIGUSR1 to the whole group comes here, and through the supervisor once more."""
-        now = time.monotonic()
-        before, self._reported_at = self._reported_at, now
-        return now - before >= SAME_SIGNAL
+        before, self._reported_at = self._reported_at, now()
+        return self._reported_at - before >= SAME_SIGNAL
 
     def _ordered(self) -> list[Order]:
         try:

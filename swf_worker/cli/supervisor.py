@@ -13,13 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
+from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import SwfWorkerError
 from ..options import RetryPolicy
@@ -98,13 +98,13 @@ class Supervisor:
     # --- processes ------------------------------------------------------------------------------
 
     def _start_due(self) -> None:
-        now = time.monotonic()
+        moment = now()
         for place in self.places if self.loaded else self.places[:1]:
-            if place.process is None and place.due <= now:
+            if place.process is None and place.due <= moment:
                 self._start(place)
 
     def _start(self, place: Place) -> None:
-        place.started, place.polling = time.monotonic(), False
+        place.started, place.polling = now(), False
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
@@ -136,10 +136,10 @@ class Supervisor:
         )
 
     def _again(self, place: Place) -> float:
-        now = time.monotonic()
-        place.crashes = place.crashes + 1 if now - place.started < STEADY else 1
+        moment = now()
+        place.crashes = place.crashes + 1 if moment - place.started < STEADY else 1
         wait = self.backoff.wait(place.crashes)
-        place.due = now + wait
+        place.due = moment + wait
         return wait
 
     def _reap(self) -> None:
@@ -187,12 +187,12 @@ class Supervisor:
     # --- orders and news ------------------------------------------------------------------------
 
     def _patience(self) -> float | None:
-        now = time.monotonic()
+        moment = now()
         moments = [] if self.kill_at is None else [self.kill_at]
         if not self.steps:
             waiting = self.places if self.loaded else self.places[:1]
             moments += [place.due for place in waiting if place.process is None]
-        return max(0.0, min(moments) - now) if moments else None
+        return max(0.0, min(moments) - moment) if moments else None
 
     def _listen(self, patience: float | None) -> None:
         for key, _ in self._selector.select(patience):
@@ -237,12 +237,12 @@ class Supervisor:
             self.log.info(
                 "stopping: waiting for worker processes", processes=len(running), at_most=longest
             )
-            self.kill_at = time.monotonic() + longest + MARGIN
+            self.kill_at = now() + longest + MARGIN
             for place in running:
                 if not place.polling and place.process is not None:
                     place.process.terminate()  # it only starts: it has nothing to finish
         elif self.steps == 3:
-            self.kill_at = time.monotonic() + LAST_STEP
+            self.kill_at = now() + LAST_STEP
         self._tell_all(b"s")
 
     def _tell_all(self, order: bytes) -> None:
@@ -254,7 +254,7 @@ class Supervisor:
     # --- the hard end ---------------------------------------------------------------------------
 
     def _kill_overdue(self) -> None:
-        if self.kill_at is None or time.monotonic() < self.kill_at:
+        if self.kill_at is None or now() < self.kill_at:
             return
         for place in self.places:
             if place.process is not None:

@@ -4,10 +4,10 @@ structlog set-up decides where the events go; the command line has one of its ow
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import fields
 from typing import Any
 
+from ..clock import now
 from ..core.execution import Disposition
 from ..core.verdicts import closes_task, is_denied
 from ..errors import (
@@ -97,7 +97,7 @@ class LogObserver:
     """Writes observations to structlog's logger ``swf_worker``."""
 
     def __init__(self, **bound: str) -> None:
-        import structlog  # here: it is a large part of the package's import time
+        import structlog  # here: it is a large part of the package's
 
         self._log: Any = structlog.get_logger("swf_worker").bind(**bound)
         self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
@@ -126,22 +126,22 @@ class LogObserver:
     def _is_told(self, record: HeartbeatLate) -> bool:
         """What makes one beat late makes thousands late: they are counted, or their lines would
         hold the machine as well."""
-        now = time.monotonic()
-        if now - self._late_told < LATE_LINES_EACH:
+        moment = now()
+        if moment - self._late_told < LATE_LINES_EACH:
             self._late, self._latest = self._late + 1, max(self._latest, record.late_by)
             return False
-        self._late_told = now
+        self._late_told = moment
         return True
 
     def _tell_late(self, *, at_last: bool) -> None:
-        now = time.monotonic()
-        if at_last or now - self._late_told >= LATE_LINES_EACH:
+        moment = now()
+        if at_last or moment - self._late_told >= LATE_LINES_EACH:
             self._log.warning(
                 "more heartbeats were late",
                 heartbeats=self._late,
                 late_by_most=round(self._latest, 3),
             )
-            self._late, self._latest, self._late_told = 0, 0.0, now
+            self._late, self._latest, self._late_told = 0, 0.0, moment
 
     def _pass_on(self, record: HandlerLogged) -> None:
         """What a handler process logged, as if it had been logged here."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ..clock import now
 from ..outcome import Canceled, Completed, Failed
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ class LocalActivity:
         return ""
 
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
-        until = time.monotonic() + timeout
+        until = now() + timeout
         with self._backend.changed:
             while not condition():
-                left = until - time.monotonic()
+                left = until - now()
                 if left <= 0:
                     raise TimeoutError(
                         f"activity of {self.workflow_id} {what} in {timeout:g} s{self._hint()}"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 from moto.swf.exceptions import SWFDomainAlreadyExistsFault, SWFTypeDeprecatedFault
 from moto.swf.models import SWFBackend
 
+from ..clock import now
 from . import faults
 from .clock import LocalClock
 from .models import LocalActivityTask, LocalDecisionTask, LocalDomain, LocalExecution
@@ -223,9 +223,9 @@ class LocalBackend(SWFBackend):
         return task
 
     def _hold(self, queue: TaskQueue, wanted: Callable[[Any], bool]) -> Any:
-        until = time.monotonic() + self._poll_hold  # in real time, also on a manual clock
+        until = now() + self._poll_hold  # in real time, also on a manual clock
         while (item := queue.pop(wanted)) is None:
-            left = until - time.monotonic()
+            left = until - now()
             if left <= 0 or self._closed:
                 return None
             poll = HeldPoll(threading.Condition(self.lock))

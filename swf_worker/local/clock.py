@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
+
+from .. import clock
 
 Tick = Callable[[], float | None]
 """Processes everything that is due; returns when the next thing is due, or None."""
@@ -33,11 +34,11 @@ class SystemClock:
     """Time as it passes. A jump of the machine's wall clock doesn't show."""
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._offset = clock.wall() - clock.now()
 
     def now(self) -> float:
         """Seconds since 1970."""
-        return self._offset + time.monotonic()
+        return self._offset + clock.now()
 
     def drive(self, tick: Tick) -> Driver:
         """One thread that sleeps until the next deadline."""

@@ -23,6 +23,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..clock import now
+
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
     from types_boto3_swf.type_defs import WorkflowExecutionTypeDef
@@ -159,7 +161,7 @@ class Run:
 
     def event(self, execution: WorkflowExecutionTypeDef, kind: str) -> dict[str, Any]:
         """The members of the last event of a kind; waits for it for a while."""
-        until = time.monotonic() + self.patience
+        until = now() + self.patience
         while True:
             history = self.swf.get_workflow_execution_history(
                 domain=self.domain,
@@ -170,7 +172,7 @@ class Run:
                 if event["eventType"] == kind:
                     members: dict[str, Any] = event[f"{kind[0].lower()}{kind[1:]}EventAttributes"]
                     return members
-            if time.monotonic() > until:
+            if now() > until:
                 raise Differs(f"no {kind} in the history after {self.patience:g} s")
             time.sleep(0.2)  # histories can only be asked again
 
@@ -226,7 +228,7 @@ def task_members(run: Run) -> str:
 
 def empty_poll(run: Run) -> str:
     """an empty poll has no task token, or an empty one"""
-    began = time.monotonic()
+    began = now()
     answer = dict(
         run.swf.poll_for_activity_task(
             domain=run.domain, taskList={"name": f"{run.list_name}-empty"}
@@ -234,7 +236,7 @@ def empty_poll(run: Run) -> str:
     )
     answer.pop("ResponseMetadata")
     expect(answer.get("taskToken", ""), "")
-    return f"{answer} after {time.monotonic() - began:.1f} s"
+    return f"{answer} after {now() - began:.1f} s"
 
 
 def cancel_contract(run: Run) -> str:
@@ -420,9 +422,9 @@ def unknown_token(run: Run) -> str:
     middle = len(token) // 2
     other = "A" if token[middle] != "A" else "B"
     changed = token[:middle] + other + token[middle + 1 :]
-    began = time.monotonic()
+    began = now()
     said = answered(run.swf.record_activity_task_heartbeat, taskToken=changed)
-    return f"{said} after {time.monotonic() - began:.1f} s"
+    return f"{said} after {now() - began:.1f} s"
 
 
 def dead_poller(run: Run) -> str:

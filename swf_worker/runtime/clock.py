@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
+
+from .. import clock
 
 
 class Clock(Protocol):
@@ -19,7 +20,7 @@ class MonotonicClock:
 
     def now(self) -> float:
         """Seconds since some point in the past."""
-        return time.monotonic()
+        return clock.now()
 
 
 class StartThread(Protocol):

@@ -15,13 +15,13 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from types import FrameType
 from typing import NoReturn, Protocol
 
+from ..clock import now
 from ..text import safe_str
 from .engine import Engine
 from .forks import at_fork
@@ -88,13 +88,13 @@ class SignalInbox:
 
     def _order(self, number: int) -> Order | None:
         """The descriptor tells every signal that has a handler, the user's own, too."""
-        now = time.monotonic()
+        moment = now()
         if (
             number not in (*STOPS, REPORT)
-            or now < self._counted.get(number, -math.inf) + SAME_SIGNAL
+            or moment < self._counted.get(number, -math.inf) + SAME_SIGNAL
         ):
             return None
-        self._counted[number] = now
+        self._counted[number] = moment
         return Order.REPORT if number == REPORT else Order.STOP
 
     def fileno(self) -> int:

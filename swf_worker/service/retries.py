@@ -3,6 +3,7 @@ caller who waits for one call."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,11 +11,10 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    stop_after_delay,
-    stop_never,
     wait_random_exponential,
 )
 
+from ..clock import now
 from ..core import verdicts
 from ..errors import ServiceError
 from ..options import RetryPolicy
@@ -54,6 +54,7 @@ def persistently(
     """``call``, again and again while its ServiceErrors may pass, ``seconds`` long at most; then
     the last error is raised."""
     backoff = TenacityBackoff(policy)
+    until = math.inf if seconds is None else now() + seconds
 
     def error_of(state: RetryCallState) -> ServiceError:
         assert state.outcome is not None
@@ -63,14 +64,12 @@ def persistently(
 
     def wait(state: RetryCallState) -> float:
         waits = backoff.wait(state.attempt_number, denied=verdicts.is_denied(error_of(state)))
-        if seconds is None:
-            return waits
-        return max(0.0, min(waits, seconds - (state.seconds_since_start or 0.0)))
+        return max(0.0, min(waits, until - now()))
 
     retrying = Retrying(
         retry=retry_if_exception(lambda e: isinstance(e, ServiceError) and passes(e)),
         wait=wait,
-        stop=stop_never if seconds is None else stop_after_delay(seconds),
+        stop=lambda state: now() >= until,
         before_sleep=lambda state: before_wait(error_of(state), state.upcoming_sleep),
         reraise=True,
     )

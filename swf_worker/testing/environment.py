@@ -18,6 +18,7 @@ from ..failure import FailureWording
 from ..options import Wrapper
 from ..outcome import Outcome
 from ..runtime.invoke import CANCEL_MARK, Ended, Invocation
+from ..runtime.runners.aio import new_event_loop
 from ..task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
 from ..text import compact_json
 
@@ -129,7 +130,8 @@ class ActivityEnvironment:
         over). ``input`` is a Python value that is encoded as JSON, ``raw_input`` literal text."""
         invocation = self._invocation(handler, input, raw_input)
         if invocation.definition.is_async:
-            return self._decided(asyncio.run(self._interruptible(invocation.run_async())))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                return self._decided(runner.run(self._interruptible(invocation.run_async())))
         return self._decided(invocation.run())
 
     async def outcome_async(

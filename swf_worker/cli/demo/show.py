@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ...clock import now
 from ...errors import ConfigurationError, SwfWorkerError
 from ...outcome import Canceled, Completed, Failed
 from ..dev import load_local_swf
@@ -46,7 +46,7 @@ class Row:
     outcome: Any = None
     seconds: float = 0.0
     asked: bool = False
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=now)
 
     @property
     def progress(self) -> dict[str, int]:
@@ -118,7 +118,7 @@ def _show(console: Console, into: Path) -> int:
         swf.register(worker)
         with _worker_process(swf.endpoint_url, log) as process:
             console.print(f"worker runs as process {process.pid}: swf-worker run {_TARGET}")
-            began = time.monotonic()
+            began = now()
             for folder, cancel in _folders():
                 archive = into / f"{folder.name}.tar.gz"
                 request = {"folder": str(folder), "archive": str(archive)}
@@ -126,7 +126,7 @@ def _show(console: Console, into: Path) -> int:
                 rows.append(Row(folder, archive, activity, cancel))
             _watch(console, rows, process, log)
         console.print(_table(rows))
-        console.print(_summary(rows, into, log, time.monotonic() - began), soft_wrap=True)
+        console.print(_summary(rows, into, log, now() - began), soft_wrap=True)
     return 0 if all(_as_expected(row) for row in rows) else 1
 
 
@@ -181,7 +181,7 @@ def _watch(
 ) -> None:
     from rich.live import Live
 
-    until = time.monotonic() + _LONGEST
+    until = now() + _LONGEST
     with Live(_table(rows), console=console, refresh_per_second=8, transient=True) as live:
         while any(row.outcome is None for row in rows):
             for row in rows:
@@ -191,7 +191,7 @@ def _watch(
                 raise SwfWorkerError(
                     f"the worker ended with {process.returncode}; its log is {log}: {_tail(log)}"
                 )
-            if time.monotonic() > until:
+            if now() > until:
                 raise SwfWorkerError(f"the demo took over {_LONGEST:g} s; the worker's log: {log}")
 
 
@@ -200,7 +200,7 @@ def _look_at(row: Row) -> None:
         return
     with suppress(TimeoutError):
         row.outcome = row.activity.outcome(timeout=0.02)
-        row.seconds = time.monotonic() - row.began
+        row.seconds = now() - row.began
     if row.cancel and not row.asked and row.progress.get("files", 0) >= _CANCEL_AFTER_FILES:
         row.asked = True
         row.activity.request_cancel()
@@ -222,7 +222,7 @@ def _table(rows: Sequence[Row]) -> Table:
         justify: Any = "right" if column in ("seconds", "beats") else "left"
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
-        seconds = row.seconds if row.outcome else time.monotonic() - row.began
+        seconds = row.seconds if row.outcome else now() - row.began
         table.add_row(
             row.folder.name,
             _outcome(row),

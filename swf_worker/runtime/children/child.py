@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 import types
 from collections.abc import MutableMapping
@@ -24,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ...activity import ActivityDefinition, define
+from ...clock import now
 from ...context import ActivityContext, ask_to_stop
 from ...core.execution import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
 from ...errors import ActivityFailed, PayloadError
@@ -102,7 +102,7 @@ class Link:
     def __init__(self, line: Line, run: Run) -> None:
         self.stopping = run.worker_stopping
         self._line = line
-        self._limit = None if run.remaining is None else time.monotonic() + run.remaining
+        self._limit = None if run.remaining is None else now() + run.remaining
         self._lock = threading.Lock()
         self._number = run.number
         self._said_at = float("-inf")
@@ -115,7 +115,7 @@ class Link:
         with self._lock:
             if self._over:
                 return
-            wait = self._said_at + PROGRESS_GAP - time.monotonic()
+            wait = self._said_at + PROGRESS_GAP - now()
             kept = self._unsaid.details if self._unsaid is not None else None
             self._unsaid = Progress(self._number, details if details is not None else kept)
             if wait <= 0:
@@ -136,7 +136,7 @@ class Link:
                 self._say(frame)
 
     def _say(self, frame: Progress) -> None:
-        self._said_at = time.monotonic()
+        self._said_at = now()
         self._line.say(frame)
 
     def over(self) -> None:
@@ -154,7 +154,7 @@ class Link:
 
     def time_remaining(self) -> float | None:
         """Until the nearest limit that was known when the task began."""
-        return None if self._limit is None else max(0.0, self._limit - time.monotonic())
+        return None if self._limit is None else max(0.0, self._limit - now())
 
 
 class Child:

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from typing import IO, Protocol
 
 import msgspec
 
+from ...clock import now
 from ..clock import StartThread
 from ..invoke import Ended
 from .stderr import Stderr
@@ -176,7 +176,7 @@ class Pool:
             child.doomed = True
             self._send(child, data)
             child.process.terminate()
-            child.kill_at = time.monotonic() + TERM_GRACE
+            child.kill_at = now() + TERM_GRACE
 
         self.order(terminate)
 
@@ -236,10 +236,10 @@ class Pool:
         while self._orders:
             with self._guarded():
                 self._orders.popleft()()
-        now = time.monotonic()
+        moment = now()
         for child in list(self._children):
             with self._guarded():
-                if child.kill_at is not None and now >= child.kill_at:
+                if child.kill_at is not None and moment >= child.kill_at:
                     child.kill_at = None
                     if not (child.ready or child.broken or child.doomed):
                         child.broken = f"it was not ready after {START_LIMIT:g} s"
@@ -256,8 +256,8 @@ class Pool:
             self._on_error(error)
 
     def _patience(self) -> float | None:
-        now = time.monotonic()
-        moments = [each.kill_at - now for each in self._children if each.kill_at is not None]
+        moment = now()
+        moments = [each.kill_at - moment for each in self._children if each.kill_at is not None]
         if any(child.pidfd is None for child in self._children):
             moments.append(LOOK)
         return max(0.0, min(moments)) if moments else None
@@ -272,7 +272,7 @@ class Pool:
         except Exception as error:  # no descriptors, no processes: whoever waits must hear of it
             self._owner.child_failed_to_start(error)
             return
-        child.kill_at = time.monotonic() + START_LIMIT
+        child.kill_at = now() + START_LIMIT
         self._children.add(child)
         self._selector.register(child.channel, selectors.EVENT_READ, child)
         self._selector.register(child.stderr, selectors.EVENT_READ, child)
@@ -358,7 +358,7 @@ class Pool:
             self._owner.child_ready(child)
         elif isinstance(frame, Broken):
             child.broken = frame.why
-            child.kill_at = time.monotonic() + TERM_GRACE  # whatever threads it has left
+            child.kill_at = now() + TERM_GRACE  # whatever threads it has left
         elif isinstance(frame, Logged):
             self._owner.child_logged(frame)
         elif child.tenant is not None and (ended := child.tenant.heard(frame)) is not None:
@@ -394,7 +394,7 @@ class Pool:
             child.doomed = True
             with suppress(OSError):
                 child.channel.shutdown(socket.SHUT_WR)
-            farewell = time.monotonic() + FAREWELL
+            farewell = now() + FAREWELL
             child.kill_at = min(child.kill_at or farewell, farewell)  # it may only be starting
 
     def _bury(self, child: Child) -> None:

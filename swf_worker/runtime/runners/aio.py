@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from ...clock import now
 from ...core.execution import HandlerCanceled
 from ..clock import StartThread
 from ..crew import Job, ThreadCrew
@@ -53,13 +54,21 @@ class DaemonExecutor(ThreadPoolExecutor):
         self._crew.close()
 
 
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of ours, whose time goes on while a test's is frozen."""
+    loop = asyncio.new_event_loop()
+    with suppress(AttributeError):  # a loop that isn't Python's has a clock of its own
+        loop.time = now  # type: ignore[method-assign]
+    return loop
+
+
 class LoopThread:
     """An event loop in a daemon thread."""
 
     def __init__(
         self, start_thread: StartThread, on_error: Callable[[BaseException], None]
     ) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self._executor = DaemonExecutor(start_thread, on_error)
         self.loop.set_default_executor(self._executor)
         self._on_error = on_error
