@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .errors import ConfigurationError
@@ -70,7 +70,7 @@ class Options:
     region_name: str | None = None
     endpoint_url: str | None = None
     client_config: Config | None = None
-    identity: str = field(default_factory=default_identity)
+    identity: str | None = None
     max_concurrent_activities: int = 10
     max_concurrent_polls: int | None = None
     heartbeat_interval: float | None = None
@@ -92,10 +92,16 @@ class Options:
             return min(self.max_concurrent_polls, self.max_concurrent_activities)
         return max(1, min(10, self.max_concurrent_activities // 2))
 
+    def at_start(self) -> Options:
+        """With what belongs to the process: a program may construct a worker, fork, and start it
+        in each of its processes."""
+        return replace(self, identity=self.identity or default_identity())
+
     def __post_init__(self) -> None:
         check_name("domain", self.domain)
         check_name("task_list", self.task_list)
-        check_text("identity", self.identity, MAX_NAME)
+        if self.identity is not None:
+            check_text("identity", self.identity, MAX_NAME)
         check_whole("max_concurrent_activities", self.max_concurrent_activities, 1, 100_000)
         if self.max_concurrent_polls is not None:
             check_whole("max_concurrent_polls", self.max_concurrent_polls, 1, 1_000)

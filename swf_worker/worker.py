@@ -45,7 +45,8 @@ class ActivityWorker:
     activities: functions marked with ``@activity``.
     session, region_name, endpoint_url, client_config: how to reach SWF: a ``boto3.Session``, and
         a botocore ``Config`` that is merged under the worker's own.
-    identity: what histories call this worker, 256 characters at most; host:pid by default.
+    identity: what histories call this worker, 256 characters at most; by default host:pid of the
+        process that starts it, and None before.
     max_concurrent_activities: how many tasks are taken at once (10). A slot is reserved before
         each poll, so open polls and running tasks together never exceed it.
     max_concurrent_polls: the most open polls; by default half the slots, 10 at most.
@@ -72,7 +73,7 @@ class ActivityWorker:
     region_name: str | None
     endpoint_url: str | None
     client_config: Config | None
-    identity: str
+    identity: str | None
     max_concurrent_activities: int
     max_concurrent_polls: int | None
     heartbeat_interval: float | None
@@ -304,6 +305,8 @@ class ActivityWorker:
         log = LogObserver(task_list=self._options.task_list) if among else LogObserver()
         observers = (log, *self._options.observers)
         self._pid = os.getpid()
+        self._options = self._options.at_start()
+        self.identity = self._options.identity
         self._engine = Engine(
             self._options,
             self._registry,

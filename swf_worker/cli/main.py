@@ -40,6 +40,14 @@ RUN_SETTINGS = (
     Setting("max-concurrent-activities", int, "tasks at once (default: 10)"),
     Setting("max-concurrent-polls", int, "the most open polls"),
     Setting("drain-timeout", float, "seconds running tasks get at a stop (default: 60)"),
+    Setting("cancel-grace", float, "seconds handlers get when they are then asked (default: 5)"),
+    Setting(
+        "on-drain-timeout",
+        str,
+        "fail or abandon: what still runs then is answered Failed WorkerShutdown (the default), "
+        "or nothing",
+        choices=("fail", "abandon"),
+    ),
     Setting("processes", int, "supervise so many processes of it, each with the limits above"),
     *LOG_SETTINGS,
 )
@@ -120,8 +128,9 @@ def _parser() -> argparse.ArgumentParser:
         "targets",
         nargs="+",
         metavar="MODULE:ATTRIBUTE",
-        help="a worker instance, an ActivityWorker subclass, or a list of activities; the "
-        "current directory is first on the path. Several run, and stop, together",
+        help="a worker instance, an ActivityWorker subclass, a function that makes a worker, or a "
+        "list of activities; the current directory is first on the path. Several run, and stop, "
+        "together",
     )
     add_settings(run, RUN_SETTINGS)
     run.set_defaults(command=_run, settings=RUN_SETTINGS)

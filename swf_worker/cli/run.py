@@ -8,7 +8,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -32,6 +32,8 @@ _OPTIONS = {
     "max_concurrent_activities": "max_concurrent_activities",
     "max_concurrent_polls": "max_concurrent_polls",
     "drain_timeout": "drain_timeout",
+    "cancel_grace": "cancel_grace",
+    "on_drain_timeout": "on_drain_timeout",
 }
 
 
@@ -76,7 +78,7 @@ def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWork
         if isinstance(found, (list, tuple)):
             activities.extend(each for each in found if each not in activities)
         else:
-            worker = _worker(found, overrides)
+            worker = _worker(target, found, overrides)
             if worker in workers:
                 raise UsageError(f"{target} is given twice")
             workers.append(worker)
@@ -103,7 +105,8 @@ def _find(target: str) -> Any:
     if not _is_runnable(found):
         raise UsageError(
             f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker "
-            f"subclass, or a list or tuple of activities is needed. {_offers(module)}"
+            "subclass, a function that makes a worker, or a list or tuple of activities is "
+            f"needed. {_offers(module)}"
         )
     return found
 
@@ -113,15 +116,39 @@ def _is_runnable(value: Any) -> bool:
         return issubclass(value, ActivityWorker)
     if isinstance(value, (list, tuple)):
         return bool(value) and all(mark_of(each) for each in value)
-    return isinstance(value, ActivityWorker)
+    return isinstance(value, ActivityWorker) or _may_make_a_worker(value)
 
 
-def _worker(found: Any, overrides: dict[str, Any]) -> ActivityWorker:
-    if isinstance(found, ActivityWorker):
-        found.configure(overrides)
-        return found
-    worker: ActivityWorker = found(**overrides)
+def _may_make_a_worker(value: Any) -> bool:
+    if not callable(value) or mark_of(value) or inspect.iscoroutinefunction(value):
+        return False
+    try:
+        inspect.signature(value).bind()
+    except (TypeError, ValueError):  # it needs arguments, or nobody knows
+        return False
+    return True
+
+
+def _worker(target: str, found: Any, overrides: dict[str, Any]) -> ActivityWorker:
+    if inspect.isclass(found):
+        worker: ActivityWorker = found(**overrides)
+        return worker
+    worker = found if isinstance(found, ActivityWorker) else _made_by(target, found)
+    worker.configure(overrides)
     return worker
+
+
+def _made_by(target: str, make: Callable[[], object]) -> ActivityWorker:
+    try:
+        made = make()
+    except SwfWorkerError:
+        raise
+    except Exception as error:  # the user's code
+        said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
+        raise ConfigurationError(f"{target} made no worker: {said}") from error
+    if not isinstance(made, ActivityWorker):
+        raise UsageError(f"{target} returned a {type(made).__name__}: it must return a worker")
+    return made
 
 
 def _import(name: str) -> ModuleType:
@@ -180,6 +207,13 @@ def _offers(module: ModuleType) -> str:
     return f"It offers: {', '.join(offers)}."
 
 
+def _says_that_it_makes_one(function: Any) -> bool:
+    """Any function might: those are offered that say so."""
+    returns = getattr(function, "__annotations__", {}).get("return")
+    name = returns if isinstance(returns, str) else getattr(returns, "__name__", "")
+    return name.rpartition(".")[2] == ActivityWorker.__name__
+
+
 def _runnable(module: ModuleType) -> Iterator[tuple[str, str]]:
     for name, value in vars(module).items():
         if name.startswith("_") or value is ActivityWorker or not _is_runnable(value):
@@ -188,5 +222,7 @@ def _runnable(module: ModuleType) -> Iterator[tuple[str, str]]:
             yield name, "a worker"
         elif inspect.isclass(value):
             yield name, "a worker class"
-        else:
+        elif isinstance(value, (list, tuple)):
             yield name, f"{len(value)} activities"
+        elif _says_that_it_makes_one(value):
+            yield name, "makes a worker"

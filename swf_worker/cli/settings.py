@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +56,23 @@ def add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -
         )
 
 
+_LINK = re.compile(r"(tcp|udp|sctp)://")
+
+
+def given_by(environ: Mapping[str, str], variable: str) -> str | None:
+    """What a person has set a variable to. Kubernetes and Docker make variables of the names of
+    services: one that is called swf-worker sets SWF_WORKER_PORT=tcp://10.0.0.7:80 in every
+    container of its namespace."""
+    value = environ.get(variable)
+    made = value is not None and variable.endswith("_PORT") and _LINK.match(value)
+    return None if made else value
+
+
 def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:
     """Fill each setting in: the flag, else the environment, else the default."""
     for setting in settings:
         flag = getattr(given, setting.attribute)
-        variable = os.environ.get(setting.variable)
+        variable = given_by(os.environ, setting.variable)
         if flag is not None:
             value = setting.parse(flag, f"--{setting.name}")
         elif variable:

@@ -41,7 +41,7 @@ from ..observations import (
     WorkerStopped,
     WorkerStopping,
 )
-from ..options import Options
+from ..options import Options, default_identity
 from ..outcome import FailureReason
 from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
@@ -206,7 +206,8 @@ class Engine:
     def announce(self) -> None:
         """Tell observers that polls are about to be opened."""
         options, types = self.options, self._registry.types
-        self._observe(WorkerStarted(options.domain, options.task_list, options.identity, types))
+        identity = options.identity or default_identity()
+        self._observe(WorkerStarted(options.domain, options.task_list, identity, types))
 
     def request_stop(self, drain_timeout: float | None = None) -> None:
         """Stop, once; ``drain_timeout`` in place of the option's. Never blocks."""

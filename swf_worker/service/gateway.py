@@ -12,7 +12,7 @@ from ..errors import (
     ServiceUnavailableError,
     SwfWorkerError,
 )
-from ..options import Options
+from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
@@ -94,6 +94,7 @@ class Boto3Service(TokenCalls):
         super().__init__(clients.beats, clients.answers, timers)
         self._clients = clients
         self._options = options
+        self._identity = options.identity or default_identity()
 
     def poll(self) -> Polled:
         """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
@@ -102,7 +103,7 @@ class Boto3Service(TokenCalls):
             POLL_LIMIT,
             domain=self._options.domain,
             taskList={"name": self._options.task_list},
-            identity=self._options.identity,
+            identity=self._identity,
         )
         return read_poll(answer)
 

@@ -42,6 +42,41 @@ def test_dev_needs_nothing_and_ends_in_time_with_polls_held(number):
         swf.close()
 
 
+KUBERNETES = {
+    "SWF_WORKER_SERVICE_HOST": "10.0.0.7",
+    "SWF_WORKER_SERVICE_PORT": "80",
+    "SWF_WORKER_PORT": "tcp://10.0.0.7:80",
+    "SWF_WORKER_PORT_80_TCP": "tcp://10.0.0.7:80",
+    "SWF_WORKER_PORT_80_TCP_PROTO": "tcp",
+    "SWF_WORKER_PORT_80_TCP_PORT": "80",
+    "SWF_WORKER_PORT_80_TCP_ADDR": "10.0.0.7",
+}
+
+
+@pytest.mark.parametrize("proto", ["tcp", "udp", "sctp"])
+def test_variables_that_kubernetes_makes_of_a_service_are_not_ours(proto):
+    """A Service that is called swf-worker sets them in every container of its namespace."""
+    made = {name: value.replace("tcp:", f"{proto}:") for name, value in KUBERNETES.items()}
+    with subprocess.Popen(
+        [*SWF_WORKER, "dev"], stdout=subprocess.PIPE, text=True, env=bare_environment() | made
+    ) as process:
+        assert process.stdout.readline().startswith("local SWF listens at http://127.0.0.1:")
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+def test_a_port_that_a_person_sets_in_the_environment_is_taken():
+    done = subprocess.run(
+        [*SWF_WORKER, "dev"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=bare_environment() | {"SWF_WORKER_PORT": "tcp"},
+    )
+    assert done.returncode == 2
+    assert "SWF_WORKER_PORT is 'tcp': it must be a whole number" in done.stderr
+
+
 def test_dev_says_that_a_port_is_taken():
     with subprocess.Popen([*SWF_WORKER, "dev"], stdout=subprocess.PIPE, text=True) as first:
         port = first.stdout.readline().split()[-1].rpartition(":")[2]

@@ -66,6 +66,7 @@ def once(*arguments, swf=None, **env):
     [
         (TARGET, []),
         ("tests.cli.workers:Subclass", []),
+        ("tests.cli.workers:make_worker", []),
         ("tests.cli.workers:ACTIVITIES", ["--domain", "tests", "--task-list", "tasks"]),
     ],
 )
@@ -127,7 +128,12 @@ def test_flag_beats_environment_beats_code(swf):
         (["tests.cli.workers:wroker"], "did you mean worker?"),
         (["tests.cli.workers:wroker"], "Subclass (a worker class)"),
         (["tests.cli.workers:wroker"], "ACTIVITIES (4 activities)"),
+        (["tests.cli.workers:wroker"], "make_worker (makes a worker)"),
         (["tests.cli.workers:NOT_A_WORKER"], "is a int"),
+        (["tests.cli.workers:make_nothing"], "returned a int: it must return a worker"),
+        (["tests.cli.workers:quick"], "is a function"),
+        ([TARGET, "--cancel-grace", "-1"], "0 to 86,400"),
+        ([TARGET, "--on-drain-timeout", "wait"], "allowed are fail, abandon"),
         (["json:dumps"], "offers no worker"),
         ([TARGET, "--drain-timeout", "soon"], "--drain-timeout is 'soon': it must be a number"),
         ([TARGET, "--log-level", "loud"], "allowed are debug"),
@@ -153,6 +159,26 @@ def test_a_bad_value_in_the_environment_is_named(swf):
     code, _, err = once(TARGET, SWF_WORKER_DRAIN_TIMEOUT="soon")
     assert code == 2
     assert "SWF_WORKER_DRAIN_TIMEOUT is 'soon'" in err
+
+
+def test_a_function_that_fails_to_make_a_worker_is_named_with_its_line():
+    code, _, err = once("tests.cli.workers:make_trouble")
+    assert code == 1
+    assert "tests.cli.workers:make_trouble made no worker: KeyError: 'QUEUE'" in err
+    assert "workers.py, line" in err
+
+
+def test_the_drains_end_can_be_set_from_outside(swf):
+    scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=1)
+    flags = ["--drain-timeout", "0", "--on-drain-timeout", "abandon"]
+    with running(TARGET, *flags, swf=swf, SWF_WORKER_CANCEL_GRACE="0.1") as process:
+        scheduled.wait_for_heartbeats()  # the handler runs
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 3
+    stopping = next(line for line in map(json.loads, err.splitlines()) if "at_most" in line)
+    assert stopping["at_most"] == 95.1
+    assert scheduled.outcome() == TimedOut("HEARTBEAT")
 
 
 def test_a_module_that_breaks_is_named_with_its_line(tmp_path, monkeypatch):

@@ -46,6 +46,18 @@ class Subclass(ActivityWorker):
         return {"page": page, "pid": os.getpid()}
 
 
+def make_worker() -> ActivityWorker:
+    return ActivityWorker(domain="tests", task_list="tasks", activities=ACTIVITIES)
+
+
+def make_nothing():
+    return 5
+
+
+def make_trouble():
+    raise KeyError("QUEUE")
+
+
 NOT_A_WORKER = 5
 
 

@@ -1,0 +1,117 @@
+"""Construct, fork, start in each: what belongs to a process is settled where it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+from swf_worker import activity
+from tests.cli.test_run import environment
+from tests.wire import EMPTY_POLL, Wire, silence
+
+
+@activity(name="Work", version="1", heartbeat_interval=1)
+def work() -> None: ...
+
+
+def test_row_78_the_default_identity_is_the_starting_processs(make_worker):
+    worker = make_worker(work)
+    assert worker.identity is None
+    with worker:
+        assert worker.identity.endswith(f":{os.getpid()}")
+    assert make_worker(work, identity="mine").identity == "mine"
+
+
+FORKING = """
+    import os, sys
+    from swf_worker import ActivityWorker, activity
+
+    @activity(name="Work", version="1", heartbeat_interval=1)
+    def work() -> None: ...
+
+    worker = ActivityWorker(domain="d", task_list="t", activities=[work],
+                            endpoint_url=sys.argv[1], max_concurrent_polls=1)
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if not pid:
+            worker.start()
+            sys.stdin.read(1)
+            os._exit(0)
+        pids.append(pid)
+    print(*pids, flush=True)
+    for pid in pids:
+        os.waitpid(pid, 0)
+"""
+
+
+def test_row_78_forked_after_its_construction_each_polls_as_itself():
+    with Wire(PollForActivityTask=[silence]) as service:
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(FORKING), service.url],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            pids = process.stdout.readline().split()
+            polls = service.wait_for("PollForActivityTask", 2)
+            process.stdin.close()
+    assert {poll["identity"].rpartition(":")[2] for poll in polls} == set(pids)
+
+
+APPLICATION = """
+    import os
+    from swf_worker import ActivityWorker, activity
+
+    @activity(name="Work", version="1", heartbeat_interval=1)
+    def work() -> None: ...
+
+    worker = ActivityWorker(domain="d", task_list="t", activities=[work],
+                            endpoint_url=os.environ["SERVICE"], max_concurrent_polls=1)
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"here"]
+"""
+CONFIGURATION = """
+    def post_worker_init(server_worker):
+        import application
+        application.worker.start()
+
+    def worker_exit(server, server_worker):
+        import application
+        application.worker.stop(0)
+"""
+
+
+def test_row_78_under_gunicorn_preload_each_process_polls_as_itself(tmp_path):
+    (tmp_path / "application.py").write_text(textwrap.dedent(APPLICATION))
+    (tmp_path / "settings.py").write_text(textwrap.dedent(CONFIGURATION))
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2"]
+    command += ["--config", "settings.py", "--bind", "unix:gunicorn.sock", "--worker-tmp-dir", "."]
+
+    both = threading.Event()
+
+    def held(sock):
+        both.wait(20)
+        sock.sendall(EMPTY_POLL)
+
+    with Wire(PollForActivityTask=[held]) as service:
+        with subprocess.Popen(
+            [*command, "application:application"],
+            cwd=tmp_path,
+            env=environment(SERVICE=service.url),
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            polls = service.wait_for("PollForActivityTask", 2)
+            identities = {poll["identity"] for poll in polls}
+            both.set()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+    assert len(identities) == 2
+    assert not any(each.endswith(f":{process.pid}") for each in identities), "not the parent's"
