@@ -130,15 +130,18 @@ def _may_make_a_worker(value: Any) -> bool:
 
 
 def _worker(target: str, found: Any, overrides: dict[str, Any]) -> ActivityWorker:
-    if inspect.isclass(found):
+    if isinstance(found, type):
         worker: ActivityWorker = found(**overrides)
-        return worker
-    worker = found if isinstance(found, ActivityWorker) else _made_by(target, found)
-    worker.configure(overrides)
+    elif isinstance(found, ActivityWorker):
+        worker = found
+        worker.configure(overrides)
+    else:
+        worker = _made_by(target, found)
+        worker.configure(overrides)
     return worker
 
 
-def _made_by(target: str, make: Callable[[], object]) -> ActivityWorker:
+def _made_by(target: str, make: Any) -> ActivityWorker:
     try:
         made = make()
     except SwfWorkerError:
