@@ -423,6 +423,7 @@ class Engine:
             threads.extend(crew.close())
         threads.append(self._modes.close())
         threads.append(self._timers.close())
+        threads.append(self._seams.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
         patience = 0.1 if self._book.abandoned or self._poller.running else _JOIN
         for thread in threads:

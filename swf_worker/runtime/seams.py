@@ -13,9 +13,10 @@ from ..observations import Observer
 from ..options import Options, RetryPolicy
 from ..service.api import Backoff, SwfService, Timers
 from .bulletin import Bulletin, ThreadBulletin
-from .clock import Clock, MonotonicClock, StartThread, start_daemon
+from .clock import Clock, MonotonicClock, StartThread
 from .crew import Crew, Job, ThreadCrew
 from .scheduler import Scheduler
+from .starter import ThreadStarter
 
 ANSWERERS = 16
 OnError = Callable[[BaseException], None]
@@ -41,7 +42,11 @@ class Seams:
     """Production's parts, each replaceable."""
 
     clock: Clock = field(default_factory=MonotonicClock)
-    start_thread: StartThread = start_daemon
+    start_thread: StartThread = field(default_factory=ThreadStarter)
+
+    def close(self) -> threading.Thread | None:
+        """End what starts the threads, where it has a thread itself; returns that."""
+        return self.start_thread.close() if isinstance(self.start_thread, ThreadStarter) else None
 
     def bulletin(self, observers: Sequence[Observer]) -> Bulletin:
         """Where the parts report what happened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+import structlog
 
 from swf_worker import ActivityContext, ActivityTask, ActivityType, JsonConverter, activity
 from swf_worker.activity import mark_of
@@ -28,6 +29,8 @@ def pipe():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield ours, theirs
+    # A child sends its log through the pipe, and ends with it: this process is none.
+    structlog.reset_defaults()
 
 
 def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):

@@ -186,7 +186,7 @@ class Child:
         faulthandler.enable(all_threads=False)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         at_fork((signal.SIGINT, signal.SIGTERM), self._forked)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _forked(self) -> None:
         """A handler has forked: that process is its own, and neither ours nor the worker's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 from ..crew import Crew, Job
@@ -25,10 +26,13 @@ class ThreadRunner:
 
         def call() -> Ended:
             run.thread_id = threading.get_ident()
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
             try:
                 return invocation.run()
             finally:
                 run.thread_id = None
+                # What it has blocked in its thread is not for the next one.
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
         self._slots.submit(Job(call, lambda ended: run.handler_ended(ended, inline=True)))
 
