@@ -1,33 +1,42 @@
-"""The activity worker for Amazon SWF: the public names."""
+"""The activity worker for Amazon SWF: the public names.
 
-from .activity import activity
-from .context import ActivityContext, current_context
-from .converter import Converter, JsonConverter, TextConverter
-from .errors import (
-    ActivityCanceled,
-    ActivityFailed,
-    ActivityNotRegisteredError,
-    CancelNotRequestedError,
-    ConfigurationError,
-    InputDecodeError,
-    LimitExceededFault,
-    MalformedResponseError,
-    OperationNotPermittedFault,
-    PayloadError,
-    PayloadTooLargeError,
-    ResultEncodeError,
-    ServiceError,
-    ServiceUnavailableError,
-    SwfWorkerError,
-    ThrottledError,
-    UnknownResourceFault,
-)
-from .handle import ActivityTaskHandle
-from .observations import Observation, Observer
-from .options import RetryPolicy, Wrapper
-from .outcome import Canceled, Completed, Failed, FailureReason
-from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
-from .worker import ActivityWorker, run_workers
+They are imported when they are first asked for: a process that only begins hears signals sooner,
+and a test run that doesn't use them doesn't pay for them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .activity import activity  # not later: its module has the same name
+
+if TYPE_CHECKING:
+    from .context import ActivityContext, current_context
+    from .converter import Converter, JsonConverter, TextConverter
+    from .errors import (
+        ActivityCanceled,
+        ActivityFailed,
+        ActivityNotRegisteredError,
+        CancelNotRequestedError,
+        ConfigurationError,
+        InputDecodeError,
+        LimitExceededFault,
+        MalformedResponseError,
+        OperationNotPermittedFault,
+        PayloadError,
+        PayloadTooLargeError,
+        ResultEncodeError,
+        ServiceError,
+        ServiceUnavailableError,
+        SwfWorkerError,
+        ThrottledError,
+        UnknownResourceFault,
+    )
+    from .handle import ActivityTaskHandle
+    from .observations import Observation, Observer
+    from .options import RetryPolicy, Wrapper
+    from .outcome import Canceled, Completed, Failed, FailureReason
+    from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
+    from .worker import ActivityWorker, run_workers
 
 __version__ = "0.1.0"
 
@@ -71,3 +80,24 @@ __all__ = [
     "current_context",
     "run_workers",
 ]
+
+_HOMES = (
+    *("errors", "outcome", "task", "options", "observations"),
+    *("context", "converter", "handle", "worker"),
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return import_module(f".{name}", __name__)
+    if name in __all__:
+        for home in _HOMES:
+            found = vars(import_module(f".{home}", __name__)).get(name)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

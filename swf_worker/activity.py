@@ -6,9 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from .converter import Converter, HandlerSignature, JsonConverter
 from .errors import ConfigurationError
 from .options import (
     Duration,
@@ -20,6 +19,9 @@ from .options import (
     check_whole,
 )
 from .task import ActivityType
+
+if TYPE_CHECKING:
+    from .converter import Converter, HandlerSignature
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _MARK = "__swf_activity__"
@@ -169,6 +171,8 @@ def define(
     function: Callable[..., Any], mark: ActivityMark, default_converter: Converter | None
 ) -> ActivityDefinition:
     """Validate a marked function; ConfigurationError says what is allowed."""
+    from .converter import HandlerSignature, JsonConverter  # here: a mark alone is light
+
     label = getattr(function, "__qualname__", None) or repr(function)
     name = mark.name if mark.name is not None else getattr(function, "__name__", None)
     check_name(f"the activity name of {label}", name)

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ActivityCanceled
+from .log import identity_of, logger_for
 from .task import ActivityTask, CancelReason
 from .text import heartbeat_text
 
@@ -136,17 +137,9 @@ class ActivityContext:
 
     @property
     def logger(self) -> FilteringBoundLogger:
-        """A structlog logger, bound to the task's identity."""
-        import structlog  # here: it is a large part of the package's import time
-
-        task = self.task
-        bound: FilteringBoundLogger = structlog.get_logger("swf_worker").bind(
-            activity=str(task.activity_type),
-            activity_id=task.activity_id,
-            workflow_id=task.workflow_execution.workflow_id,
-            run_id=task.workflow_execution.run_id,
-        )
-        return bound
+        """A structlog logger, bound to the task's identity. Where the program has not configured
+        structlog, it writes to the standard library's logger ``swf_worker``."""
+        return logger_for(**identity_of(self.task))
 
     def _ask_to_stop(self, reason: CancelReason) -> None:
         with self._lock:
@@ -162,6 +155,12 @@ class ActivityContext:
 def ask_to_stop(context: ActivityContext, reason: CancelReason) -> None:
     """For the runtime and the test kit: make ``context`` tell its handler to stop."""
     context._ask_to_stop(reason)
+
+
+def current_identity() -> dict[str, Any]:
+    """For the log: which task's handler this runs in, if any."""
+    context = current.get(None)
+    return {} if context is None else identity_of(context.task)
 
 
 def causes_of(context: ActivityContext) -> tuple[CancelReason, ...]:

@@ -13,6 +13,7 @@ from .core import verdicts
 from .core.execution import AnswerMissed, AnswerUnknown
 from .errors import ActivityFailed, CancelNotRequestedError, ConfigurationError, ServiceError
 from .failure import FailureWording
+from .log import Log
 from .options import RetryPolicy, check_converter, check_reach, check_text
 from .outcome import MAX_TOKEN, Canceled, Completed, Outcome
 from .runtime.clock import MonotonicClock, start_daemon
@@ -206,6 +207,4 @@ class _Calls:
 
 
 def _log(level: str, event: str, **fields: Any) -> None:
-    import structlog
-
-    getattr(structlog.get_logger("swf_worker"), level)(event, **fields)
+    Log().write(level, event, fields)

@@ -66,6 +66,14 @@ class WorkerStopped(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class StopOverdue(Observation):
+    """The bound of the stop is over, and the worker's own end hangs: ``stack`` tells where, in
+    ``on_stop`` mostly. The process ends all the same."""
+
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
 class InternalError(Observation):
     """A bug of the SDK or of an observer or hook, kept from harming any task."""
 
@@ -150,6 +158,15 @@ class HandlerLogged(Observation):
 
     level: str
     event: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRecorded(Observation):
+    """A handler process logged something with the standard library. ``record`` has the attributes
+    of its ``logging.LogRecord``, ``fields`` what it was given beside them, and the task's ids."""
+
+    record: Mapping[str, Any]
     fields: Mapping[str, Any]
 
 

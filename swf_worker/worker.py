@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .activity import ActivityDefinition, ActivityMark, activity, define
+from .clock import now
 from .context import ActivityContext, current
 from .converter import Converter
 from .core import lifecycle
 from .core.registry import Registry
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
-from .instrumentation.logs import LogObserver
+from .instrumentation.logs import LogObserver, say
 from .observations import Observer
 from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
 from .registration import fallback_definition, mark_or_refuse, marked_methods, process_hook
 from .runtime.children import role
 from .runtime.children.blueprint import check_definition, check_wrappers, pickled_or_refused
+from .runtime.departure import LEFT, Departure, Ending, left_behind
 from .runtime.engine import Engine, Hooks
 from .runtime.ladder import Ladder
+from .runtime.running import check_main_thread, run_until_stopped
 from .runtime.seams import Seams
-from .runtime.signals import Orders, check_main_thread, run_until_stopped, signal_inbox
+from .runtime.signals import StoppedEarly, signal_inbox
+from .runtime.streams import make_standard_streams_safe
+from .runtime.watch import Watch, watching
 from .task import ActivityTask
 
 if TYPE_CHECKING:
@@ -449,12 +455,22 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     have ended. ConfigurationError where two of them poll the same task list with different
     handlers: SWF would give each the other's tasks.
     """
-    return run_together(workers, signal_inbox)
-
-
-def run_together(workers: Sequence[ActivityWorker], orders: Orders) -> int:
-    """``run_workers``, with the orders to stop from elsewhere (a supervisor)."""
     check_main_thread()
+    own = threading.enumerate()
+    make_standard_streams_safe()
+    with signal_inbox(starting=True) as inbox, watching(inbox) as watch:
+        try:
+            ending = run_together(workers, watch)
+        except StoppedEarly:
+            return 0
+    seconds = max(LEFT, ending.until - now())
+    if left_behind(own):
+        Departure(say).after_main(ending.code, seconds, own=own, keeps_on=ending.left)
+    return ending.code
+
+
+def run_together(workers: Sequence[ActivityWorker], watch: Watch) -> Ending:
+    """``run_workers``, in a process that hears what it is told already."""
     _check_together(workers)
     ladder = Ladder()
     engines: list[Engine] = []
@@ -465,12 +481,12 @@ def run_together(workers: Sequence[ActivityWorker], orders: Orders) -> int:
     except BaseException:
         ladder.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
         for engine in engines:
-            engine.wait(None)
+            engine.wait(ladder.longest_stop)
         raise
-    code = run_until_stopped(engines, orders)
+    ending = run_until_stopped(engines, watch)
     for worker, engine in zip(workers, engines, strict=True):
         worker._raise_error(engine)
-    return code
+    return ending
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

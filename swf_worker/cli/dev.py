@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..options import check_number, check_whole
-from ..runtime.signals import signal_inbox
+from ..runtime.signals import StoppedEarly, signal_inbox
 from .settings import UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ def dev(given: argparse.Namespace) -> int:
         check_number("--poll-hold", given.poll_hold, 0, 3_600)
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
-    local_swf = load_local_swf()
-    with signal_inbox() as inbox:
+    with suppress(StoppedEarly), signal_inbox(starting=True) as inbox:
+        local_swf = load_local_swf()  # takes a second
         with local_swf(poll_hold=given.poll_hold, port=given.port) as swf:
             print(f"local SWF listens at {swf.endpoint_url}", flush=True)
-            next(iter(inbox))
+            inbox.starting = False
+            if not inbox.stopped:
+                next(iter(inbox))
     return 0
 
 

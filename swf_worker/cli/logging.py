@@ -1,46 +1,76 @@
-"""The command line's log: structlog to stderr, for a person or as JSON lines."""
+"""The command line's log, to stderr: structlog's events and the standard library's records, in one
+format, for a person or as JSON lines, each with the ids of the task in whose handler it arose."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import Any, TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from ..context import current_identity
+from ..log import extra_of
 
-class _SafeStream:
-    """stderr that may be closed, or on a full disk: a log line must never harm a task."""
+_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+"""Their debug records hold requests whole, with payloads, task tokens and signatures."""
+
+
+class _Lines:
+    """Lines to stderr, which may be closed, or on a full disk: one must never harm a task."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._line: list[str] = []
+        self._lock = threading.Lock()
 
-    def write(self, text: str) -> int:
-        """structlog writes a line and its end, one after the other, under a lock of its own."""
-        self._line.append(text)
-        return len(text)
-
-    def flush(self) -> None:
+    def write_line(self, line: str) -> None:
         """In one piece: several processes may share what is behind it."""
-        text, self._line = "".join(self._line), []
-        try:
-            if self._stream is not None:
-                self._stream.write(text)
-                self._stream.flush()
-        except (OSError, ValueError):
-            pass
+        with self._lock:
+            try:
+                if self._stream is not None:
+                    self._stream.write(f"{line}\n")
+                    self._stream.flush()
+            except (OSError, ValueError):
+                pass
 
-    def isatty(self) -> bool:
-        return self._stream is not None and self._stream.isatty()
+    # What structlog calls, one for each level.
+    msg = debug = info = warning = warn = error = critical = fatal = exception = log = write_line
+
+
+class _StandardRecords(logging.Handler):
+    """The standard library's records, as if they had been given to structlog."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it; what breaks in that is logging's to tell."""
+        try:
+            fields = {"logger": record.name, **extra_of(record)}
+            if record.exc_info:
+                fields["exc_info"] = record.exc_info
+            elif record.exc_text:
+                fields["exception"] = record.exc_text
+            if record.stack_info:
+                fields["stack"] = record.stack_info
+            self._log.log(_level(record.levelno), record.getMessage(), **fields)
+        except Exception:
+            self.handleError(record)
+
+
+def _level(number: int) -> int:
+    """The nearest of structlog's levels: programs make levels of their own."""
+    return max(10, min(50, number // 10 * 10))
 
 
 def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
     """Log to stderr: ``console`` or ``json``; by default what suits stderr. ``bound`` is in every
     line."""
-    stream: Any = _SafeStream(sys.stderr)
-    for_a_person = stream.isatty()
+    stream = sys.stderr
+    for_a_person = stream is not None and stream.isatty()
     as_json = (log_format or ("console" if for_a_person else "json")) == "json"
 
     def bind(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +79,7 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
     shared: list[Any] = [
         bind,
         structlog.contextvars.merge_contextvars,
+        _of_the_task,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -65,11 +96,31 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
             )
         ]
     )
-    structlog.configure(
-        processors=[*shared, *rendering],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
-    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    lines = _Lines(stream)
+    settings: dict[str, Any] = {
+        "processors": [*shared, *rendering],
+        "wrapper_class": structlog.make_filtering_bound_logger(number),
+        "cache_logger_on_first_use": True,
+    }
+    structlog.configure(**settings, logger_factory=lambda *_: lines)
+    # With settings of its own: a program may have structlog write to the standard library.
+    _take_standard_records(structlog.wrap_logger(lines, **settings), number)
+
+
+def _take_standard_records(log: Any, level: int) -> None:
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, _StandardRecords):
+            root.removeHandler(handler)
+    root.addHandler(_StandardRecords(log))
+    root.setLevel(level)
+    for name in _TALKATIVE:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(max(level, logging.INFO))
+    logging.captureWarnings(True)
+
+
+def _of_the_task(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The ids of the task in whose handler this runs."""
+    return current_identity() | event

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import SwfWorkerError
+from ..runtime.streams import hold_standard_descriptors
 from ..text import safe_str
 from .settings import Setting, UsageError, add_settings, settled
 
@@ -67,10 +68,20 @@ DEV_SETTINGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    _hold_standard_streams()
+    hold_standard_descriptors()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] != ["run"]:
+        return _command(given)
+    from .process import Process
+
+    process = Process()  # before anything else: a stop may come at once
+    return process.run(lambda: _command(given, process=process))
+
+
+def _command(arguments: list[str], **parts: Any) -> int:
     parser = _parser()
-    given = parser.parse_args(arguments)
-    given.arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(arguments, argparse.Namespace(**parts))
+    given.arguments = arguments
     command: Command | None = getattr(given, "command", None)
     if command is None:
         parser.print_help(sys.stderr)
@@ -83,8 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
-        # `run`: before the first poll was opened, so no task was taken. `task`: not accepted.
-        return FATAL if command is _task else 0
+        return FATAL if command is _task else 0  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -93,15 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(error: Exception, code: int) -> int:
     print(f"swf-worker: {' '.join(safe_str(error).split())}", file=sys.stderr)
     return code
-
-
-def _hold_standard_streams() -> None:
-    """Where one is closed, its number would go to the next socket, and be written into."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
 def _silence_stdout() -> None:
@@ -180,7 +181,7 @@ def _add_task(commands: Any) -> None:
 def _run(given: argparse.Namespace) -> int:
     from .run import run
 
-    return run(given)
+    return run(given, given.process)
 
 
 def _dev(given: argparse.Namespace) -> int:

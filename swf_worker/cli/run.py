@@ -6,7 +6,6 @@ import argparse
 import importlib
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -16,12 +15,13 @@ from typing import Any
 from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
-from ..runtime.signals import REPORT, report_stacks
+from ..runtime.signals import StoppedEarly
 from ..text import safe_str
-from ..worker import ActivityWorker, run_workers
+from ..worker import ActivityWorker, run_together
 from .logging import configure_logging
+from .process import Process
 from .settings import UsageError
-from .supervised import channel_descriptor, run_supervised
+from .supervised import run_supervised
 
 _OPTIONS = {
     "domain": "domain",
@@ -37,13 +37,10 @@ _OPTIONS = {
 }
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, process: Process) -> int:
     """Run the workers that the targets name, until they are stopped."""
-    if signal.getsignal(REPORT) is signal.SIG_DFL:
-        signal.signal(REPORT, report_stacks)  # a start may hang as well
-    channel = channel_descriptor()
     # Among several processes, each line says whose it is.
-    bound = {} if channel is None else {"pid": os.getpid()}
+    bound = {} if process.channel is None else {"pid": os.getpid()}
     configure_logging(given.log_format, given.log_level, **bound)
     overrides = {
         option: getattr(given, attribute)
@@ -51,13 +48,13 @@ def run(given: argparse.Namespace) -> int:
         if getattr(given, attribute) is not None
     }
     _check_flags(overrides)
-    if channel is not None:
-        return run_supervised(channel, lambda: load(given.targets, overrides))
+    if process.channel is not None:
+        return run_supervised(process, lambda: load(given.targets, overrides))
     if given.processes is not None:
         from .supervisor import supervise
 
         return supervise(given.arguments, given.processes)
-    return run_workers(load(given.targets, overrides))
+    return process.ended(run_together(load(given.targets, overrides), process.watch))
 
 
 def _check_flags(overrides: dict[str, Any]) -> None:
@@ -171,6 +168,8 @@ def _import(name: str) -> ModuleType:
         if name.startswith("."):
             raise UsageError(f"{name!r} is a relative name: name the module in full") from None
         raise _broken(name, error) from error
+    except StoppedEarly:
+        raise
     except SystemExit as error:
         raise UsageError(f"module {name!r} ends the program when it is imported") from error
     except SyntaxError as error:

@@ -23,11 +23,12 @@ from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import SwfWorkerError
 from ..options import RetryPolicy
-from ..runtime.signals import ABANDONED, Order, SignalInbox, signal_inbox
+from ..runtime.running import ABANDONED
+from ..runtime.signals import Order, SignalInbox, signal_inbox
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
+from .channel import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
 from .settings import UsageError
-from .supervised import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
 
 MOST_PROCESSES = 1_000
 STEADY = 60.0

@@ -1,9 +1,7 @@
-"""The log: each observation as one structlog event. It configures nothing: a program's own
-structlog set-up decides where the events go; the command line has one of its own."""
+"""The log: each observation as one line (``swf_worker.log`` says where it goes)."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import fields
 from typing import Any
 
@@ -17,12 +15,14 @@ from ..errors import (
     ServiceError,
     UnknownResourceFault,
 )
+from ..log import LEVELS, Log, identity_of
 from ..observations import (
     AnswerRetried,
     DetailsShortened,
     DrainEnded,
     HandlerLogged,
     HandlerProcessDied,
+    HandlerRecorded,
     HandlerStuck,
     HeartbeatAccepted,
     HeartbeatFailed,
@@ -36,6 +36,7 @@ from ..observations import (
     PollFailed,
     PollSucceeded,
     StopAsked,
+    StopOverdue,
     TaskDecided,
     TaskEnded,
     TaskHeld,
@@ -49,6 +50,7 @@ from ..observations import (
     WorkerStopping,
 )
 from ..outcome import Canceled, Completed, Failed
+from ..runtime.children.records import pass_on
 from ..task import ActivityTask, ActivityType
 
 LATE_LINES_EACH = 5.0
@@ -62,6 +64,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
         "the drain is over: handlers are asked to stop, open polls are still waited for",
     ),
     WorkerStopped: ("info", "worker stopped"),
+    StopOverdue: ("error", "the worker's end hangs: the process ends without it"),
     InternalError: ("error", "an error that harmed no task"),
     PollSucceeded: ("debug", "poll answered"),
     PollCut: ("info", "poll cut at the length of a long poll: counts as empty"),
@@ -86,21 +89,15 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     TaskEnded: ("info", "task ended"),
     HandlerStuck: ("error", "handler is past its deadline and can't be killed; its beats stopped"),
 }
-_NUMBERS = logging.getLevelNamesMapping()
-_NUMBERS |= {name.lower(): number for name, number in _NUMBERS.items()}
-_LEVELS = ("debug", "info", "warning", "error", "critical")
 _LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
 _UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
 
 
 class LogObserver:
-    """Writes observations to structlog's logger ``swf_worker``."""
+    """Writes observations to the log."""
 
     def __init__(self, **bound: str) -> None:
-        import structlog  # here: it is a large part of the package's
-
-        self._log: Any = structlog.get_logger("swf_worker").bind(**bound)
-        self._is_enabled_for = getattr(self._log, "is_enabled_for", lambda level: True)
+        self._log = Log(**bound)
         self._late, self._latest = 0, 0.0
         """Late beats that were not told yet, and the latest of them."""
         self._late_told = float("-inf")
@@ -110,18 +107,18 @@ class LogObserver:
         if isinstance(record, HandlerLogged):
             self._pass_on(record)
             return
+        if isinstance(record, HandlerRecorded):
+            pass_on(record.record, record.fields)
+            return
         if self._late:
             self._tell_late(at_last=isinstance(record, WorkerStopped))
         level, event = _SAYS[type(record)]
         level = _level(record, level)
-        if not self._is_enabled_for(_NUMBERS[level]):
+        if not self._log.is_enabled(level):
             return  # most records are for debugging: don't even collect their fields
         if isinstance(record, HeartbeatLate) and not self._is_told(record):
             return
-        told = _fields(record)
-        if _is_unexpected(record):
-            told["exc_info"] = record.error  # type: ignore[attr-defined]
-        getattr(self._log, level)(event, **told)
+        self._log.write(level, event, _fields(record), _unexpected(record))
 
     def _is_told(self, record: HeartbeatLate) -> bool:
         """What makes one beat late makes thousands late: they are counted, or their lines would
@@ -136,28 +133,28 @@ class LogObserver:
     def _tell_late(self, *, at_last: bool) -> None:
         moment = now()
         if at_last or moment - self._late_told >= LATE_LINES_EACH:
-            self._log.warning(
-                "more heartbeats were late",
-                heartbeats=self._late,
-                late_by_most=round(self._latest, 3),
-            )
+            told = {"heartbeats": self._late, "late_by_most": round(self._latest, 3)}
+            self._log.write("warning", "more heartbeats were late", told)
             self._late, self._latest, self._late_told = 0, 0.0, moment
 
     def _pass_on(self, record: HandlerLogged) -> None:
         """What a handler process logged, as if it had been logged here."""
-        level = record.level if record.level in _LEVELS else "error"  # "exception" is one
-        if self._is_enabled_for(_NUMBERS[level]):
-            getattr(self._log, level)(record.event, **record.fields)
+        level = record.level if record.level in LEVELS else "error"  # "exception" is one
+        if self._log.is_enabled(level):
+            self._log.write(level, record.event, record.fields)
 
 
-def _is_unexpected(record: Observation) -> bool:
-    """A handler raised something that it doesn't use to tell SWF how the task ends."""
-    return (
-        isinstance(record, TaskDecided)
-        and record.error is not None
-        and not isinstance(record.error, (ActivityFailed, ActivityCanceled, PayloadError))
-        and isinstance(record.outcome, Failed)
-    )
+def say(event: str, /, **fields: Any) -> None:
+    """Log a warning of a process whose workers have ended."""
+    Log().write("warning", event, fields)
+
+
+def _unexpected(record: Observation) -> BaseException | None:
+    """What a handler raised that it doesn't use to tell SWF how the task ends."""
+    if not isinstance(record, TaskDecided) or not isinstance(record.outcome, Failed):
+        return None
+    told = isinstance(record.error, (ActivityFailed, ActivityCanceled, PayloadError))
+    return None if told else record.error
 
 
 def _level(record: Observation, level: str) -> str:
@@ -189,7 +186,7 @@ def _fields(record: Observation) -> dict[str, Any]:
         if value is None:
             continue
         if isinstance(value, ActivityTask):
-            told |= _identity(value)
+            told |= identity_of(value)
         elif isinstance(value, (Completed, Canceled, Failed)):
             told["outcome"] = type(value).__name__
             if isinstance(value, Failed):
@@ -205,15 +202,6 @@ def _fields(record: Observation) -> dict[str, Any]:
         else:
             told[each.name] = value
     return told
-
-
-def _identity(task: ActivityTask) -> dict[str, Any]:
-    return {
-        "activity": str(task.activity_type),
-        "activity_id": task.activity_id,
-        "workflow_id": task.workflow_execution.workflow_id,
-        "run_id": task.workflow_execution.run_id,
-    }
 
 
 def _short(item: Any) -> str:

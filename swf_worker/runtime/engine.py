@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..activity import ActivityDefinition
+from ..clock import now
 from ..core import lifecycle
 from ..core.execution import (
     Event,
@@ -33,6 +34,7 @@ from ..observations import (
     DrainEnded,
     InternalError,
     Observer,
+    StopOverdue,
     TaskRepeated,
     TaskStarted,
     ThreadReported,
@@ -94,6 +96,9 @@ class Engine:
         self.drain_timeout = options.drain_timeout
         self.cancel_grace = options.cancel_grace
         self._exits_after = exits_after
+        self.left: list[threading.Thread] = []
+        """Threads that did not end with the worker: a handler runs in them."""
+        self._on_start_done = False
         self._finisher: threading.Thread | None = None
         self._registry = registry
         self._hooks = hooks
@@ -194,9 +199,12 @@ class Engine:
                 crew.start()
             self._modes.open()
             self._run_hook(self._hooks.on_start())
+            self._on_start_done = True
             self._lookups.start(self._registry)
             self._lookups.wait(LOOKUPS_BEFORE_POLLS)
         except BaseException:
+            if self._on_start_done:
+                self._run_on_stop()
             self._close()
             self._bulletin.close()
             self.finished.set_result([])
@@ -397,10 +405,7 @@ class Engine:
 
     def _finish(self) -> None:
         self._finisher = threading.current_thread()
-        try:
-            self._run_hook(self._hooks.on_stop())
-        except BaseException as error:
-            self.internal_error(error, "on_stop")
+        self._run_on_stop()
         abandoned = list(self._book.abandoned)
         try:
             self._close()
@@ -408,6 +413,18 @@ class Engine:
             self._bulletin.close()
         finally:
             self.finished.set_result(abandoned)
+
+    def _run_on_stop(self) -> None:
+        try:
+            self._run_hook(self._hooks.on_stop())
+        except BaseException as error:
+            self.internal_error(error, "on_stop")
+
+    def overdue(self) -> None:
+        """Have told that the worker's time is over and its end hangs, in ``on_stop`` say."""
+        finisher = self._finisher
+        self._observe(StopOverdue(stack_of(finisher.ident if finisher is not None else None)))
+        self._bulletin.close()
 
     def finishes_here(self) -> bool:
         """Whether the calling thread is the one that ends the worker."""
@@ -425,10 +442,12 @@ class Engine:
         threads.append(self._timers.close())
         threads.append(self._seams.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
-        patience = 0.1 if self._book.abandoned or self._poller.running else _JOIN
+        until = now() + (0.1 if self._book.abandoned or self._poller.running else _JOIN)
         for thread in threads:
             if thread is not None and thread is not threading.current_thread():
-                thread.join(patience)
+                thread.join(max(0.0, until - now()))
+                if thread.is_alive():
+                    self.left.append(thread)
 
     def _run_hook(self, result: Any) -> None:
         if hasattr(result, "__await__"):

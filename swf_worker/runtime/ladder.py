@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..clock import now
 from ..core import lifecycle
 from ..core.lifecycle import LAST_ANSWERS, Command, Lifecycle
 from ..service.api import Timer, Timers
@@ -57,6 +58,11 @@ class Ladder:
 
     members: list[Member] = field(default_factory=list)
     on_exit_now: Callable[[], None] = lambda: None
+    on_stopping: Callable[[], None] = lambda: None
+    kept_for_the_end: float = 0.0
+    """Seconds of the bound that the last answers leave to the end of the process."""
+    began_at: float | None = None
+    """When it was told to stop."""
     state: Lifecycle = field(default_factory=Lifecycle)
     _stop_wanted: bool = False
     _timer: Timer | None = None
@@ -93,6 +99,16 @@ class Ladder:
             (member.drain_timeout for member in self.members),
             (member.cancel_grace for member in self.members),
         )
+
+    @property
+    def longest_drain(self) -> float:
+        """The longest of the members' drains, in seconds."""
+        return max(member.drain_timeout for member in self.members)
+
+    @property
+    def ends_by(self) -> float | None:
+        """When the bound of the stop is over, by our clock; None before a stop."""
+        return None if self.began_at is None else self.began_at + self.longest_stop
 
     # --- events in, commands out ----------------------------------------------------------------
 
@@ -137,16 +153,29 @@ class Ladder:
                 member.internal_error(error)
         match command:
             case Command.CLOSE_POLLING:
+                self._begin()
                 self._arm_drain()
                 self._events.put(lifecycle.PollingClosed)
             case Command.ASK_HANDLERS:
                 self._arm(lifecycle.Phase.ASKING, self._grace())
             case Command.ANSWER_RUNNING:
-                self._arm(lifecycle.Phase.ANSWERING, LAST_ANSWERS)
+                self._arm(lifecycle.Phase.ANSWERING, self._last_answers())
+            case Command.FINISH:
+                self._begin()  # of one that was stopped before it began to poll
+
+    def _begin(self) -> None:
+        if self.began_at is None:
+            self.began_at = now()
+            self.on_stopping()
 
     def _arm_drain(self) -> None:
-        drain = max(member.drain_timeout for member in self.members)
-        self._arm(lifecycle.Phase.DRAINING, drain)
+        self._arm(lifecycle.Phase.DRAINING, self.longest_drain)
+
+    def _last_answers(self) -> float:
+        if self.ends_by is None or not self.kept_for_the_end:
+            return LAST_ANSWERS
+        left = self.ends_by - self.kept_for_the_end - now()
+        return min(LAST_ANSWERS, max(0.0, left))
 
     def _grace(self) -> float:
         return max(member.cancel_grace for member in self.members)

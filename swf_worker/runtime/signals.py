@@ -1,38 +1,31 @@
-"""``run()``'s loop: the main thread waits for orders and for the worker's end.
+"""What signals tell a process, from its first moment on.
 
-Signals arrive through ``signal.set_wakeup_fd``: the interpreter's C handler writes their number
-into a socket, and the main thread reads it there. A thread that waits for a lock or a queue can
-miss a signal that comes just before it blocks, and would then sleep through a shutdown.
+They arrive through ``signal.set_wakeup_fd``: the interpreter's C handler writes their number into a
+socket. A thread that waits for a lock or a queue can miss a signal that comes just before it
+blocks, and would then sleep through a shutdown.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import math
-import os
 import select
 import signal
 import socket
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from ..clock import now
-from ..text import safe_str
-from .engine import Engine
 from .forks import at_fork
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT = signal.SIGUSR1
 SAME_SIGNAL = 1.0
 """The same signal again within so many seconds counts once: terminals and supervisors both
-signal the whole process group."""
-ABANDONED = 3
-"""The exit code of a stop that abandoned tasks or polls."""
+signal the whole process group. So does SIGHUP right behind another stop: systemd sends both."""
 _END = 0
 
 
@@ -47,17 +40,33 @@ class Order(Enum):
     """Log the running tasks and all stacks."""
 
 
+class StoppedEarly(SystemExit):
+    """A stop came before the first poll. It is raised in the main thread, whatever that does:
+    users' modules are being imported, or ``on_start`` runs."""
+
+
 class Inbox(Protocol):
     """Where orders arrive."""
 
-    def waiting(self) -> list[Order]:
-        """Those that have come already; never blocks."""
+    starting: bool
+    """No poll was opened yet: the first stop raises StoppedEarly in the main thread."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop has come."""
+
+    @property
+    def early(self) -> bool:
+        """Whether it came while the process was starting."""
 
     def __iter__(self) -> Iterator[Order]:
         """Orders as they come, until ``end`` is called."""
 
     def end(self) -> None:
         """End the iteration; from any thread."""
+
+    def settle(self) -> None:
+        """Take the signals again: the user's code that has run since may have taken them."""
 
 
 Orders = Callable[[], AbstractContextManager[Inbox]]
@@ -66,18 +75,70 @@ Orders = Callable[[], AbstractContextManager[Inbox]]
 class SignalInbox:
     """The orders that signals of this process are."""
 
-    def __init__(self, reader: socket.socket, writer: socket.socket) -> None:
+    def __init__(self, more: Iterable[signal.Signals] = (), *, starting: bool = False) -> None:
         self.ended = False
-        self._reader = reader
-        self._writer = writer
+        self.starting = starting
+        self.stopped = False
+        self.early = False
+        self._more = tuple(more)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
         self._counted: dict[int, float] = {}
+        self._stopped_at = -math.inf
+        self._before: dict[signal.Signals, object] = {}
+        self._wakeup = -1
+        self._mask: set[int] | None = None
+
+    # --- taking the signals, in the main thread -------------------------------------------------
+
+    def settle(self) -> None:
+        """Take SIGTERM and SIGINT (and be woken by ``more``); SIGHUP and SIGUSR1 where the program
+        has no use of its own for them. One that is ignored from outside, by nohup, stays so."""
+        taken = [*STOPS[:2], *self._more]
+        taken += [number for number in (signal.SIGHUP, REPORT) if not _has_a_use(number)]
+        for number in taken:
+            before = signal.signal(number, self._noted)
+            self._before.setdefault(number, before)
+        wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, taken)
+        if self._mask is None:
+            self._wakeup, self._mask = wakeup, set(blocked)
+            at_fork(taken, self.give_back)
+
+    def give_back(self) -> None:
+        """Once; also in a process that was forked from this one."""
+        if self._mask is None:
+            return
+        blocked, self._mask = self._mask, None
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._before.items():
+            if _is_ours(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+
+    def close(self) -> None:
+        """Give the signals and the sockets back."""
+        self.give_back()
+        self._reader.close()
+        self._writer.close()
+
+    def _noted(self, number: int, frame: FrameType | None) -> None:
+        """Their handler: what they tell is read elsewhere. (Not SIG_IGN: programs that are started
+        would inherit that.)"""
+        if number in STOPS:
+            self.stopped = True
+            if self.starting and not self.early:
+                self.early = True  # once: a second one would end the cleaning up
+                raise StoppedEarly(0)
+
+    # --- reading them ---------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Order]:
         while not self.ended:
             yield from self.take()
 
     def waiting(self) -> list[Order]:
-        """What has come already."""
+        """What has come already; never blocks."""
         return self.take() if select.select([self._reader], [], [], 0)[0] else []
 
     def take(self) -> list[Order]:
@@ -88,14 +149,19 @@ class SignalInbox:
 
     def _order(self, number: int) -> Order | None:
         """The descriptor tells every signal that has a handler, the user's own, too."""
+        if number not in (*STOPS, REPORT) or not _is_ours(signal.getsignal(number)):
+            return None
         moment = now()
-        if (
-            number not in (*STOPS, REPORT)
-            or moment < self._counted.get(number, -math.inf) + SAME_SIGNAL
-        ):
+        before = self._counted.get(number, -math.inf)
+        if number == signal.SIGHUP:
+            before = max(before, self._stopped_at)
+        if moment < before + SAME_SIGNAL:
             return None
         self._counted[number] = moment
-        return Order.REPORT if number == REPORT else Order.STOP
+        if number == REPORT:
+            return Order.REPORT
+        self._stopped_at = moment
+        return Order.STOP
 
     def fileno(self) -> int:
         """Readable when ``take`` doesn't block."""
@@ -108,37 +174,31 @@ class SignalInbox:
 
 
 @contextmanager
-def signal_inbox(*more: signal.Signals) -> Iterator[SignalInbox]:
-    """Take SIGTERM and SIGINT in (and be woken by ``more``), and SIGUSR1 where the program has no
-    use of its own for it, until the end of the block. In the main thread only."""
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    taken = (*STOPS, *more) if _has_a_use(REPORT) else (*STOPS, *more, REPORT)
-    before = {number: signal.signal(number, noted) for number in taken}
-    wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    ours = True
-
-    def give_back() -> None:
-        nonlocal ours
-        if ours:
-            ours = False
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    at_fork(taken, give_back)
+def signal_inbox(*more: signal.Signals, starting: bool = False) -> Iterator[SignalInbox]:
+    """The process's signals, until the end of the block. In the main thread only."""
+    inbox = SignalInbox(more, starting=starting)
     try:
-        yield SignalInbox(reader, writer)
+        inbox.settle()
+        yield inbox
     finally:
-        give_back()
-        reader.close()
-        writer.close()
+        inbox.close()
+
+
+def interrupt_main() -> None:
+    """Have the main thread run its handler of SIGTERM: it may wait for something."""
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGTERM)
+
+
+def _is_ours(handler: object) -> bool:
+    return getattr(handler, "__func__", None) is SignalInbox._noted
 
 
 def _has_a_use(number: int) -> bool:
     """Whether the program handles this signal itself, in Python or below it (faulthandler)."""
     handler = signal.getsignal(number)
-    if handler in (report_stacks, noted):
+    if _is_ours(handler):
         return False
     return handler is not signal.SIG_DFL or _caught_below_python(number)
 
@@ -150,82 +210,3 @@ def _caught_below_python(number: int) -> bool:
     except (OSError, StopIteration):  # not on this system
         return False
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
-
-
-def report_stacks(number: int, frame: FrameType | None) -> None:
-    """A handler for SIGUSR1 while a worker is only starting: where does it hang?"""
-    with suppress(OSError, ValueError):
-        faulthandler.dump_traceback(all_threads=True)
-
-
-def noted(number: int, frame: FrameType | None) -> None:
-    """A handler for signals that are read elsewhere, or not at all. (Not SIG_IGN: what a handler
-    starts would inherit that.)"""
-
-
-def run_until_stopped(engines: Sequence[Engine], orders: Orders = signal_inbox) -> int:
-    """Open the polls and wait, turning orders into steps of the one ladder. 0, or 3."""
-    ladder = engines[0].ladder
-    with orders() as inbox:
-        ladder.on_exit_now = lambda: _exit_now(engines)
-        _when_all_are_finished(engines, inbox.end)
-        for order in inbox.waiting():  # a stop that came during the start opens no polls
-            _obey(order, engines)
-        if not ladder.state.stopping:
-            for engine in engines:
-                engine.announce()
-            ladder.open()
-        for order in inbox:
-            _obey(order, engines)
-        for engine in engines:
-            engine.wait(None)
-    return ABANDONED if any(engine.finished.result() for engine in engines) else 0
-
-
-def _obey(order: Order, engines: Sequence[Engine]) -> None:
-    match order:
-        case Order.STOP:
-            engines[0].ladder.signaled()
-        case Order.STOP_ONCE:
-            engines[0].ladder.request_stop()
-        case Order.REPORT:
-            for engine in engines:
-                engine.report(threads=engine is engines[0])
-
-
-def _when_all_are_finished(engines: Sequence[Engine], then: Callable[[], None]) -> None:
-    def finished(_: object) -> None:
-        if all(engine.finished.done() for engine in engines):
-            then()
-
-    for engine in engines:
-        engine.finished.add_done_callback(finished)
-
-
-def check_main_thread() -> None:
-    """Signals are handled in the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError(
-            "run() handles signals and must be called in the main thread; to embed a worker in "
-            "another thread use start(), stop() and wait(), which touch no signals"
-        )
-
-
-def _exit_now(engines: Sequence[Engine]) -> NoReturn:
-    unfinished = [engine.unfinished() for engine in engines]
-    polls = sum(open_polls for open_polls, _ in unfinished)
-    with suppress(OSError, ValueError):
-        for task in (task for _, tasks in unfinished for task in tasks):
-            execution = task.workflow_execution
-            print(
-                f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
-                f"workflow {execution.workflow_id} (run {execution.run_id})",
-                file=sys.stderr,
-            )
-        if polls:
-            print(
-                f"abandoned: {polls} open poll(s); a task that SWF gives to one will time out",
-                file=sys.stderr,
-            )
-        sys.stderr.flush()
-    os._exit(ABANDONED)

@@ -1,8 +1,10 @@
 """Every signal at every moment: what the service saw, and how the process ended.
 
-{SIGTERM, SIGINT} x {to the process, to its group, to the group of a supervisor and its worker}
+{SIGTERM, SIGINT, SIGHUP}
+x {to the process, to its group, to the group of a supervisor and its worker, to PID 1}
 x {one, two, three} x {idle poll, decoding, running, beating, answering}
-x {thread, async, process}; and SIGKILL of a handler's process, of the worker and of a supervisor.
+x {thread, async, process}; a terminal that is closed under a worker and under a supervisor; and
+SIGKILL of a handler's process, of the worker, of a supervisor, and of one that leads a terminal.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.cli.test_first_moment import LEAD, namespace
 from tests.cli.test_run import environment
 from tests.cli.test_together import is_alive
 from tests.conftest import children, eventually
 from tests.pairs import pairwise
 from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
 
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
-TARGETS = ["process", "group", "supervised"]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+TARGETS = ["process", "group", "supervised", "pid 1"]
 STEPS = [1, 2, 3]
 STAGES = ["idle", "decoding", "running", "beating", "answering"]
 MODES = ["thread", "async", "process"]
@@ -40,8 +43,11 @@ RESPONDS = ("Completed", "Failed", "Canceled")
 class Victim:
     """The worker process, its log, its gate, and the service that it talks to."""
 
-    def __init__(self, stage, mode, gate):
+    def __init__(self, stage, mode, gate, terminal=None):
         self.gate = gate
+        self.terminal = terminal
+        self.lead = "default" if terminal is None else "terminal"
+        self.in_namespace = False
         self.release = threading.Event()
         self.cut = []
         self.log = []
@@ -70,10 +76,15 @@ class Victim:
 
     @contextmanager
     def running(self, target):
-        command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.victims:worker"]
+        command = [*LEAD, self.lead]
+        command += [sys.executable, "-m", "swf_worker", "run", "tests.cli.victims:worker"]
         command += ["--endpoint-url", self.service.url, "--log-format", "json"]
         if target == "supervised":
             command += ["--processes", "1"]
+        if target == "pid 1":
+            self.in_namespace = True
+            command = [*namespace(), *command]
+        streams = {} if self.terminal is None else dict.fromkeys(("stdin", "stdout"), self.terminal)
         with self.service:
             self.process = subprocess.Popen(
                 command,
@@ -81,6 +92,7 @@ class Victim:
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
+                **streams,
             )
             self.reader = threading.Thread(target=self._read)
             self.reader.start()
@@ -116,10 +128,14 @@ class Victim:
             if stage == "beating":
                 self.service.wait_for("RecordActivityTaskHeartbeat")
 
+    @property
+    def pid(self):
+        """The process that is signaled: not the one that has made a namespace for it."""
+        return children(self.process.pid)[0] if self.in_namespace else self.process.pid
+
     def handlers(self, target):
         """Its handler processes."""
-        worker = self.process.pid
-        return children(children(worker)[0] if target == "supervised" else worker)
+        return children(children(self.pid)[0] if target == "supervised" else self.pid)
 
     def open_gate(self):
         (self.gate / "go").write_bytes(b"x")
@@ -141,17 +157,18 @@ def case_id(case):
 def check(case, gate):
     number, target, steps, stage, mode = case
     victim = started(stage, mode, gate)
-    other = next(each for each in SIGNALS if each != number)
+    other = next(each for each in SIGNALS if each != number)  # never SIGHUP, see below
     with victim.running(target):
         victim.reach(stage)
         handlers = victim.handlers(target)
         assert handlers, "the worker's first handler process is kept warm"
-        send = os.kill if target == "process" else os.killpg
-        send(victim.process.pid, number)
+        send = os.killpg if target in ("group", "supervised") else os.kill
+        pid = victim.pid
+        send(pid, number)
         first = time.monotonic()
         victim.wait_for_log("worker stopping")
         if steps >= 2:
-            send(victim.process.pid, other)
+            send(pid, other)
             victim.wait_for_log("the drain is over")
         ends = {"async": ("running", "beating"), "process": BUSY}.get(mode, ())
         interrupted = steps >= 2 and stage in ends
@@ -159,7 +176,7 @@ def check(case, gate):
             victim.service.wait_for("RespondActivityTaskFailed")
         if steps == 3:
             time.sleep(max(0.0, first + 1.1 - time.monotonic()))  # sooner, it would be the first's
-            send(victim.process.pid, number)
+            send(pid, number)
             code = victim.process.wait(10)
         else:
             if steps == 1 and stage in ("decoding", "running", "beating"):
@@ -217,10 +234,10 @@ def test_whole(case, tmp_path):
 # --- SIGKILL ------------------------------------------------------------------------------------
 
 
-def started(stage, mode, gate):
+def started(stage, mode, gate, terminal=None):
     for name in ("arrived", "go"):
         os.mkfifo(gate / name)
-    return Victim(stage, mode, gate)
+    return Victim(stage, mode, gate, terminal)
 
 
 @pytest.mark.parametrize("stage", BUSY)
@@ -278,4 +295,104 @@ def test_sigkill_of_the_supervisor_drains(stage, tmp_path):
         (answer,) = victim.service.wait_for("RespondActivityTaskCompleted")
         assert answer["result"] == '"done"'
         assert eventually(lambda: not any(map(is_alive, worker + handlers)), 10)
+    assert victim.answers() == [("Completed", '"done"')]
+
+
+# --- terminals ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def terminal():
+    """A terminal, and what closes it: everybody's reads and writes fail from then on, and whoever
+    runs in it gets SIGHUP."""
+    ours, theirs = os.openpty()
+    closed = []
+
+    def close():
+        if not closed:
+            closed.append(True)
+            os.close(ours)
+
+    try:
+        yield theirs, close
+    finally:
+        close()
+        os.close(theirs)
+
+
+def check_closed(case, gate):
+    target, stage, mode, by = case
+    with terminal() as (theirs, close):
+        victim = started(stage, mode, gate, theirs)
+        with victim.running(target):
+            victim.reach(stage)
+            handlers = victim.handlers(target)
+            workers = children(victim.process.pid) if target == "supervised" else []
+            if by == "SIGKILL":  # of the supervisor, which leads the terminal's session
+                victim.process.kill()
+            else:
+                close()
+            victim.wait_for_log("worker stopping")
+            if stage in BUSY:
+                victim.open_gate()
+            victim.release.set()
+            code = victim.process.wait(20)
+            assert code == (-signal.SIGKILL if by == "SIGKILL" else 0)
+            assert eventually(lambda: not any(map(is_alive, workers + handlers)), 20)
+    assert victim.answers() == ([] if stage == "idle" else [("Completed", '"done"')])
+    assert victim.cut
+    assert not any(victim.cut)
+    assert not any("Traceback" in line for line in victim.log), victim.log
+
+
+CLOSED = [
+    *itertools.product(["process", "supervised"], STAGES, MODES, ["closed"]),
+    *itertools.product(["supervised"], STAGES, MODES, ["SIGKILL"]),
+]
+SOME_CLOSED = [
+    *(("process", stage, MODES[n % 3], "closed") for n, stage in enumerate(STAGES)),
+    *(("supervised", stage, MODES[(n + 1) % 3], "closed") for n, stage in enumerate(STAGES)),
+    *(("supervised", stage, MODES[(n + 2) % 3], "SIGKILL") for n, stage in enumerate(STAGES)),
+]
+
+
+@pytest.mark.parametrize("case", SOME_CLOSED, ids="-".join)
+def test_row_71_a_closed_terminal_loses_nothing(case, tmp_path):
+    check_closed(case, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", CLOSED, ids="-".join)
+def test_row_71_a_closed_terminal_whole(case, tmp_path):
+    check_closed(case, tmp_path)
+
+
+@pytest.mark.parametrize("target", ["process", "supervised"])
+def test_row_71_under_nohup_it_stays_ignored(target, tmp_path):
+    victim = started("running", "process", tmp_path)
+    victim.lead = "nohup"
+    with victim.running(target):
+        victim.reach("running")
+        for pid in (victim.process.pid, *children(victim.process.pid), *victim.handlers(target)):
+            os.kill(pid, signal.SIGHUP)
+        assert not eventually(lambda: any("stopping" in line for line in victim.log), 0.5)
+        victim.open_gate()
+        victim.service.wait_for("RespondActivityTaskCompleted")
+        victim.release.set()
+        victim.process.terminate()
+        assert victim.process.wait(20) == 0
+
+
+def test_row_71_systemd_sends_both_and_that_is_one_step(tmp_path):
+    """``SendSIGHUP=`` sends SIGHUP right behind SIGTERM, to everybody."""
+    victim = started("running", "thread", tmp_path)
+    with victim.running("group"):
+        victim.reach("running")
+        os.killpg(victim.process.pid, signal.SIGTERM)
+        os.killpg(victim.process.pid, signal.SIGHUP)
+        victim.wait_for_log("worker stopping")
+        assert not eventually(lambda: any("drain is over" in line for line in victim.log), 0.5)
+        victim.open_gate()
+        victim.release.set()
+        assert victim.process.wait(20) == 0
     assert victim.answers() == [("Completed", '"done"')]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextvars
 import ctypes
+import logging
 import multiprocessing
 import os
 import resource
@@ -79,6 +80,18 @@ def inside(context: ActivityContext, name: str) -> dict[str, Any]:
         "stopping": context.worker_stopping,
         "remaining": context.time_remaining,
     }
+
+
+@in_process("Records")
+def records() -> None:
+    LOG.info("from structlog", number=1)
+    log = logging.getLogger("app.part")
+    log.info("%d from logging", 5, extra={"order": 7, "odd": object})
+    log.debug("debug from logging")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        log.exception("caught by logging")
 
 
 @in_process("HoldTheGil")

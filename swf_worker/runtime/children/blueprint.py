@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ...activity import ActivityDefinition, ActivityMark
 from ...converter import Converter
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
+from .records import levels
 from .wire import Begin
 
 
@@ -61,7 +63,14 @@ def begin(blueprint: Blueprint) -> Begin:
                 "no other process can import it: put it into a module"
             )
     absolute = os.path.abspath(path) if path and not name else None
-    return Begin([str(each) for each in sys.argv], name, absolute, pickled)
+    return Begin(
+        [str(each) for each in sys.argv],
+        name,
+        absolute,
+        pickled,
+        log_levels=levels(),
+        captures_warnings=warnings.showwarning.__module__ == "logging",
+    )
 
 
 def pickled_or_refused(what: str, value: object) -> bytes:

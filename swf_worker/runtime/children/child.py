@@ -17,10 +17,9 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import MutableMapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from ...activity import ActivityDefinition, define
 from ...clock import now
@@ -29,11 +28,14 @@ from ...core.execution import HandlerCanceled, HandlerFailed, HandlerHandedOver,
 from ...errors import ActivityFailed, PayloadError
 from ...failure import FailureWording
 from ...task import CancelReason
-from ...text import safe_str, shorten
+from ...text import safe_str
+from ..departure import Departure
 from ..forks import at_fork
 from ..invoke import Ended, Invocation
+from ..streams import make_standard_streams_safe
 from . import role
 from .blueprint import Blueprint
+from .records import send_events, send_records
 from .wire import (
     Ask,
     Begin,
@@ -43,7 +45,6 @@ from .wire import (
     Frame,
     Frames,
     HandedOver,
-    Logged,
     Progress,
     Raised,
     Ready,
@@ -61,9 +62,15 @@ from .wire import (
 
 PROGRESS_GAP = 0.05
 """Seconds between two reports of progress: the last details win, as they do on the wire."""
+FAREWELL = 1.0
+"""Seconds that threads and registered functions have at its end."""
+_GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _TERMINATED = 143
-_LONGEST_LOGGED = 32_768
+
+
+def _not_for_us(number: int, frame: FrameType | None) -> None:
+    """Handles a signal of the whole group."""
 
 
 class Line:
@@ -178,20 +185,25 @@ class Child:
     # --- signals --------------------------------------------------------------------------------
 
     def take_signals(self) -> None:
-        """Ctrl-C and systemd signal whole groups: neither is for a handler. SIGTERM is, when
-        the worker announced it. Handlers, not SIG_IGN, which a handler's programs would inherit.
+        """Ctrl-C, a closed terminal and systemd signal whole groups: none of it is for a handler.
+        SIGTERM is, when the worker announced it. Handlers, not SIG_IGN, which a handler's programs
+        would inherit. (What is ignored from outside, by nohup, they shall inherit.)
         """
-        signal.signal(signal.SIGINT, lambda number, frame: None)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _not_for_us)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.enable(all_threads=False)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
-        at_fork((signal.SIGINT, signal.SIGTERM), self._forked)
+        at_fork(_GROUP_SIGNALS, self._forked)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _forked(self) -> None:
         """A handler has forked: that process is its own, and neither ours nor the worker's."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGHUP) is _not_for_us:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._line.silence()
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
@@ -256,6 +268,7 @@ class Child:
 
     def _load(self, begin: Begin) -> None:
         sys.argv[:] = begin.argv
+        send_records(self._line, begin.log_levels, warnings=begin.captures_warnings)
         if begin.main_name is not None or begin.main_path is not None:
             load_main(begin.main_name, begin.main_path)
         self._blueprint = blueprint = pickle.loads(begin.blueprint)  # noqa: S301 (the worker's own)
@@ -264,7 +277,7 @@ class Child:
         self._wording = FailureWording(blueprint.failure_tracebacks)
         if blueprint.on_process_start is not None:
             blueprint.on_process_start()
-        send_logs(self._line)
+        send_events(self._line)
 
     def work(self) -> None:
         """Run tasks, one after the other."""
@@ -327,39 +340,6 @@ def load_main(name: str | None, path: str | None) -> None:
     sys.modules["__main__"] = sys.modules[role.MAIN] = module
 
 
-def send_logs(line: Line) -> None:
-    """Let the worker write structlog's events, where its own log goes. A set-up of structlog that
-    the loaded modules, or ``on_process_start``, made is left alone."""
-    import structlog
-
-    if structlog.is_configured():
-        return
-
-    def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
-        said = _short(event.pop("event", ""))
-        line.say(Logged(level, said, {_short(name): _plain(each) for name, each in event.items()}))
-        raise structlog.DropEvent
-
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
-            forward,
-        ]
-    )
-
-
-def _plain(value: Any) -> Any:
-    """What a frame can carry: a log line must never fail a handler."""
-    if type(value) in (bool, float, type(None)) or (type(value) is int and abs(value) < 2**63):
-        return value
-    return _short(value)
-
-
-def _short(value: object) -> str:
-    return shorten(safe_str(value), _LONGEST_LOGGED)
-
-
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when the worker's dies, whatever it is doing. (Elsewhere
     than on Linux, the end of the channel does it.)"""
@@ -373,10 +353,15 @@ def main(descriptor: int, parent: int) -> None:
     """Where a handler process begins."""
     die_with(parent)
     role.is_child = True
+    make_standard_streams_safe()
     os.set_inheritable(descriptor, False)
     child = Child(socket.socket(fileno=descriptor))
     child.take_signals()
-    if not child.load():
-        return
-    threading.Thread(target=child.listen, name="swf-worker-channel", daemon=True).start()
-    child.work()
+    try:
+        if child.load():
+            name = "swf-worker-channel"
+            threading.Thread(target=child.listen, name=name, daemon=True).start()
+            child.work()
+    finally:
+        # Before the worker's patience is over: what is registered runs, whatever was left behind.
+        Departure().begin(0, now() + FAREWELL, FAREWELL / 2)

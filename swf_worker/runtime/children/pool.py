@@ -26,7 +26,7 @@ from ...clock import now
 from ..clock import StartThread
 from ..invoke import Ended
 from .stderr import Stderr
-from .wire import Begin, Broken, Frame, Frames, Logged, Ready, ToWorker, encode, receive
+from .wire import Begin, Broken, Frame, Frames, Logged, Ready, Recorded, ToWorker, encode, receive
 
 TERM_GRACE = 1.0
 """Seconds between the announced SIGTERM and SIGKILL."""
@@ -36,7 +36,7 @@ START_LIMIT = 300.0
 """Seconds that a child has to load the worker's modules and run ``on_process_start``."""
 LOOK = 0.5
 """Seconds between two looks at the children, where the kernel can't tell that one has died."""
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Tenant(Protocol):
@@ -86,6 +86,7 @@ class Owner(Protocol):
     def child_ready(self, child: Child) -> None: ...
     def child_free(self, child: Child, ended: Ended) -> None: ...
     def child_logged(self, frame: Logged) -> None: ...
+    def child_recorded(self, frame: Recorded) -> None: ...
     def child_gone(self, child: Child) -> None: ...
     def child_failed_to_start(self, error: Exception) -> None: ...
 
@@ -361,6 +362,8 @@ class Pool:
             child.kill_at = now() + TERM_GRACE  # whatever threads it has left
         elif isinstance(frame, Logged):
             self._owner.child_logged(frame)
+        elif isinstance(frame, Recorded):
+            self._owner.child_recorded(frame)
         elif child.tenant is not None and (ended := child.tenant.heard(frame)) is not None:
             child.tenant = None
             child.tasks += 1

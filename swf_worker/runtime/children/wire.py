@@ -35,6 +35,9 @@ class Begin(Frame, frozen=True):
     main_name: str | None
     main_path: str | None
     blueprint: bytes
+    log_levels: dict[str, int] = {}
+    """Of the standard library's loggers here, "" for the root."""
+    captures_warnings: bool = False
 
 
 class Run(Frame, frozen=True):
@@ -106,6 +109,13 @@ class Logged(Frame, frozen=True):
     fields: dict[str, Any]
 
 
+class Recorded(Frame, frozen=True):
+    """A record of the standard library's logging."""
+
+    record: dict[str, Any]
+    fields: dict[str, Any]
+
+
 class Raised(msgspec.Struct, frozen=True):
     """What the handler raised, for the worker's log."""
 
@@ -139,7 +149,7 @@ class HandedOver(Said, frozen=True):
 
 
 TaskEnd = Returned | Failed | Canceled | HandedOver
-ToWorker = Ready | Broken | Progress | Shortened | Logged | TaskEnd
+ToWorker = Ready | Broken | Progress | Shortened | Logged | Recorded | TaskEnd
 
 
 # --- frames on a socket -------------------------------------------------------------------------

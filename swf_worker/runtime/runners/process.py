@@ -18,7 +18,7 @@ from ...core.execution import (
 )
 from ...errors import ConfigurationError
 from ...failure import FailureWording
-from ...observations import HandlerLogged, HandlerProcessDied, Observation
+from ...observations import HandlerLogged, HandlerProcessDied, HandlerRecorded, Observation
 from ...outcome import Completed, Failed, FailureReason
 from ...service.api import Backoff, Timers
 from ...task import ActivityType
@@ -331,6 +331,10 @@ class ProcessRunner:
     def child_logged(self, frame: wire.Logged) -> None:
         """A handler, or something that it left behind, logged."""
         self.observe(HandlerLogged(frame.level, frame.event, frame.fields))
+
+    def child_recorded(self, frame: wire.Recorded) -> None:
+        """The same, with the standard library."""
+        self.observe(HandlerRecorded(frame.record, frame.fields))
 
     def child_failed_to_start(self, error: Exception) -> None:
         """The machine gives no more processes."""

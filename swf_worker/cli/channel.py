@@ -1,0 +1,109 @@
+"""The channel between a supervisor and its worker processes: orders down, news up.
+
+A worker process doesn't stop at SIGTERM, SIGINT or SIGHUP: terminals and systemd signal the whole
+process group, so each signal comes to the supervisor as well, which orders one step for all. Where
+the channel ends, the supervisor is gone: the worker then drains as after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ..clock import now
+from ..runtime.signals import REPORT, SAME_SIGNAL, STOPS, Order, SignalInbox
+
+CHANNEL = "_SWF_WORKER_CHANNEL"
+"""The environment variable that names the channel's descriptor. Not a flag: whoever has it must
+never take itself for a supervisor, whatever its arguments say."""
+HELD = (*STOPS, REPORT)
+"""Signals that are held while a worker process starts, until it has handlers of its own."""
+ORDERS = {b"s": Order.STOP, b"r": Order.REPORT}
+LOADED, POLLING, ACCEPTED, FATAL = "loaded", "polling", "accepted", "fatal"
+
+
+def channel_to_supervisor() -> socket.socket | None:
+    """The channel to this process's supervisor, if it has one. What it starts has none."""
+    descriptor = os.environ.pop(CHANNEL, None)
+    if descriptor is None:
+        return None
+    os.set_inheritable(int(descriptor), False)
+    return socket.socket(fileno=int(descriptor))
+
+
+def tell(channel: socket.socket, message: str) -> None:
+    """Say a line to the supervisor, who may be gone."""
+    with suppress(OSError):
+        channel.sendall(f"{message}\n".encode())
+
+
+class SupervisedInbox:
+    """Orders from the channel. Of the process's own signals only SIGUSR1 is one, once it polls."""
+
+    def __init__(self, signals: SignalInbox, channel: socket.socket) -> None:
+        self._signals = signals
+        self._channel = channel
+        self._reported_at = -SAME_SIGNAL
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(signals, selectors.EVENT_READ)
+        self._selector.register(channel, selectors.EVENT_READ)
+
+    @property
+    def starting(self) -> bool:
+        """As the signals'."""
+        return self._signals.starting
+
+    @starting.setter
+    def starting(self, value: bool) -> None:
+        self._signals.starting = value
+
+    @property
+    def stopped(self) -> bool:
+        """Before the first poll a signal counts, whoever else gets it."""
+        return self._signals.early
+
+    @property
+    def early(self) -> bool:
+        """As the signals'."""
+        return self._signals.early
+
+    def settle(self) -> None:
+        """The start is over: polls are about to be opened."""
+        self._signals.settle()
+        tell(self._channel, POLLING)
+
+    def __iter__(self) -> Iterator[Order]:
+        while not self._signals.ended:
+            yield from self._ready()
+
+    def _ready(self) -> list[Order]:
+        orders: list[Order] = []
+        for key, _ in self._selector.select():
+            if key.fileobj is self._signals:
+                starting = self._signals.starting
+                orders += [o for o in self._signals.take() if starting or o is Order.REPORT]
+            else:
+                orders += self._ordered()
+        return [order for order in orders if order is not Order.REPORT or self._is_new_report()]
+
+    def _is_new_report(self) -> bool:
+        """A SIGUSR1 to the whole group comes here, and through the supervisor once more."""
+        before, self._reported_at = self._reported_at, now()
+        return self._reported_at - before >= SAME_SIGNAL
+
+    def _ordered(self) -> list[Order]:
+        try:
+            said = self._channel.recv(64)
+        except OSError:
+            said = b""
+        if said:
+            return [ORDERS[bytes([byte])] for byte in said]
+        self._selector.unregister(self._channel)
+        return [Order.STOP_ONCE]
+
+    def end(self) -> None:
+        """End the iteration; from any thread."""
+        self._signals.end()

@@ -1,0 +1,121 @@
+"""What handlers in processes log comes out in the worker's log, as if they had logged there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from typing import Any, NoReturn, Protocol
+
+from ...context import current_identity
+from ...log import as_extra, extra_of
+from ...text import safe_str, shorten
+from .wire import Frame, Logged, Recorded
+
+_LONGEST = 32_768
+_KEPT = (
+    *(
+        "name",
+        "levelno",
+        "levelname",
+        "created",
+        "msecs",
+        "relativeCreated",
+        "pathname",
+        "filename",
+    ),
+    *("module", "lineno", "funcName", "thread", "threadName", "process", "processName"),
+    *("taskName", "exc_text", "stack_info"),
+)
+
+
+class Line(Protocol):
+    """The channel to the worker."""
+
+    def say(self, frame: Frame, /) -> None: ...
+
+
+# --- in the worker ------------------------------------------------------------------------------
+
+
+def levels() -> dict[str, int]:
+    """Those that the program has set, of loggers of the standard library; "" is the root."""
+    root = logging.getLogger()
+    loggers = dict(root.manager.loggerDict)
+    found = {
+        name: each.level
+        for name, each in loggers.items()
+        if isinstance(each, logging.Logger) and each.level
+    }
+    return {"": root.level, **found}
+
+
+def pass_on(attributes: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Give a record of a handler process to its logger here."""
+    logger = logging.getLogger(attributes["name"])
+    if logger.isEnabledFor(attributes["levelno"]):
+        logger.handle(logging.makeLogRecord({**as_extra(fields), **attributes, "args": None}))
+
+
+# --- in the handler process ---------------------------------------------------------------------
+
+
+class _Sending(logging.Handler):
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send it; what breaks in that is logging's to tell."""
+        try:
+            if record.exc_info and not record.exc_text:
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+            attributes = {name: plain(getattr(record, name, None)) for name in _KEPT}
+            fields = {**current_identity(), **extra_of(record)}
+            said = attributes | {"msg": short(record.getMessage())}
+            self._line.say(Recorded(said, {name: plain(each) for name, each in fields.items()}))
+        except Exception:
+            self.handleError(record)
+
+
+def send_records(line: Line, levels_there: Mapping[str, int], *, warnings: bool) -> None:
+    """Let the worker have the standard library's records. A set-up that replaces the root's
+    handlers, as the loaded modules or ``on_process_start`` may, is left alone."""
+    for name, level in levels_there.items():
+        logging.getLogger(name or None).setLevel(level)
+    logging.getLogger().addHandler(_Sending(line))
+    logging.captureWarnings(warnings)
+
+
+def send_events(line: Line) -> None:
+    """Let the worker write structlog's events. A set-up of structlog that the loaded modules, or
+    ``on_process_start``, made is left alone."""
+    import structlog
+
+    if structlog.is_configured():
+        return
+
+    def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        said = short(event.pop("event", ""))
+        fields = current_identity() | dict(event)
+        line.say(Logged(level, said, {short(name): plain(each) for name, each in fields.items()}))
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            forward,
+        ]
+    )
+
+
+def plain(value: Any) -> Any:
+    """What a frame can carry: a log line must never fail a handler."""
+    if type(value) in (bool, float, type(None)) or (type(value) is int and abs(value) < 2**63):
+        return value
+    return short(value)
+
+
+def short(value: object) -> str:
+    """Text of it, within bounds."""
+    return shorten(safe_str(value), _LONGEST)

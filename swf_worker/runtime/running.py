@@ -1,0 +1,126 @@
+"""Workers as a process's purpose (``run()``, ``swf-worker run``): the main thread opens the polls
+and waits for the end; what the process is told becomes steps of the one ladder."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from ..clock import now
+from ..task import ActivityTask
+from ..text import safe_str
+from .clock import start_daemon
+from .departure import FLUSHING, LAST_WORDS, LEFT, Ending
+from .engine import Engine
+from .ladder import Ladder
+from .signals import Order
+from .watch import Watch
+
+ABANDONED = 3
+"""The exit code of a stop that abandoned tasks or polls."""
+PROCESS_END = 1.0
+"""Seconds of the bound that are kept for the end of the process itself."""
+_SAYING = 1.0
+
+
+def check_main_thread() -> None:
+    """Signals are handled in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(
+            "run() handles signals and must be called in the main thread; to embed a worker in "
+            "another thread use start(), stop() and wait(), which touch no signals"
+        )
+
+
+def run_until_stopped(engines: Sequence[Engine], watch: Watch) -> Ending:
+    """Open the polls and wait, until the workers have ended or their time is over."""
+    ladder = engines[0].ladder
+    ladder.on_exit_now = lambda: _exit_now(engines)
+    ladder.kept_for_the_end = PROCESS_END
+    news: queue.SimpleQueue[None] = queue.SimpleQueue()
+    ladder.on_stopping = lambda: news.put(None)
+    for engine in engines:
+        engine.finished.add_done_callback(lambda _: news.put(None))
+    watch.inbox.settle()
+    watch.inbox.starting = False  # from here on nothing interrupts: what comes is obeyed
+    if watch.obeyed_by(lambda order: _obey(order, engines)):
+        for engine in engines:
+            engine.announce()
+        ladder.open()
+    else:
+        ladder.request_stop()
+    while not all(engine.finished.done() for engine in engines):
+        left = None if ladder.ends_by is None else ladder.ends_by - PROCESS_END - now()
+        try:
+            news.get(timeout=None if left is None else max(0.0, left))
+        except queue.Empty:
+            break
+    given_up = [task for engine in engines for task in _ended(engine)]
+    running_on = [thread for engine in engines for thread in engine.left]
+    return Ending(ABANDONED if given_up else 0, *_time_left(ladder), running_on)
+
+
+def _time_left(ladder: Ladder) -> tuple[float, float]:
+    """Handlers' threads and processes may go on to the drain's end, as their tasks might have."""
+    moment = now()
+    if ladder.began_at is None or ladder.ends_by is None:
+        return moment + LEFT, LAST_WORDS
+    drained = moment if ladder.state.stops > 1 else ladder.began_at + ladder.longest_drain
+    until = max(moment, min(max(drained, moment + LEFT), ladder.ends_by - PROCESS_END))
+    return until, min(LAST_WORDS, max(PROCESS_END - FLUSHING, ladder.ends_by - until - FLUSHING))
+
+
+def _ended(engine: Engine) -> Sequence[ActivityTask]:
+    """What a worker abandoned. One whose end hangs, in ``on_stop`` say, is told and left."""
+    if not engine.finished.done():
+        engine.overdue()
+        return engine.unfinished()[1]
+    engine.wait(PROCESS_END)
+    return engine.finished.result()
+
+
+def _obey(order: Order, engines: Sequence[Engine]) -> None:
+    match order:
+        case Order.STOP:
+            engines[0].ladder.signaled()
+        case Order.STOP_ONCE:
+            engines[0].ladder.request_stop()
+        case Order.REPORT:
+            for engine in engines:
+                engine.report(threads=engine is engines[0])
+
+
+def _exit_now(engines: Sequence[Engine]) -> NoReturn:
+    unfinished = [engine.unfinished() for engine in engines]
+    tasks = [task for _, running in unfinished for task in running]
+    polls = sum(open_polls for open_polls, _ in unfinished)
+
+    def say() -> None:
+        with suppress(OSError, ValueError):
+            for line in abandoned(tasks, polls):
+                print(line, file=sys.stderr)
+            sys.stderr.flush()
+
+    # A stderr that nobody reads must not hold it up.
+    with suppress(RuntimeError):
+        start_daemon("last-words", say).join(_SAYING)
+    os._exit(ABANDONED)
+
+
+def abandoned(tasks: Iterable[ActivityTask], polls: int) -> list[str]:
+    """A line for each task that is left, and one for the open polls."""
+    lines = []
+    for task in tasks:
+        execution = task.workflow_execution
+        lines.append(
+            f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
+            f"workflow {execution.workflow_id} (run {execution.run_id})"
+        )
+    if polls:
+        lines.append(f"abandoned: {polls} open poll(s); a task that SWF gives to one will time out")
+    return lines

@@ -1,0 +1,97 @@
+"""Standard streams that never touch a task: their reader may be gone, their disk full, their
+terminal closed, while handlers print."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import Any
+
+_GONE_FOR_GOOD = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""Its reader or its terminal: from then on it leads to nowhere, for programs that handlers start,
+too. (A disk may have room again.)"""
+_PATIENCE = 5.0
+"""Seconds for which a stream that doesn't block is waited for, when it is full."""
+
+
+class _SafeFile(io.FileIO):
+    """What can't be written is dropped."""
+
+    def write(self, data: Any, /) -> int:
+        """All of it, or none, without an error."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            try:
+                written = super().write(left)
+            except OSError as error:
+                self._failed(error)
+                break
+            if written is None and not select.select([], [self], [], _PATIENCE)[1]:
+                break
+            left = left[written or 0 :]
+        return size
+
+    def _failed(self, error: OSError) -> None:
+        if error.errno in _GONE_FOR_GOOD:
+            with suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                if nowhere != self.fileno():
+                    os.dup2(nowhere, self.fileno())
+                    os.close(nowhere)
+
+
+class _SafeText(io.TextIOWrapper):
+    """One that handlers can't close for each other, and that takes any character."""
+
+    def close(self) -> None:
+        """Written out, and as open as before."""
+        with suppress(ValueError):
+            self.flush()
+
+
+def hold_standard_descriptors() -> None:
+    """Where one is closed, its number would go to the next socket, and be written into."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            os.set_inheritable(number, True)
+
+
+def make_standard_streams_safe() -> None:
+    """Put safe ones in the place of stdout and stderr, where those are the process's own."""
+    hold_standard_descriptors()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, _SafeText) or stream is not getattr(sys, f"__{name}__"):
+            continue
+        safe = _safe(stream, name)
+        if safe is not None:
+            setattr(sys, name, safe)
+            setattr(sys, f"__{name}__", safe)
+
+
+def _safe(stream: Any, name: str) -> io.TextIOWrapper | None:
+    try:
+        # Where there is none, its number may be something else's by now.
+        number = stream.fileno() if stream is not None else os.open(os.devnull, os.O_WRONLY)
+        raw = _SafeFile(number, "w", closefd=False)
+    except (OSError, ValueError, AttributeError):
+        return None  # it is closed, or no file
+    raw.name = f"<{name}>"
+    with suppress(OSError, ValueError, AttributeError):
+        stream.flush()
+    unbuffered = isinstance(getattr(stream, "buffer", None), io.RawIOBase)
+    return _SafeText(
+        raw if unbuffered else io.BufferedWriter(raw),
+        encoding=getattr(stream, "encoding", None) or "utf-8",
+        errors="backslashreplace",
+        line_buffering=getattr(stream, "line_buffering", False),
+        write_through=getattr(stream, "write_through", False),
+    )

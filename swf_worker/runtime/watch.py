@@ -1,0 +1,79 @@
+"""Hears what a process is told, in a thread of its own, from its first moment to its last.
+
+The main thread may be anywhere: in users' modules, in ``on_start``, in a lock, at its end.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from .clock import start_daemon
+from .signals import Inbox, Order, interrupt_main
+
+Obey = Callable[[Order], object]
+
+EARLY_END = 1.2
+"""Seconds that a start has to end after a stop came; then it is ended."""
+
+
+class Watch:
+    """Passes each order on to whoever is to obey it now."""
+
+    def __init__(self, inbox: Inbox, *, hung: Callable[[], object] | None = None) -> None:
+        self.inbox = inbox
+        self._hung = hung
+        """A stop has come, and ``EARLY_END`` seconds later the start still goes on."""
+        self._obey: Obey = self._while_starting
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._thread = start_daemon("signals", self._run)
+
+    def obeyed_by(self, obey: Obey) -> bool:
+        """From now on; False, and no change, if the process was told to stop before."""
+        with self._lock:
+            if self.inbox.stopped:
+                return False
+            self._obey = obey
+            self._settled.set()
+            return True
+
+    def ended_by(self, obey: Obey) -> None:
+        """The process is at its end: whatever came before, this is what a further stop does."""
+        with self._lock:
+            self._obey = obey
+            self._settled.set()
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._settled.set()
+        self.inbox.end()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for order in self.inbox:
+            with self._lock:
+                obey = self._obey
+            obey(order)
+
+    def _while_starting(self, order: Order) -> None:
+        if order is Order.REPORT:
+            with suppress(OSError, ValueError):
+                faulthandler.dump_traceback(all_threads=True)
+            return
+        if not self.inbox.stopped:  # no signal: the supervisor's order
+            interrupt_main()
+        if self._hung is not None and not self._settled.wait(EARLY_END):
+            self._hung()
+
+
+@contextmanager
+def watching(inbox: Inbox, hung: Callable[[], object] | None = None) -> Iterator[Watch]:
+    """A watch, until the end of the block."""
+    watch = Watch(inbox, hung=hung)
+    try:
+        yield watch
+    finally:
+        watch.close()

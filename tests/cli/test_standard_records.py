@@ -1,0 +1,105 @@
+"""What handlers log with the standard library is in the log of ``swf-worker run``: in its format, at
+its level, with the task's ids, in all three modes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from swf_worker.local import Completed, LocalSwf
+from tests.cli import loggers
+from tests.cli.test_run import running
+
+MODES = ["thread", "async", "process"]
+TARGET = "tests.cli.loggers:worker"
+
+
+@pytest.fixture(scope="module")
+def swf():
+    with LocalSwf(poll_hold=0.2) as local:
+        local.register(loggers.worker)
+        yield local
+
+
+def logged(swf, mode, *flags, **env):
+    """The lines that a task of this mode has led to."""
+    scheduled = swf.schedule("Logs", mode)
+    with running(TARGET, *flags, swf=swf, **env) as process:
+        assert scheduled.outcome() == Completed()
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    return scheduled, err
+
+
+def as_json(err):
+    return {line["event"]: line for line in map(json.loads, filter(_is_json, err.splitlines()))}
+
+
+def _is_json(line):
+    return line.startswith("{")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_row_81_each_record_is_a_line_with_the_tasks_ids(swf, mode):
+    scheduled, err = logged(swf, mode)
+    lines = as_json(err)
+    order = lines["an order of 5"]
+    assert (order["level"], order["logger"], order["order"]) == ("info", "app", 7)
+    caught = lines["caught"]
+    assert caught["level"] == "error"
+    assert "no money" in json.dumps(caught["exception"])
+    warning = next(line for event, line in lines.items() if "UserWarning" in event)
+    assert (warning["level"], warning["logger"]) == ("warning", "py.warnings")
+    said = [order, caught, warning, lines["with structlog"]]
+    if mode == "async":
+        said.append(lines["from another thread"])
+    for line in said:
+        assert line["activity"] == f"Logs/{mode}"
+        assert line["activity_id"] == "activity-1"
+        assert line["workflow_id"] == scheduled.workflow_id
+        assert line["run_id"]
+    assert "a debug line" not in lines
+    assert "4111" not in err
+    assert "Logging error" in err, "what a handler's own call gets wrong is told, as ever"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_row_81_at_the_logs_level(swf, mode, level):
+    _, err = logged(swf, mode, "--log-level", level)
+    lines = as_json(err)
+    assert ("a debug line" in lines) is (level == "debug")
+    assert ("an order of 5" in lines) is (level == "debug")
+    assert "caught" in lines
+    assert "a-secret" not in err, "botocore's debug records hold requests whole"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_row_81_for_a_person_too(swf, mode):
+    _, err = logged(swf, mode, "--log-format", "console")
+    (line,) = (line for line in err.splitlines() if "an order of 5" in line)
+    assert "[info     ]" in line
+    assert "[app]" in line
+    assert f"activity=Logs/{mode}" in line
+    assert "4111" not in err
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_row_81_a_modules_basic_config_changes_nothing(swf, mode):
+    _, err = logged(swf, mode, BASIC_CONFIG="1")
+    assert "an order of 5" in as_json(err)
+    assert "MINE" not in err
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_row_81_a_set_up_that_replaces_ours_is_the_programs(swf, mode):
+    _, err = logged(swf, mode, OWN_HANDLERS="1")
+    assert "MINE an order of 5" in err
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_row_81_structlog_that_goes_to_logging_comes_out_once(swf, mode):
+    _, err = logged(swf, mode, STRUCTLOG_TO_LOGGING="1")
+    assert len([line for line in err.splitlines() if "with structlog" in line]) == 1
