@@ -153,6 +153,17 @@ class HandlerProcessDied(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerLeft(Observation):
+    """A handler left something of its whole process changed: signal handlers, timers, the working
+    directory, variables (by name). ``put_back`` was put back before the next task (told once a
+    type); ``stuck`` can't be, and the process is replaced."""
+
+    activity: ActivityTask
+    put_back: tuple[str, ...]
+    stuck: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerLogged(Observation):
     """A handler process logged something with structlog."""
 

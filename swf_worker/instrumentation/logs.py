@@ -20,6 +20,7 @@ from ..observations import (
     AnswerRetried,
     DetailsShortened,
     DrainEnded,
+    HandlerLeft,
     HandlerLogged,
     HandlerProcessDied,
     HandlerRecorded,
@@ -73,6 +74,7 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     TaskStarted: ("debug", "task started"),
     TaskHeld: ("debug", "task waits in its slot: as many of its type run as may"),
     HandlerProcessDied: ("error", "a handler process died"),
+    HandlerLeft: ("warning", "a handler left its process changed; on_process_start is the place"),
     LoopBlocked: ("error", "a handler blocks the event loop: no other async handler runs"),
     LoopFreed: ("warning", "the event loop turns again"),
     WorkerReported: ("error", "worker report"),  # no error: asked for, whatever the level

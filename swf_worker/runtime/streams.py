@@ -21,6 +21,9 @@ _PATIENCE = 5.0
 class _SafeFile(io.FileIO):
     """What can't be written is dropped."""
 
+    lost = False
+    """It leads to nowhere since."""
+
     def write(self, data: Any, /) -> int:
         """All of it, or none, without an error."""
         left = memoryview(data).cast("B")
@@ -38,6 +41,7 @@ class _SafeFile(io.FileIO):
 
     def _failed(self, error: OSError) -> None:
         if error.errno in _GONE_FOR_GOOD:
+            self.lost = True
             with suppress(OSError):
                 nowhere = os.open(os.devnull, os.O_RDWR)
                 if nowhere != self.fileno():
@@ -75,6 +79,13 @@ def make_standard_streams_safe() -> None:
         if safe is not None:
             setattr(sys, name, safe)
             setattr(sys, f"__{name}__", safe)
+
+
+def is_lost(number: int) -> bool:
+    """Whether one of them leads to nowhere since its reader or its terminal is gone."""
+    stream = {1: sys.__stdout__, 2: sys.__stderr__}.get(number)
+    buffer = getattr(stream, "buffer", None)
+    return bool(getattr(getattr(buffer, "raw", buffer), "lost", False))
 
 
 def _safe(stream: Any, name: str) -> io.TextIOWrapper | None:

@@ -1,5 +1,5 @@
-"""What handlers log with the standard library is in the log of ``swf-worker run``: in its format, at
-its level, with the task's ids, in all three modes."""
+"""What handlers log with the standard library is in the log of ``swf-worker run``: in its format,
+at its level, with the task's ids, in all three modes."""
 
 from __future__ import annotations
 

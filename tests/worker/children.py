@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextvars
 import ctypes
+import faulthandler
+import io
+import locale
 import logging
 import multiprocessing
 import os
 import resource
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -379,3 +385,109 @@ class SecondHangs(WithHook):
         if self.marker.exists():
             time.sleep(60)
         self.marker.touch()
+
+
+# --- what is left behind in a process -----------------------------------------------------------
+
+
+@in_process("Changes")
+def changes(what: list[str]) -> int:
+    """Changes its process for good."""
+    for each in what:
+        _CHANGES[each]()
+    return os.getpid()
+
+
+def _take_the_signals() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        loop.add_signal_handler(number, print)
+    KEPT.append(loop)
+    return loop
+
+
+def _interrupt_later(interval: float) -> None:
+    def interrupt(*_: object) -> None:
+        raise TimeoutError("of an earlier task")
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, interval, interval)
+
+
+def _lose_the_folder() -> None:
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    os.rmdir(folder)
+
+
+def _set_environment() -> None:
+    os.environ["OF_A_TASK"] = "a secret"
+    os.environ["PATH"] = "/nowhere"
+    del os.environ["HOME"]
+
+
+def _redirect() -> None:
+    sys.stdout = io.StringIO()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+KEPT: list[Any] = []
+_CHANGES: dict[str, Any] = {
+    "signals": _take_the_signals,
+    "closed loop": lambda: _take_the_signals().close(),
+    "faulthandler": lambda: faulthandler.unregister(signal.SIGUSR1),
+    "ignored": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    "alarm": lambda: _interrupt_later(30),
+    "storm": lambda: _interrupt_later(0.002),
+    "mask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
+    "folder": lambda: os.chdir("/"),
+    "lost folder": _lose_the_folder,
+    "umask": lambda: os.umask(0o077),
+    "environment": _set_environment,
+    "streams": _redirect,
+    "locale": lambda: locale.setlocale(locale.LC_ALL, "C"),
+    "timeout": lambda: socket.setdefaulttimeout(0.5),
+    "limit": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000)),
+    "processors": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+    "session": os.setsid,
+    "user": lambda: os.setegid(65534),
+}
+CHANGES = list(_CHANGES)
+STUCK = ["limit", "session", "user"]
+"""What nobody can put back, at least not everybody."""
+
+
+@in_process("Tells")
+def tells() -> dict[str, Any]:
+    """How it finds its process."""
+    return {
+        "pid": os.getpid(),
+        "handlers": {
+            name: getattr(signal.getsignal(getattr(signal, name)), "__qualname__", "default")
+            for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGALRM", "SIGCHLD")
+        },
+        "timer": signal.getitimer(signal.ITIMER_REAL)[1],
+        "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "folder": os.getcwd(),
+        "umask": os.umask(os.umask(0o022)),
+        "environment": [os.environ.get(name) for name in ("OF_A_TASK", "PATH", "HOME")],
+        "streams": [type(sys.stdout).__name__, os.fstat(1).st_ino],
+        "locale": locale.setlocale(locale.LC_ALL),
+        "timeout": socket.getdefaulttimeout(),
+        "limit": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "processors": sorted(os.sched_getaffinity(0)),
+        "session": os.getsid(0) == os.getpid(),
+        "user": [os.getuid(), os.getegid()],
+    }
+
+
+def of_the_process(*_: object) -> None: ...
+
+
+class SetsUp(ActivityWorker):
+    def on_process_start(self) -> None:
+        os.chdir("/")
+        os.environ["OF_A_TASK"] = "of the process"
+        signal.signal(signal.SIGTERM, of_the_process)

@@ -36,6 +36,7 @@ from ..streams import make_standard_streams_safe
 from . import role
 from .blueprint import Blueprint
 from .records import send_events, send_records
+from .restore import ProcessState, report_stacks_at
 from .wire import (
     Ask,
     Begin,
@@ -45,6 +46,7 @@ from .wire import (
     Frame,
     Frames,
     HandedOver,
+    LeftBehind,
     Progress,
     Raised,
     Ready,
@@ -167,8 +169,9 @@ class Link:
 class Child:
     """One handler process."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, parent: int | None = None) -> None:
         self._line = Line(channel)
+        self._parent = parent
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         # Of the task that was heard of last: what follows on the pipe is for it, also before the
         # main thread has begun with it.
@@ -194,7 +197,7 @@ class Child:
                 signal.signal(number, _not_for_us)
         signal.signal(signal.SIGTERM, self._on_sigterm)
         faulthandler.enable(all_threads=False)
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
+        report_stacks_at(signal.SIGUSR1)
         at_fork(_GROUP_SIGNALS, self._forked)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -281,12 +284,22 @@ class Child:
 
     def work(self) -> None:
         """Run tasks, one after the other."""
+        state = ProcessState()
+        reports = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         while (run := self._runs.get()) is not None:
             end = self._run(run)
             if os.getpid() != self._pid:
                 os._exit(0)  # a process that the handler forked came back from it as well
             if self._announced and not isinstance(end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
+            left = state.put_back()
+            if self._parent is not None:
+                die_with(self._parent)  # a change of users ends that
+            if reports:
+                report_stacks_at(signal.SIGUSR1)
+            if left.put_back or left.stuck:
+                # Before the end: the next task may come right behind that.
+                self._line.say(LeftBehind(run.number, [*left.put_back], [*left.stuck]))
             self._line.say(end)
 
     def _run(self, run: Run) -> TaskEnd:
@@ -297,6 +310,9 @@ class Child:
         invocation = Invocation(definition, context, self._blueprint.wrappers, self._wording)
         try:
             return end_of(invocation.run(), run.number)
+        except BaseException as error:  # a signal handler of the task's own, in the middle of ours
+            failed = HandlerFailed(self._wording.of_exception(error))
+            return end_of(Ended(failed, error), run.number)
         finally:
             link.over()
             self._current = None
@@ -355,7 +371,7 @@ def main(descriptor: int, parent: int) -> None:
     role.is_child = True
     make_standard_streams_safe()
     os.set_inheritable(descriptor, False)
-    child = Child(socket.socket(fileno=descriptor))
+    child = Child(socket.socket(fileno=descriptor), parent)
     child.take_signals()
     try:
         if child.load():

@@ -101,6 +101,14 @@ class Shortened(Said, frozen=True):
     why: str
 
 
+class LeftBehind(Said, frozen=True):
+    """What of the process the handler has changed for good: what was put back, and what can't be,
+    so that the process must be replaced."""
+
+    put_back: list[str]
+    stuck: list[str]
+
+
 class Logged(Frame, frozen=True):
     """A structlog event of the child's."""
 
@@ -149,7 +157,7 @@ class HandedOver(Said, frozen=True):
 
 
 TaskEnd = Returned | Failed | Canceled | HandedOver
-ToWorker = Ready | Broken | Progress | Shortened | Logged | Recorded | TaskEnd
+ToWorker = Ready | Broken | Progress | Shortened | LeftBehind | Logged | Recorded | TaskEnd
 
 
 # --- frames on a socket -------------------------------------------------------------------------

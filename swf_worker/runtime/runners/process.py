@@ -18,7 +18,13 @@ from ...core.execution import (
 )
 from ...errors import ConfigurationError
 from ...failure import FailureWording
-from ...observations import HandlerLogged, HandlerProcessDied, HandlerRecorded, Observation
+from ...observations import (
+    HandlerLeft,
+    HandlerLogged,
+    HandlerProcessDied,
+    HandlerRecorded,
+    Observation,
+)
 from ...outcome import Completed, Failed, FailureReason
 from ...service.api import Backoff, Timers
 from ...task import ActivityType
@@ -47,6 +53,7 @@ class Tenancy:
     child: Child
     number: int
     given_at: float
+    left: HandlerLeft | None = None
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something about the task; how it ended, if that was it."""
@@ -58,6 +65,8 @@ class Tenancy:
                 run.progress(details)
             case wire.Shortened(why=why):
                 run.shortened(why)
+            case wire.LeftBehind(put_back=put_back, stuck=stuck):
+                self.left = HandlerLeft(run.task, tuple(put_back), tuple(stuck))
             case wire.Returned(result=result):
                 return Ended(HandlerReturned(Completed(result)))
             case wire.Failed(reason=reason, details=details, raised=raised):
@@ -102,6 +111,7 @@ class ProcessRunner:
     _trouble: dict[ActivityType | None, _Trouble] = field(
         default_factory=lambda: defaultdict(_Trouble)
     )
+    _left_by: dict[ActivityType, set[str]] = field(default_factory=lambda: defaultdict(set))
     _first: threading.Event = field(default_factory=threading.Event)
     _first_failed: str | None = None
     _closed: bool = False
@@ -276,9 +286,11 @@ class ProcessRunner:
         assert self._pool is not None
         with self._lock:
             tenancy = self._of(child)
+            left = tenancy.left if tenancy is not None else None
             retired = child.doomed or (
                 self.most_tasks is not None and child.tasks >= self.most_tasks
             )
+            retired = retired or (left is not None and bool(left.stuck))
             if not retired:
                 self._idle.append(child)  # before its task's end makes others look for one
             if tenancy is not None:
@@ -286,9 +298,18 @@ class ProcessRunner:
                 self._trouble.pop(tenancy.run.task.activity_type, None)
         if retired and not child.doomed:
             self._pool.retire(child)
+        if left is not None:
+            self._tell_once(left)
         if tenancy is not None:
             tenancy.run.handler_ended(ended)
         self._pump()
+
+    def _tell_once(self, left: HandlerLeft) -> None:
+        """What was put back, once a type; each process that had to be replaced."""
+        known = self._left_by[left.activity.activity_type]
+        if left.stuck or not known.issuperset(left.put_back):
+            known.update(left.put_back)
+            self.observe(left)
 
     def child_gone(self, child: Child) -> None:
         """A child has died, or has ended as it should."""
