@@ -153,6 +153,16 @@ class HandlerProcessDied(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerNotStarted(Observation):
+    """No handler process could be started, ``starts`` times in a row, so this task that waits for
+    one fails. ``why``: the last one's error."""
+
+    task: ActivityTask
+    starts: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerLeft(Observation):
     """A handler left something of its whole process changed: signal handlers, timers, the working
     directory, variables (by name). ``put_back`` was put back before the next task (told once a

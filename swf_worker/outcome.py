@@ -56,6 +56,8 @@ class FailureReason(StrEnum):
     """No heartbeat was accepted for ``heartbeat_deadline`` seconds. Retryable."""
     HANDLER_DIED = "HandlerDied"
     """The handler's process died by itself. Retryable."""
+    HANDLER_NOT_STARTED = "HandlerNotStarted"
+    """No process could be started for the handler, several times in a row. Retryable."""
     MALFORMED_TASK = "MalformedTask"
     """The poll's answer had a task token, and other members were missing. Retryable."""
 

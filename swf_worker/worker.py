@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -24,6 +25,7 @@ from .runtime.children import role
 from .runtime.children.blueprint import check_definition, check_wrappers, pickled_or_refused
 from .runtime.departure import LEFT, Departure, Ending, left_behind
 from .runtime.engine import Engine, Hooks
+from .runtime.interpreter import PATH, interpreter
 from .runtime.ladder import Ladder
 from .runtime.running import check_main_thread, run_until_stopped
 from .runtime.seams import Seams
@@ -299,12 +301,19 @@ class ActivityWorker:
                 "the worker has no handlers: give activities=[...], mark methods with "
                 "@activity, or register with @worker.activity"
             )
+        if PATH in os.environ:
+            raise ConfigurationError(
+                f"this process was started as Python, and runs the program: {sys.executable} is no "
+                "Python. Name one with multiprocessing.set_executable(...) before the start"
+            )
         if role.is_child:
             raise ConfigurationError(
                 "a worker can't be started in a handler process: a main module must start it under "
                 "`if __name__ == '__main__':`, because handler processes import that module"
             )
         self._check_processes()  # of those that were registered since its construction, too
+        if self._has_processes:
+            interpreter()
         hook = process_hook(self, ActivityWorker) if self._has_processes else None
         hooks = Hooks(self.on_start, self.on_stop, hook, self._fallback())
         # Among several, the log says whose line it is.

@@ -15,6 +15,7 @@ from typing import Any
 from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
+from ..runtime.interpreter import take_over, working_directory
 from ..runtime.signals import StoppedEarly
 from ..text import safe_str
 from ..worker import ActivityWorker, run_together
@@ -39,6 +40,7 @@ _OPTIONS = {
 
 def run(given: argparse.Namespace, process: Process) -> int:
     """Run the workers that the targets name, until they are stopped."""
+    take_over()
     # Among several processes, each line says whose it is.
     bound = {} if process.channel is None else {"pid": os.getpid()}
     configure_logging(given.log_format, given.log_level, **bound)
@@ -152,8 +154,9 @@ def _made_by(target: str, make: Any) -> ActivityWorker:
 
 
 def _import(name: str) -> ModuleType:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    here = working_directory()
+    if not {"", here} & set(sys.path):
+        sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -7,12 +7,10 @@ and waits for all. Should it be killed itself, the channels end, and the workers
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import SwfWorkerError
 from ..options import RetryPolicy
+from ..runtime.interpreter import Imports, command
 from ..runtime.running import ABANDONED
 from ..runtime.signals import Order, SignalInbox, signal_inbox
 from ..service.retries import TenacityBackoff
@@ -65,6 +64,7 @@ class Supervisor:
     places: list[Place]
     inbox: SignalInbox
     log: structlog.typing.FilteringBoundLogger
+    imports: Imports = field(default_factory=Imports)
     backoff: TenacityBackoff = field(
         default_factory=lambda: TenacityBackoff(RetryPolicy(initial_wait=2.0))
     )
@@ -117,7 +117,7 @@ class Supervisor:
             place.process = subprocess.Popen(  # noqa: S603 (our own interpreter)
                 self.command,
                 pass_fds=(theirs.fileno(),),
-                env=os.environ | {CHANNEL: str(theirs.fileno())},
+                env=self.imports.environment() | {CHANNEL: str(theirs.fileno())},
             )
         except OSError as error:
             ours.close()
@@ -279,9 +279,9 @@ def supervise(arguments: Sequence[str], processes: int) -> int:
         raise UsageError(f"--processes is {processes}: 1 to {MOST_PROCESSES:,} are allowed")
     log = structlog.get_logger("swf_worker")
     with signal_inbox(signal.SIGCHLD) as inbox:
-        command = [sys.executable, "-m", "swf_worker", *arguments]
         places = [Place(number) for number in range(1, processes + 1)]
-        supervisor = Supervisor(command, places, inbox, log)
+        start = command("from swf_worker.cli.main import main; sys.exit(main())", *arguments)
+        supervisor = Supervisor(start, places, inbox, log)
         code = supervisor.run()
     if supervisor.fatal is not None and code in _FATAL:
         raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)

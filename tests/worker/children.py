@@ -56,6 +56,11 @@ def pid(seconds: float = 0) -> int:
     return os.getpid()
 
 
+@in_process("LimitedPid", max_concurrent=1)
+def limited_pid(seconds: float = 0) -> int:
+    return pid(seconds)
+
+
 @in_process("Together")
 def together(folder: str, count: int) -> int:
     """Ends when so many run at once."""
@@ -491,3 +496,22 @@ class SetsUp(ActivityWorker):
         os.chdir("/")
         os.environ["OF_A_TASK"] = "of the process"
         signal.signal(signal.SIGTERM, of_the_process)
+
+
+# --- processes that can't be started any more ---------------------------------------------------
+
+
+class Breaks(ActivityWorker):
+    """Its processes can be started as long as the file isn't there."""
+
+    def on_process_start(self) -> None:
+        trouble = Path(os.environ["TROUBLE"])
+        if trouble.exists():
+            print("the model is gone", file=sys.stderr)
+            raise LookupError(trouble.read_text())
+
+
+class Hangs(ActivityWorker):
+    def on_process_start(self) -> None:
+        while Path(os.environ["TROUBLE"]).exists():
+            time.sleep(0.01)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -750,3 +751,27 @@ def test_handlers_registered_on_the_instance_are_checked_at_the_start():
 
         @worker.activity(name="X", version="1", isolation="process")
         def local() -> None: ...
+
+
+def oom_score(pid):
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux has it")
+def test_row_79_where_memory_runs_out_the_kernel_chooses_the_child(run):
+    swf = run(handlers.pid)
+    child = int(swf.schedule("Pid", "1", 0).outcome().result)
+    assert oom_score(child) == min(1000, oom_score("self") + 500)
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux has it")
+def test_row_79_what_is_chosen_first_already_stays_so():
+    """A program that its supervisor has marked so, and its children with it."""
+    code = (
+        "open('/proc/self/oom_score_adj', 'w').write('1000')\n"
+        "from swf_worker.runtime.children.child import be_the_kernels_choice\n"
+        "be_the_kernels_choice()\n"
+        "print(open('/proc/self/oom_score_adj').read())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 1000

@@ -6,7 +6,6 @@ found out here, before any task is taken. Nothing that comes of a task is ever p
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import warnings
@@ -18,6 +17,7 @@ from ...activity import ActivityDefinition, ActivityMark
 from ...converter import Converter
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
+from ..interpreter import main_module
 from .records import levels
 from .wire import Begin
 
@@ -50,23 +50,16 @@ class Blueprint:
 def begin(blueprint: Blueprint) -> Begin:
     """The first frame of a child; ConfigurationError for what another process can't import."""
     pickled = pickled_or_refused("the worker", blueprint)
-    name = path = None
-    if b"__main__" in pickled:
-        main = sys.modules["__main__"]
-        name = getattr(getattr(main, "__spec__", None), "name", None)
-        path = getattr(main, "__file__", None)
-        if name == "__main__":  # a directory or an archive with a __main__.py
-            name, path = None, sys.path[0]
-        if name is None and (path is None or not os.path.exists(path)):
-            raise ConfigurationError(
-                "a handler with isolation='process' is defined in an interactive session, where "
-                "no other process can import it: put it into a module"
-            )
-    absolute = os.path.abspath(path) if path and not name else None
+    main = main_module() if b"__main__" in pickled else None
+    if main is None and b"__main__" in pickled:
+        raise ConfigurationError(
+            "a handler with isolation='process' is defined in an interactive session, where "
+            "no other process can import it: put it into a module"
+        )
     return Begin(
         [str(each) for each in sys.argv],
-        name,
-        absolute,
+        main.name if main is not None else None,
+        main.path if main is not None else None,
         pickled,
         log_levels=levels(),
         captures_warnings=warnings.showwarning.__module__ == "logging",

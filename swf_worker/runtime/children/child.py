@@ -10,13 +10,11 @@ import faulthandler
 import os
 import pickle
 import queue
-import runpy
 import signal
 import socket
 import sys
 import threading
 import traceback
-import types
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -31,6 +29,7 @@ from ...task import CancelReason
 from ...text import safe_str
 from ..departure import Departure
 from ..forks import at_fork
+from ..interpreter import Main, load_main, take_over
 from ..invoke import Ended, Invocation
 from ..streams import make_standard_streams_safe
 from . import role
@@ -67,6 +66,8 @@ PROGRESS_GAP = 0.05
 FAREWELL = 1.0
 """Seconds that threads and registered functions have at its end."""
 _GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OOM_SCORE = 500
+"""In thousandths of the memory that there is, as the kernel counts."""
 _PR_SET_PDEATHSIG = 1
 _TERMINATED = 143
 
@@ -273,7 +274,7 @@ class Child:
         sys.argv[:] = begin.argv
         send_records(self._line, begin.log_levels, warnings=begin.captures_warnings)
         if begin.main_name is not None or begin.main_path is not None:
-            load_main(begin.main_name, begin.main_path)
+            load_main(Main(begin.main_name, begin.main_path))
         self._blueprint = blueprint = pickle.loads(begin.blueprint)  # noqa: S301 (the worker's own)
         assert isinstance(blueprint, Blueprint)
         self._definitions = [define(*each) for each in blueprint.activities]
@@ -342,20 +343,6 @@ def _raised(error: BaseException | None) -> Raised | None:
     return Raised(type(error).__name__, safe_str(error)[:4096], safe_str(trace)[-16_384:])
 
 
-def load_main(name: str | None, path: str | None) -> None:
-    """Import the worker's main module under another name, for what is defined there. (What stands
-    under ``if __name__ == "__main__"`` doesn't run.)"""
-    if name is not None:
-        # `python -m package` has __main__ of the package as its main module.
-        found = runpy.run_module(name, run_name=role.MAIN, alter_sys=True)
-    else:
-        assert path is not None
-        found = runpy.run_path(path, run_name=role.MAIN)
-    module = types.ModuleType(role.MAIN)
-    module.__dict__.update(found)
-    sys.modules["__main__"] = sys.modules[role.MAIN] = module
-
-
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when the worker's dies, whatever it is doing. (Elsewhere
     than on Linux, the end of the channel does it.)"""
@@ -365,11 +352,22 @@ def die_with(parent: int) -> None:
         os._exit(1)  # it died before that was set
 
 
+def be_the_kernels_choice() -> None:
+    """Where memory runs out, the kernel shall end this process, whose task alone fails then, and
+    not the worker with all of them: as if half of all memory more were in use here."""
+    with suppress(OSError, ValueError), open("/proc/self/oom_score_adj", "r+") as score:
+        mine = int(score.read())
+        score.seek(0)
+        score.write(str(min(1000, mine + OOM_SCORE)))
+
+
 def main(descriptor: int, parent: int) -> None:
     """Where a handler process begins."""
     die_with(parent)
+    be_the_kernels_choice()
     role.is_child = True
     make_standard_streams_safe()
+    take_over()
     os.set_inheritable(descriptor, False)
     child = Child(socket.socket(fileno=descriptor), parent)
     child.take_signals()

@@ -12,7 +12,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import msgspec
 
 from ...clock import now
 from ..clock import StartThread
+from ..interpreter import Imports, command
 from ..invoke import Ended
 from .stderr import Stderr
 from .wire import Begin, Broken, Frame, Frames, Logged, Ready, Recorded, ToWorker, encode, receive
@@ -58,6 +58,7 @@ class Child:
     tail: bytearray = field(default_factory=bytearray)
     """The last of its stderr."""
     pidfd: int | None = None
+    started_at: float = field(default_factory=now)
     ready: bool = False
     broken: str | None = None
     """Why it can't load the blueprint."""
@@ -102,8 +103,7 @@ class Pool:
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._first_frame = encode(begin)
-        # As it is now: relative entries would mean something else after a chdir.
-        self._path = [os.path.abspath(os.fspath(each)) for each in sys.path]
+        self._imports = Imports()
         self._owner = owner
         self._on_error = on_error
         self._orders: deque[Callable[[], object]] = deque()
@@ -283,13 +283,10 @@ class Pool:
     def _spawn(self) -> Child:
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            script = (
-                f"import sys; sys.path[:] = {self._path!r}; "
-                "from swf_worker.runtime.children.child import main; "
-                f"main({theirs.fileno()}, {os.getpid()})"
-            )
+            code = "from swf_worker.runtime.children.child import main"
             process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                [sys.executable, *_interpreter_flags(), "-c", script],
+                command(f"{code}; main({theirs.fileno()}, {os.getpid()})"),
+                env=self._imports.environment(),
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
@@ -419,9 +416,3 @@ class Pool:
             child.pidfd = None
         child.channel.close()
         child.stderr.close()
-
-
-def _interpreter_flags() -> list[str]:
-    """-O, -X and the like, as this interpreter was given; multiprocessing asks it, too."""
-    flags: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
-    return flags()

@@ -181,7 +181,14 @@ def _handlers() -> dict[int, Any]:
 
 def _changed_signals(before: dict[int, Any], after: dict[int, Any]) -> list[str]:
     changed = (number for number, handler in before.items() if after[number] != handler)
-    return [signal.Signals(number).name for number in changed]
+    return [_signal_name(number) for number in changed]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time ones
+        return str(number)
 
 
 def _mask() -> set[signal.Signals | int]:

@@ -3,6 +3,4 @@
 
 from __future__ import annotations
 
-MAIN = "__mp_main__"
-"""multiprocessing's name for it, so that a handler may use multiprocessing itself."""
 is_child = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import signal
 import threading
 from collections import defaultdict, deque
@@ -21,6 +23,7 @@ from ...failure import FailureWording
 from ...observations import (
     HandlerLeft,
     HandlerLogged,
+    HandlerNotStarted,
     HandlerProcessDied,
     HandlerRecorded,
     Observation,
@@ -38,6 +41,12 @@ from ..invoke import Ended
 from ..task_run import TaskRun
 
 _STDERR_LINES = 20
+MOST_FAILED_STARTS = 5
+"""In a row: then whoever waits for a process is failed, at each further one that fails."""
+LONGEST_TROUBLE = 300.0
+"""Seconds for which none could be started, for whatever reason: the same. A machine that gives no
+more processes is waited for so long."""
+_EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class RemoteError(Exception):
@@ -83,6 +92,8 @@ class _Trouble:
     """The crashes in a row of one type's handlers."""
 
     crashes: int = 0
+    since: float = math.inf
+    """When the first of them began."""
     counted_at: float = 0.0
     not_before: float = 0.0
 
@@ -277,7 +288,7 @@ class ProcessRunner:
         with self._lock:
             self._starting -= 1
             self._idle.append(child)
-            self._trouble[None].crashes = 0
+            self._trouble.pop(None, None)
         self._first.set()
         self._pump()
 
@@ -314,13 +325,18 @@ class ProcessRunner:
     def child_gone(self, child: Child) -> None:
         """A child has died, or has ended as it should."""
         wait = 0.0
+        failed: list[TaskRun] = []
+        how = child.broken or how_it_ended(child.code)
         with self._lock:
             if child in self._idle:
                 self._idle.remove(child)
             tenancy = self._of(child)
             if not child.ready:
                 self._starting -= 1
-                wait = self._again(self._trouble[None])
+                trouble = self._trouble[None]
+                if child.started_at > trouble.counted_at:  # those that fail together are one
+                    wait = self._again(trouble)
+                failed = self._given_up(child.started_at)
             if tenancy is not None:
                 del self._running[tenancy.run]
                 trouble = self._trouble[tenancy.run.task.activity_type]
@@ -332,10 +348,10 @@ class ProcessRunner:
             self._first.set()
         elif not child.doomed and not self._closed:
             task = tenancy.run.task if tenancy is not None else None
-            how = child.broken or how_it_ended(child.code)
             self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
         if tenancy is not None:
             tenancy.run.handler_ended(Ended(ProcessDied(self._died(child))))
+        self._fail(failed, how, last_lines(child))
         self._pump()
 
     def _of(self, child: Child) -> Tenancy | None:
@@ -358,16 +374,40 @@ class ProcessRunner:
         self.observe(HandlerRecorded(frame.record, frame.fields))
 
     def child_failed_to_start(self, error: Exception) -> None:
-        """The machine gives no more processes."""
+        """The machine gives no more processes, or the interpreter is gone."""
+        exhausted = isinstance(error, OSError) and error.errno in _EXHAUSTED
         with self._lock:
             self._starting -= 1
             wait = self._again(self._trouble[None]) or self.backoff.wait(1)
             self._trouble[None].not_before = self.now() + wait
+            failed = self._given_up(self.now(), at_once=not exhausted)
         if not self._first.is_set():
             self._first_failed = str(error)
             self._first.set()
         self.observe(HandlerProcessDied(None, f"can't be started: {error}", None, "", wait))
+        self._fail(failed, f"{type(error).__name__}: {error}", "")
         self._pump()
+
+    def _given_up(self, began: float, *, at_once: bool = True) -> list[TaskRun]:
+        """A start failed that began then. Whoever waited for it, where it was one too many."""
+        trouble = self._trouble[None]
+        trouble.since = min(trouble.since, began)
+        many = at_once and trouble.crashes >= MOST_FAILED_STARTS
+        if self._closed or not (many or self.now() - trouble.since >= LONGEST_TROUBLE):
+            return []
+        failed, self._waiting = list(self._waiting), deque()
+        return failed
+
+    def _fail(self, runs: list[TaskRun], how: str, stderr: str) -> None:
+        starts = self._trouble[None].crashes
+        for run in runs:
+            self.observe(HandlerNotStarted(run.task, starts, how))
+            failed = self.wording.of_sdk(
+                FailureReason.HANDLER_NOT_STARTED,
+                f"no process can be started for the handler ({starts} in a row failed): {how}",
+                details={"starts": starts, "stderr": stderr},
+            )
+            run.handler_ended(Ended(HandlerFailed(failed)))
 
 
 def last_lines(child: Child) -> str:

@@ -1,0 +1,136 @@
+"""No handler process can be started any more: whoever waits for one fails, retryably, and the type
+is taken up again as soon as one starts."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from swf_worker.local import Completed, Failed
+from swf_worker.observations import HandlerNotStarted, HeartbeatAccepted
+from swf_worker.runtime.children import pool
+from swf_worker.runtime.runners import process
+from tests.conftest import children, eventually
+from tests.worker import children as handlers
+
+
+@pytest.fixture
+def trouble(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROUBLE", str(tmp_path / "trouble"))
+    return tmp_path / "trouble"
+
+
+def lose_the_child(swf):
+    """The one that is kept warm."""
+    victim = int(swf.schedule("Pid", "1", 0).outcome().result)
+    os.kill(victim, signal.SIGKILL)
+    assert eventually(lambda: victim not in children())
+
+
+def envelope(outcome):
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.reason == "HandlerNotStarted"
+    return json.loads(outcome.details)
+
+
+def test_row_75_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trouble):
+    with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=3):
+        trouble.write_text("no model here")
+        lose_the_child(quick_swf)
+        waiting = [quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2) for _ in range(3)]
+        for each in waiting:
+            told = envelope(each.outcome())
+            assert told["retryable"] is True
+            assert "LookupError: no model here" in told["message"]
+            assert "the model is gone" in told["details"]["stderr"]
+        named = recorder.wait_for(HandlerNotStarted, 3)
+        assert len({each.task.task_token for each in named}) == 3
+        assert all("no model here" in each.why for each in named)
+        assert all(each.starts >= process.MOST_FAILED_STARTS for each in named)
+        assert recorder.of(HeartbeatAccepted), "beats went on meanwhile"
+
+        trouble.unlink()
+        assert isinstance(quick_swf.schedule("Pid", "1", 0).outcome(), Completed)
+        trouble.write_text("again")
+        lose_the_child(quick_swf)
+        scheduled = quick_swf.schedule("Pid", "1", 0)
+        trouble.unlink()
+        assert isinstance(scheduled.outcome(), Completed), "one failed start is no handful"
+
+
+def test_row_75_the_interpreter_is_gone(make_worker, quick_swf, tmp_path, monkeypatch):
+    """A deploy has replaced the files."""
+    interpreter = tmp_path / "python3"
+    interpreter.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with make_worker(handlers.pid, max_concurrent_activities=1):
+        interpreter.unlink()
+        lose_the_child(quick_swf)
+        told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
+        assert "FileNotFoundError" in told["message"]
+        interpreter.symlink_to(os.path.realpath(os.environ["REAL_PYTHON"]))
+        assert isinstance(quick_swf.schedule("Pid", "1", 0).outcome(), Completed)
+
+
+@pytest.fixture(autouse=True)
+def real_python(monkeypatch):
+    monkeypatch.setenv("REAL_PYTHON", sys.executable)
+
+
+def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
+    monkeypatch.setattr(pool, "START_LIMIT", 3.0)
+    monkeypatch.setattr(process, "LONGEST_TROUBLE", 3.0)
+    with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1):
+        trouble.write_text("")
+        lose_the_child(quick_swf)
+        told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
+        assert "not ready after 3 s" in told["message"]
+        trouble.unlink()
+        assert isinstance(quick_swf.schedule("Pid", "1", 0).outcome(), Completed)
+
+
+@pytest.mark.parametrize(
+    ("longest", "completes"), [(300.0, True), (0.5, False)], ids=["for a while", "for too long"]
+)
+def test_row_75_a_machine_that_gives_no_more_processes(
+    make_worker, quick_swf, recorder, monkeypatch, longest, completes
+):
+    """It is waited for, but not for ever."""
+    monkeypatch.setattr(process, "LONGEST_TROUBLE", longest)
+    real, refused = pool.subprocess.Popen, []
+
+    def refuse(*args, **kwargs):
+        if completes and len(refused) > process.MOST_FAILED_STARTS:
+            return real(*args, **kwargs)
+        refused.append(args)
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+    with make_worker(handlers.pid, max_concurrent_activities=1):
+        victim = int(quick_swf.schedule("Pid", "1", 0).outcome().result)
+        with monkeypatch.context() as patched:
+            patched.setattr(pool.subprocess, "Popen", refuse)
+            os.kill(victim, signal.SIGKILL)
+            assert eventually(lambda: victim not in children())
+            outcome = quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2).outcome()
+        if completes:
+            assert isinstance(outcome, Completed)
+        else:
+            assert "no more processes" in envelope(outcome)["message"]
+
+
+def test_row_75_a_task_that_waits_for_its_types_limit_is_next(
+    make_worker, quick_swf, recorder, trouble
+):
+    with make_worker(handlers.limited_pid, kind=handlers.Breaks, max_concurrent_activities=3):
+        victim = int(quick_swf.schedule("LimitedPid", "1", 0).outcome().result)
+        trouble.write_text("no model here")
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: victim not in children())
+        waiting = [quick_swf.schedule("LimitedPid", "1", 0) for _ in range(2)]
+        for each in waiting:
+            envelope(each.outcome(40))
