@@ -66,6 +66,15 @@ class WorkerStopped(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramEnded(Observation):
+    """The program has ended while its worker ran: these tasks, and what its open polls bring, are
+    left to SWF's timeouts."""
+
+    abandoned: tuple[ActivityTask, ...]
+    open_polls: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopOverdue(Observation):
     """The bound of the stop is over, and the worker's own end hangs: ``stack`` tells where, in
     ``on_stop`` mostly. The process ends all the same."""

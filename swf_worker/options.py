@@ -6,16 +6,18 @@ import math
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, SwfWorkerError
 from .outcome import MAX_NAME, MAX_VERSION
 from .text import shorten, utf16_units
 
 if TYPE_CHECKING:
+    import asyncio
+
     import boto3
     from botocore.config import Config
 
@@ -84,6 +86,8 @@ class Options:
     wrappers: Sequence[Wrapper] = ()
     observers: Sequence[Observer] = ()
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None
+    on_fatal_error: Callable[[SwfWorkerError], object] | None = None
 
     @property
     def polls(self) -> int:
@@ -92,10 +96,10 @@ class Options:
             return min(self.max_concurrent_polls, self.max_concurrent_activities)
         return max(1, min(10, self.max_concurrent_activities // 2))
 
-    def at_start(self) -> Options:
+    def at_start(self, **settled: Any) -> Options:
         """With what belongs to the process: a program may construct a worker, fork, and start it
         in each of its processes."""
-        return replace(self, identity=self.identity or default_identity())
+        return replace(self, identity=self.identity or default_identity(), **settled)
 
     def __post_init__(self) -> None:
         check_name("domain", self.domain)
@@ -132,6 +136,17 @@ class Options:
         if not isinstance(self.retry_policy, RetryPolicy):
             raise ConfigurationError(
                 f"retry_policy is {self.retry_policy!r}: it must be a swf_worker.RetryPolicy"
+            )
+        if self.event_loop not in (None, "current") and not callable(
+            getattr(self.event_loop, "call_soon_threadsafe", None)
+        ):
+            raise ConfigurationError(
+                f"event_loop is {self.event_loop!r}: a running event loop is needed, or 'current' "
+                "for the one that `async with worker:` is in"
+            )
+        if self.on_fatal_error is not None and not callable(self.on_fatal_error):
+            raise ConfigurationError(
+                f"on_fatal_error is {self.on_fatal_error!r}: a function of the error is needed"
             )
         for wrapper in self.wrappers:
             if not callable(wrapper):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import inspect
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .activity import ActivityDefinition, ActivityMark, activity, define
@@ -72,6 +74,12 @@ class ActivityWorker:
     wrappers: context-manager factories that run around every handler.
     observers: are told what happens, as frozen records, beside the log.
     retry_policy: the waits between attempts of calls to SWF.
+    event_loop: where async handlers, async hooks and the wrappers around them run: a running loop
+        of the program's, whose resources (a database pool, an ``asyncio.Lock``) they share;
+        "current" for the one that ``async with worker:`` is in. By default a loop of the worker's,
+        in a thread of its own.
+    on_fatal_error: called at once, in a thread of its own, with the error that ends the worker
+        (an unknown domain, say), for a program that goes on without it.
     """
 
     domain: str
@@ -95,6 +103,8 @@ class ActivityWorker:
     wrappers: Sequence[Wrapper]
     observers: Sequence[Observer]
     retry_policy: RetryPolicy
+    event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
+    on_fatal_error: Callable[[SwfWorkerError], object] | None
 
     def __init__(
         self,
@@ -120,6 +130,8 @@ class ActivityWorker:
         wrappers: Sequence[Wrapper] | None = None,
         observers: Sequence[Observer] | None = None,
         retry_policy: RetryPolicy | None = None,
+        event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None,
+        on_fatal_error: Callable[[SwfWorkerError], object] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._given = {name: value for name, value in given.items() if value is not None}
@@ -127,6 +139,7 @@ class ActivityWorker:
         self._seams = Seams()
         self._engine: Engine | None = None
         self._pid = os.getpid()
+        self._entered_on: asyncio.AbstractEventLoop | None = None
         self.configure({})
         self._registry = Registry()
         for method, mark in marked_methods(self, ActivityWorker):
@@ -228,7 +241,7 @@ class ActivityWorker:
         self._overrides.update(overrides)
         settled: dict[str, Any] = {}
         for name in OPTION_NAMES:
-            for source in (self._overrides, self._given, _ClassAttributes(type(self))):
+            for source in (self._overrides, self._given, _ClassAttributes(self)):
                 if source.get(name) is not None:
                     settled[name] = source[name]
                     break
@@ -272,6 +285,14 @@ class ActivityWorker:
         """The fatal error that ended the worker, or None."""
         return self._engine.error if self._engine is not None else None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it polls or has tasks: from the start of its polls to the end of its stop."""
+        engine = self._engine
+        if engine is None or os.getpid() != self._pid or engine.finished.done():
+            return False
+        return engine.ladder.state.phase is not lifecycle.Phase.NEW
+
     # --- running --------------------------------------------------------------------------------
 
     def run(self) -> int:
@@ -287,10 +308,19 @@ class ActivityWorker:
 
     def start(self) -> None:
         """Start polling in threads of the worker's own, and return when polls are being opened.
-        Touches no signals. What SWF refuses is raised later, by ``wait`` or ``stop``."""
+        Touches no signals. What SWF refuses is raised later, by ``wait`` or ``stop``, and given to
+        ``on_fatal_error`` at once. RuntimeError on the event loop that the handlers are to run on,
+        which it would block: use ``async with worker:``."""
+        self._refuse_on_own_loop()
         engine = self._prepare(Ladder(), exits_after=False)
+        atexit.register(self._at_exit)
+        engine.finished.add_done_callback(lambda _: atexit.unregister(self._at_exit))
         engine.announce()
         engine.ladder.open()
+
+    def _at_exit(self) -> None:
+        if self._engine is not None and self.is_running:
+            self._engine.program_ends()
 
     def _prepare(self, ladder: Ladder, *, exits_after: bool, among: bool = False) -> Engine:
         self._check_constructed()
@@ -320,7 +350,7 @@ class ActivityWorker:
         log = LogObserver(task_list=self._options.task_list) if among else LogObserver()
         observers = (log, *self._options.observers)
         self._pid = os.getpid()
-        self._options = self._options.at_start()
+        self._options = self._options.at_start(event_loop=self._loop_at_start())
         self.identity = self._options.identity
         self._engine = Engine(
             self._options,
@@ -333,6 +363,28 @@ class ActivityWorker:
         )
         self._engine.prepare()
         return self._engine
+
+    def _loop_at_start(self) -> asyncio.AbstractEventLoop | None:
+        loop = self._options.event_loop
+        if loop != "current":
+            return loop
+        if self._entered_on is None:
+            raise ConfigurationError(
+                "event_loop='current' is the loop that `async with worker:` is in: enter it so, or "
+                "give a running loop"
+            )
+        return self._entered_on
+
+    def _refuse_on_own_loop(self) -> None:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._options.event_loop in (running, "current"):
+            raise RuntimeError(
+                "start() would block the event loop that the handlers are to run on: use "
+                "`async with worker:`"
+            )
 
     def _check_constructed(self) -> None:
         if not hasattr(self, "_registry"):
@@ -400,6 +452,7 @@ class ActivityWorker:
                 raise
 
     async def __aenter__(self) -> Self:
+        self._entered_on = asyncio.get_running_loop()
         await asyncio.to_thread(self.start)
         return self
 
@@ -443,13 +496,16 @@ class ActivityWorker:
 
 
 class _ClassAttributes:
-    """A subclass's options."""
+    """A subclass's options. One may be a method of it."""
 
-    def __init__(self, worker: type[ActivityWorker]) -> None:
+    def __init__(self, worker: ActivityWorker) -> None:
         self._worker = worker
 
     def get(self, name: str) -> Any:
-        return getattr(self._worker, name, None)
+        kind = type(self._worker)
+        if isinstance(inspect.getattr_static(kind, name, None), FunctionType):
+            return getattr(kind, name).__get__(self._worker)
+        return getattr(kind, name, None)
 
     __getitem__ = get
 

@@ -7,8 +7,10 @@ import importlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +24,7 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 
 @contextmanager
-def running(name):
+def running(name, **env):
     """The example in a process, and the local SWF it polls."""
     module = importlib.import_module(f"examples.{name}")
     found = [v for v in vars(module).values() if isinstance(v, ActivityWorker)]
@@ -33,7 +35,7 @@ def running(name):
             swf.register(worker)  # the first is the default of `schedule`
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "examples" / f"{name}.py")],
-            env=clean | {"AWS_ENDPOINT_URL_SWF": swf.endpoint_url},
+            env=clean | {"AWS_ENDPOINT_URL_SWF": swf.endpoint_url} | env,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,8 +78,20 @@ def test_async_handlers():
 
 
 def test_embedding():
-    with running("embedding") as swf:
-        assert swf.schedule("Ship", "1.0", "order-1").outcome() == Completed('"shipped"')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running("embedding", PORT=str(port)) as swf:
+        scheduled = [swf.schedule("Ship", "1.0", f"order-{n}") for n in range(10)]
+        assert scheduled[0].outcome() == Completed('"shipped"')
+        taken = asked(port, "/orders/order-77")  # both use the pool, on one loop
+        assert taken == '"taken"'
+        assert {each.outcome() for each in scheduled} == {Completed('"shipped"')}
+        assert json.loads(asked(port, "/ready")) == {"worker": True, "shipped": 10}
+
+
+def asked(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_cancel_with_undo(tmp_path):

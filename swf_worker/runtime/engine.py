@@ -28,12 +28,18 @@ from ..core.heartbeats import INTERVAL_UNKNOWN, SENDERS, ProgressBudget
 from ..core.lifecycle import Command
 from ..core.pollers import PollPlan
 from ..core.registry import Registry
-from ..errors import ActivityNotRegisteredError, ServiceError, SwfWorkerError
+from ..errors import (
+    ActivityNotRegisteredError,
+    ConfigurationError,
+    ServiceError,
+    SwfWorkerError,
+)
 from ..failure import FailureWording
 from ..observations import (
     DrainEnded,
     InternalError,
     Observer,
+    ProgramEnded,
     StopOverdue,
     TaskRepeated,
     TaskStarted,
@@ -136,6 +142,7 @@ class Engine:
             observe=self._observe,
             on_error=error,
             on_process_start=self._hooks.on_process_start,
+            on_loop_closed=self._loop_closed,
         )
         self._build_parts()
 
@@ -289,9 +296,35 @@ class Engine:
         fatal = self._service.fatal_at_start(error)
         if fatal is None:
             return False
-        self.error = fatal
-        self.ladder.tell(lifecycle.Fatal())
+        self._fail(fatal)
         return True
+
+    def _loop_closed(self) -> None:
+        if self.error is None and (self._modes.on_loop or not self.stopping()):
+            self._fail(
+                ConfigurationError(
+                    "the event loop of event_loop= was closed while the worker ran: stop the "
+                    "worker before, or leave `async with worker:` first"
+                )
+            )
+
+    def _fail(self, error: SwfWorkerError) -> None:
+        self.error = error
+        self.ladder.tell(lifecycle.Fatal())
+        tell = self.options.on_fatal_error
+        if tell is None:
+            return
+
+        def call() -> None:
+            try:
+                tell(error)
+            except BaseException as broken:
+                self.internal_error(broken, "on_fatal_error")
+
+        try:
+            self._seams.start_thread("fatal-error", call)
+        except RuntimeError:  # no more threads
+            call()
 
     # --- tasks ----------------------------------------------------------------------------------
 
@@ -419,6 +452,12 @@ class Engine:
             self._run_hook(self._hooks.on_stop())
         except BaseException as error:
             self.internal_error(error, "on_stop")
+
+    def program_ends(self) -> None:
+        """Have told what is abandoned: the program has ended, and never stopped the worker."""
+        open_polls, tasks = self.unfinished()
+        self._observe(ProgramEnded(tuple(tasks), open_polls))
+        self._bulletin.close()
 
     def overdue(self) -> None:
         """Have told that the worker's time is over and its end hangs, in ``on_stop`` say."""

@@ -14,7 +14,7 @@ from ..service.api import Timers
 from ..task import ActivityTask
 from .clock import Clock
 from .invoke import Invocation
-from .runners.aio import LoopThread
+from .runners.aio import Loop
 from .task_run import stack_of
 
 EVERY = 1.0
@@ -26,13 +26,15 @@ class LoopWatch:
 
     def __init__(
         self,
-        loop: LoopThread,
+        loop: Loop,
         timers: Timers,
         clock: Clock,
         observe: Callable[[Observation], None],
         over: Callable[[], bool],
+        closed: Callable[[], None],
     ) -> None:
         self._loop = loop
+        self._closed = closed
         self._timers = timers
         self._clock = clock
         self._observe = observe
@@ -50,6 +52,8 @@ class LoopWatch:
             return
         if self._answered:
             self._ask()
+        elif self._loop.loop.is_closed():
+            self._closed()
         elif self._told is None:
             seconds = self._clock.now() - self._asked_at
             task = blocking_task(self._loop)
@@ -62,8 +66,9 @@ class LoopWatch:
         self._asked_at = self._clock.now()
         try:
             self._loop.loop.call_soon_threadsafe(self._answer)
-        except RuntimeError:  # the loop is closed: nothing is left to watch
+        except RuntimeError:  # the loop is closed
             self._answered = True
+            self._closed()
 
     def _answer(self) -> None:
         if self._told is not None:
@@ -72,7 +77,7 @@ class LoopWatch:
         self._answered = True
 
 
-def blocking_task(loop: LoopThread) -> ActivityTask | None:
+def blocking_task(loop: Loop) -> ActivityTask | None:
     """The activity task whose code the loop is in now."""
     running = asyncio.current_task(loop.loop)
     get_context = getattr(running, "get_context", None)  # from Python 3.12 on

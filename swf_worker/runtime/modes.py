@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..activity import ActivityDefinition
 from ..failure import FailureWording
@@ -16,7 +17,7 @@ from .children.blueprint import Blueprint
 from .crew import Crew
 from .invoke import Invocation
 from .loop_watch import LoopWatch
-from .runners.aio import AsyncRunner, LoopThread
+from .runners.aio import AsyncRunner, HostLoop, Loop, LoopThread
 from .runners.limited import LimitedRunner
 from .runners.process import ProcessRunner
 from .runners.thread import ThreadRunner
@@ -43,7 +44,9 @@ class Modes:
         observe: Callable[[Observation], None],
         on_error: OnError,
         on_process_start: Callable[[], object] | None,
+        on_loop_closed: Callable[[], None],
     ) -> None:
+        self._on_loop_closed = on_loop_closed
         self._definitions = definitions
         self._options = options
         self._seams = seams
@@ -52,7 +55,7 @@ class Modes:
         self._observe = observe
         self._on_error = on_error
         self._closed = False
-        self._loop: LoopThread | None = None
+        self._loop: Loop | None = None
         self._threads = ThreadRunner(slots, self._invocation)
         self._coroutines: AsyncRunner | None = None
         self._processes: ProcessRunner | None = None
@@ -72,7 +75,10 @@ class Modes:
             )
 
     def open(self) -> None:
-        """Start what the handlers need. ConfigurationError where no child can be started."""
+        """Start what the handlers need. ConfigurationError where no child can be started, or the
+        given event loop doesn't run."""
+        if self._options.event_loop is not None:
+            assert self.loop
         if self._processes is not None:
             self._processes.open(self._seams.start_thread, self._on_error)
         for definition in self._definitions:
@@ -92,9 +98,16 @@ class Modes:
         if not definition.is_async:
             return self._threads
         if self._coroutines is None:
-            self._coroutines = AsyncRunner(self.loop, self._invocation, self._on_error)
+            self._coroutines = AsyncRunner(
+                self.loop, self._invocation, self._on_error, self._wording, self._on_loop_closed
+            )
             LoopWatch(
-                self.loop, self._timers, self._seams.clock, self._observe, lambda: self._closed
+                self.loop,
+                self._timers,
+                self._seams.clock,
+                self._observe,
+                lambda: self._closed,
+                self._coroutines.lost,
             ).start()
         return self._coroutines
 
@@ -103,11 +116,20 @@ class Modes:
         return Invocation(run.definition, run.context, self._options.wrappers, self._wording)
 
     @property
-    def loop(self) -> LoopThread:
-        """The worker's event loop, started when it is first needed."""
+    def loop(self) -> Loop:
+        """The event loop that is given, or one of the worker's own, started when it is needed."""
         if self._loop is None:
-            self._loop = LoopThread(self._seams.start_thread, self._on_error)
+            given: Any = self._options.event_loop
+            if given is None:
+                self._loop = LoopThread(self._seams.start_thread, self._on_error)
+            else:
+                self._loop = HostLoop(given)
         return self._loop
+
+    @property
+    def on_loop(self) -> int:
+        """How many handlers run on it."""
+        return self._coroutines.running if self._coroutines is not None else 0
 
     def worker_stopping(self) -> None:
         """Tell handlers in other processes that the worker drains."""

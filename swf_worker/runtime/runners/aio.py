@@ -12,7 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from ...clock import now
-from ...core.execution import HandlerCanceled
+from ...core.execution import HandlerCanceled, HandlerFailed
+from ...errors import ConfigurationError
+from ...failure import FailureWording
+from ...outcome import FailureReason
 from ..clock import StartThread
 from ..crew import Job, ThreadCrew
 from ..invoke import CANCEL_MARK, Ended
@@ -115,6 +118,39 @@ class LoopThread:
             self._executor.shutdown(wait=False)
 
 
+class HostLoop:
+    """The program's own event loop, which runs already: its resources may belong to it. It is not
+    ours to end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.is_closed() or not loop.is_running():
+            raise ConfigurationError(
+                f"event_loop is {loop!r}, which does not run: give one that does, or 'current' for "
+                "the one that `async with worker:` is in"
+            )
+        self.loop = loop
+        self._thread_id: int | None = None
+        loop.call_soon_threadsafe(self._note)
+
+    def _note(self) -> None:
+        self._thread_id = threading.get_ident()
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread it runs in."""
+        return self._thread_id
+
+    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run a coroutine on the loop, from another thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def close(self) -> None:
+        """It goes on."""
+
+
+Loop = LoopThread | HostLoop
+
+
 def stack_of_coroutine(awaited: Any) -> str:
     """Where a coroutine waits, the innermost await last. (asyncio's own report tells the outermost
     frame only.)"""
@@ -142,13 +178,19 @@ class AsyncRunner:
 
     def __init__(
         self,
-        loop: LoopThread,
+        loop: Loop,
         invocation_of: InvocationOf,
         on_error: Callable[[BaseException], None],
+        wording: FailureWording,
+        on_lost: Callable[[], None],
     ) -> None:
         self._loop = loop.loop
         self._invocation_of = invocation_of
         self._on_error = on_error
+        self._wording = wording
+        self._on_lost = on_lost
+        self._runs: set[TaskRun] = set()
+        """Those that have not ended, also before their first step."""
         self._tasks: dict[TaskRun, asyncio.Task[None]] = {}  # touched on the loop only
 
     def start(self, run: TaskRun) -> None:
@@ -163,7 +205,8 @@ class AsyncRunner:
 
         def begin() -> None:
             task = self._loop.create_task(call(), name=f"activity {run.task.activity_id}")
-            self._tasks[run] = task
+            if not task.done():  # as it may be where tasks are eager
+                self._tasks[run] = task
             # Canceled before its first step, the handler never ran, nor ``call``. (The task's own
             # state tells less: a handler that cancels its task and returns has returned.)
             task.add_done_callback(lambda done: None if ended else self._ended(run, ended))
@@ -172,10 +215,31 @@ class AsyncRunner:
 
         # In a context of its own: the end of another handler may be what starts this one, and what
         # that one set is not for it.
-        self._loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        self._runs.add(run)
+        try:
+            self._loop.call_soon_threadsafe(begin, context=contextvars.Context())
+        except RuntimeError:
+            self.lost()
+
+    def lost(self) -> None:
+        """The loop was closed, by whoever owns it: what ran on it will never go on."""
+        if self._loop.is_closed():
+            self._on_lost()
+            for run in list(self._runs):
+                self._runs.discard(run)
+                failed = self._wording.of_sdk(
+                    FailureReason.WORKER_SHUTDOWN, "the event loop that it ran on was closed"
+                )
+                run.handler_ended(Ended(HandlerFailed(failed)))
+
+    @property
+    def running(self) -> int:
+        """How many handlers have not ended."""
+        return len(self._runs)
 
     def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
         self._tasks.pop(run, None)
+        self._runs.discard(run)
         try:
             run.handler_ended(ended[0] if ended else Ended(HandlerCanceled()))
         except BaseException as error:  # a bug of ours must not stop the loop
@@ -191,7 +255,8 @@ class AsyncRunner:
             if task is not None:
                 task.cancel(CANCEL_MARK)
 
-        self._loop.call_soon_threadsafe(deliver)
+        with suppress(RuntimeError):  # it is closed: ``lost`` ends this task
+            self._loop.call_soon_threadsafe(deliver)
 
     def kill(self, run: TaskRun) -> None:
         """Never asked of a coroutine."""
