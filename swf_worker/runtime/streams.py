@@ -23,6 +23,7 @@ class _SafeFile(io.FileIO):
 
     lost = False
     """It leads to nowhere since."""
+    _unread = False
 
     def write(self, data: Any, /) -> int:
         """All of it, or none, without an error."""
@@ -34,10 +35,17 @@ class _SafeFile(io.FileIO):
             except OSError as error:
                 self._failed(error)
                 break
-            if written is None and not select.select([], [self], [], _PATIENCE)[1]:
+            if written is None and not self._waits():
                 break
             left = left[written or 0 :]
         return size
+
+    def _waits(self) -> bool:
+        """For one that doesn't block and is full: whether there is room again. Who doesn't read is
+        waited for once."""
+        room = bool(select.select([], [self], [], 0 if self._unread else _PATIENCE)[1])
+        self._unread = not room
+        return room
 
     def _failed(self, error: OSError) -> None:
         if error.errno in _GONE_FOR_GOOD:

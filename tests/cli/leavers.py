@@ -39,6 +39,12 @@ def print_for_ever() -> None:
         print("x" * 1000)
 
 
+def print_now_and_then() -> None:
+    while True:
+        print("x" * 1000)
+        time.sleep(0.01)
+
+
 def leave(what: str) -> None:
     match what:
         case "thread":
@@ -52,7 +58,7 @@ def leave(what: str) -> None:
             pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
             KEPT.append(pool.submit(for_ever))
         case "printer":
-            threading.Thread(target=print_for_ever, daemon=True).start()
+            threading.Thread(target=print_now_and_then, daemon=True).start()
         case "atexit":
             atexit.register(for_ever)
         case "nothing":

@@ -72,8 +72,8 @@ def check(process, service, began):
     assert "Traceback" not in process.stderr.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("place", ["import", "on_start"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("place", ["import", pytest.param("on_start", marks=pytest.mark.full)])
 def test_row_70_each_signal_is_heard_while_it_starts(place, number, tmp_path):
     with starting(place, tmp_path) as (process, service):
         began = time.monotonic()
@@ -89,7 +89,9 @@ def test_row_70_a_stop_is_heard_in_every_place_of_the_start(place, tmp_path):
         check(process, service, began)
 
 
-@pytest.mark.parametrize("place", ["import", "waits", "on_start"])
+@pytest.mark.parametrize(
+    "place", ["import", pytest.param("waits", marks=pytest.mark.full), "on_start"]
+)
 def test_row_70_as_pid_1_the_kernel_drops_what_has_no_handler(place, tmp_path):
     with starting(place, tmp_path, init=namespace()) as (process, service):
         began = time.monotonic()
@@ -98,8 +100,17 @@ def test_row_70_as_pid_1_the_kernel_drops_what_has_no_handler(place, tmp_path):
         check(process, service, began)
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["supervisor", "group"])
-@pytest.mark.parametrize("place", ["import", "swallows", "on_start"])
+@pytest.mark.parametrize(
+    ("place", "group"),
+    [
+        ("import", False),
+        ("swallows", True),
+        ("on_start", False),
+        pytest.param("import", True, marks=pytest.mark.full),
+        pytest.param("swallows", False, marks=pytest.mark.full),
+        pytest.param("on_start", True, marks=pytest.mark.full),
+    ],
+)
 def test_row_70_under_a_supervisor_too(place, group, tmp_path):
     with starting(place, tmp_path, "--processes", "2") as (process, service):
         began = time.monotonic()
@@ -186,10 +197,9 @@ class Taking(ActivityWorker):
 """
 
 
-@pytest.mark.parametrize("flag", ["--port", "--poll-hold"])
-def test_row_70_dev_hears_signals_as_pid_1(flag):
+def test_row_70_dev_hears_signals_as_pid_1():
     """Its own start takes a second."""
-    command = [*namespace(), sys.executable, "-m", "swf_worker", "dev", flag, "0"]
+    command = [*namespace(), sys.executable, "-m", "swf_worker", "dev"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
         assert eventually(lambda: bool(children(process.pid)))
         (inside,) = children(process.pid)

@@ -139,8 +139,20 @@ def in_a_zip(folder):
     return "workers:worker"
 
 
-@pytest.mark.parametrize("more", [[], ["--processes", "1"]], ids=["alone", "processes"])
-@pytest.mark.parametrize("layout", [editable, on_the_path, in_a_zip], ids=lambda f: f.__name__)
+SUPERVISED = ["--processes", "1"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "more"),
+    [
+        (editable, []),
+        (editable, SUPERVISED),
+        (on_the_path, SUPERVISED),
+        (in_a_zip, []),
+        pytest.param(on_the_path, [], marks=pytest.mark.full),
+        pytest.param(in_a_zip, SUPERVISED, marks=pytest.mark.full),
+    ],
+)
 def test_row_76_a_launchers_path_and_import_hooks_are_taken_along(swf, tmp_path, layout, more):
     target = layout(tmp_path)
     launcher = write(tmp_path / "launch.py", LAUNCHER, folder=str(tmp_path / "site"))
@@ -233,7 +245,7 @@ def test_row_77_no_child_runs_the_program(swf, tmp_path, setup):
     assert "sys.executable is" in err
 
 
-@pytest.mark.parametrize("setup", FROZEN)
+@pytest.mark.parametrize("setup", ["frozen", "no executable"])
 def test_row_77_nor_does_a_supervised_process(swf, tmp_path, setup):
     application(tmp_path, "application", FROZEN[setup])
     app = str(tmp_path / "application")

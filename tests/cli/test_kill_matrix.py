@@ -350,9 +350,15 @@ CLOSED = [
     *itertools.product(["supervised"], STAGES, MODES, ["SIGKILL"]),
 ]
 SOME_CLOSED = [
-    *(("process", stage, MODES[n % 3], "closed") for n, stage in enumerate(STAGES)),
-    *(("supervised", stage, MODES[(n + 1) % 3], "closed") for n, stage in enumerate(STAGES)),
-    *(("supervised", stage, MODES[(n + 2) % 3], "SIGKILL") for n, stage in enumerate(STAGES)),
+    ("process", "idle", "async", "closed"),
+    ("process", "beating", "thread", "closed"),
+    ("process", "running", "process", "closed"),
+    ("supervised", "answering", "thread", "closed"),
+    ("supervised", "decoding", "process", "closed"),
+    ("supervised", "running", "async", "closed"),
+    ("supervised", "idle", "thread", "SIGKILL"),
+    ("supervised", "running", "process", "SIGKILL"),
+    ("supervised", "beating", "async", "SIGKILL"),
 ]
 
 

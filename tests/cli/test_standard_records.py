@@ -12,6 +12,7 @@ from tests.cli import loggers
 from tests.cli.test_run import running
 
 MODES = ["thread", "async", "process"]
+ONE_MODE = ["process", *(pytest.param(m, marks=pytest.mark.full) for m in ("thread", "async"))]
 TARGET = "tests.cli.loggers:worker"
 
 
@@ -65,7 +66,7 @@ def test_row_81_each_record_is_a_line_with_the_tasks_ids(swf, mode):
     assert "Logging error" in err, "what a handler's own call gets wrong is told, as ever"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ONE_MODE)
 @pytest.mark.parametrize("level", ["debug", "error"])
 def test_row_81_at_the_logs_level(swf, mode, level):
     _, err = logged(swf, mode, "--log-level", level)
@@ -76,7 +77,7 @@ def test_row_81_at_the_logs_level(swf, mode, level):
     assert "a-secret" not in err, "botocore's debug records hold requests whole"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ONE_MODE)
 def test_row_81_for_a_person_too(swf, mode):
     _, err = logged(swf, mode, "--log-format", "console")
     (line,) = (line for line in err.splitlines() if "an order of 5" in line)
@@ -93,13 +94,13 @@ def test_row_81_a_modules_basic_config_changes_nothing(swf, mode):
     assert "MINE" not in err
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ONE_MODE)
 def test_row_81_a_set_up_that_replaces_ours_is_the_programs(swf, mode):
     _, err = logged(swf, mode, OWN_HANDLERS="1")
     assert "MINE an order of 5" in err
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ONE_MODE)
 def test_row_81_structlog_that_goes_to_logging_comes_out_once(swf, mode):
     _, err = logged(swf, mode, STRUCTLOG_TO_LOGGING="1")
     assert len([line for line in err.splitlines() if "with structlog" in line]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -68,9 +69,20 @@ def running(command, swf, **options):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", ["no reader", "full disk", "terminal"])
-@pytest.mark.parametrize("which", ["stdout", "both"])
+KINDS = ["no reader", "full disk", "terminal"]
+ALL = list(itertools.product(WAYS, KINDS, ["stdout", "both"]))
+SOME = [
+    ("run", "no reader", "both"),
+    ("run", "full disk", "stdout"),
+    ("run", "terminal", "both"),
+    ("processes", "no reader", "both"),
+    ("script", "full disk", "both"),
+    ("script", "no reader", "stdout"),
+]
+REST = [pytest.param(*case, marks=pytest.mark.full) for case in ALL if case not in SOME]
+
+
+@pytest.mark.parametrize(("way", "kind", "which"), [*SOME, *REST])
 def test_row_74_while_handlers_print(swf, way, kind, which):
     with broken(kind) as (descriptor, breaks):
         streams = {"stdout": descriptor, "stderr": descriptor}
@@ -106,8 +118,17 @@ def test_row_74_where_it_was_closed_from_the_start(swf, way):
         assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("way", ["run", "script"])
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    ("way", "encoding"),
+    [
+        ("run", "ascii"),
+        ("script", "latin-1"),
+        ("run", "utf-8"),
+        pytest.param("run", "latin-1", marks=pytest.mark.full),
+        pytest.param("script", "ascii", marks=pytest.mark.full),
+        pytest.param("script", "utf-8", marks=pytest.mark.full),
+    ],
+)
 def test_row_74_characters_that_it_can_not_take(swf, way, encoding):
     env = {"PYTHONIOENCODING": encoding}
     with running(

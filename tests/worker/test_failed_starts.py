@@ -11,12 +11,15 @@ import sys
 
 import pytest
 
+from swf_worker import RetryPolicy
 from swf_worker.local import Completed, Failed
 from swf_worker.observations import HandlerNotStarted, HeartbeatAccepted
 from swf_worker.runtime.children import pool
 from swf_worker.runtime.runners import process
 from tests.conftest import children, eventually
 from tests.worker import children as handlers
+
+QUICK = {"retry_policy": RetryPolicy(initial_wait=0.02)}
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def envelope(outcome):
 
 
 def test_row_75_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trouble):
-    with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=3):
+    with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=3, **QUICK):
         trouble.write_text("no model here")
         lose_the_child(quick_swf)
         waiting = [quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2) for _ in range(3)]
@@ -68,7 +71,7 @@ def test_row_75_the_interpreter_is_gone(make_worker, quick_swf, tmp_path, monkey
     interpreter = tmp_path / "python3"
     interpreter.symlink_to(sys.executable)
     monkeypatch.setattr(sys, "executable", str(interpreter))
-    with make_worker(handlers.pid, max_concurrent_activities=1):
+    with make_worker(handlers.pid, max_concurrent_activities=1, **QUICK):
         interpreter.unlink()
         lose_the_child(quick_swf)
         told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
@@ -85,7 +88,7 @@ def real_python(monkeypatch):
 def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
     monkeypatch.setattr(pool, "START_LIMIT", 3.0)
     monkeypatch.setattr(process, "LONGEST_TROUBLE", 3.0)
-    with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1):
+    with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
         trouble.write_text("")
         lose_the_child(quick_swf)
         told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
@@ -110,7 +113,7 @@ def test_row_75_a_machine_that_gives_no_more_processes(
         refused.append(args)
         raise BlockingIOError(errno.EAGAIN, "no more processes")
 
-    with make_worker(handlers.pid, max_concurrent_activities=1):
+    with make_worker(handlers.pid, max_concurrent_activities=1, **QUICK):
         victim = int(quick_swf.schedule("Pid", "1", 0).outcome().result)
         with monkeypatch.context() as patched:
             patched.setattr(pool.subprocess, "Popen", refuse)
@@ -126,7 +129,9 @@ def test_row_75_a_machine_that_gives_no_more_processes(
 def test_row_75_a_task_that_waits_for_its_types_limit_is_next(
     make_worker, quick_swf, recorder, trouble
 ):
-    with make_worker(handlers.limited_pid, kind=handlers.Breaks, max_concurrent_activities=3):
+    with make_worker(
+        handlers.limited_pid, kind=handlers.Breaks, max_concurrent_activities=3, **QUICK
+    ):
         victim = int(quick_swf.schedule("LimitedPid", "1", 0).outcome().result)
         trouble.write_text("no model here")
         os.kill(victim, signal.SIGKILL)

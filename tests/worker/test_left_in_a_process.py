@@ -13,6 +13,9 @@ from swf_worker.observations import HandlerLeft, HandlerProcessDied
 from tests.conftest import children
 from tests.worker import children as handlers
 
+ODD = ["lost folder", "storm", *handlers.STUCK]
+REST = [each for each in handlers.CHANGES if each not in ODD]
+
 
 @pytest.fixture
 def swf(make_worker, quick_swf):
@@ -35,9 +38,7 @@ def change(swf, *what):
 
 def test_row_72_everything_goes_back_between_two_tasks(swf, recorder):
     child, before = told(swf)
-    what = [each for each in handlers.CHANGES if each not in ("lost folder", "storm")]
-    what = [each for each in what if each not in handlers.STUCK]
-    assert change(swf, *what) == child
+    assert change(swf, *REST) == child
     assert told(swf) == (child, before), "in the same process"
     (left,) = recorder.wait_for(HandlerLeft)
     assert left.stuck == ()
@@ -47,7 +48,7 @@ def test_row_72_everything_goes_back_between_two_tasks(swf, recorder):
     assert "a secret" not in said
 
 
-@pytest.mark.parametrize("what", handlers.CHANGES)
+@pytest.mark.parametrize("what", [*ODD, *(pytest.param(w, marks=pytest.mark.full) for w in REST)])
 def test_row_72_each_by_itself(swf, recorder, what):
     child, before = told(swf)
     changed = swf.schedule("Changes", "1", [what]).outcome()
@@ -64,7 +65,7 @@ def test_row_72_each_by_itself(swf, recorder, what):
         assert stuck[0].stuck == ("session and process group",)
 
 
-@pytest.mark.parametrize("what", ["signals", "closed loop"])
+@pytest.mark.parametrize("what", ["closed loop", pytest.param("signals", marks=pytest.mark.full)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_row_72_signals_don_t_kill_the_next_task(swf, recorder, number, what):
     """cpython#88378: a loop's signal handlers outlive it."""

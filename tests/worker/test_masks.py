@@ -66,7 +66,8 @@ def only_where_the_kernel_tells():
 def test_row_69_a_thread_that_the_children_s_thread_had_started(make_worker, quick_swf, recorder):
     """dramatiq#465: a process task is closed while two thread handlers run, and its slot's next
     thread is started as its process is seen to die."""
-    worker = make_worker(handlers.pid, held, starts_a_program, max_concurrent_activities=3)
+    options = {"max_concurrent_activities": 3, "cancel_grace": 0.2}
+    worker = make_worker(handlers.pid, held, starts_a_program, **options)
     with worker:
         closed = quick_swf.schedule("Pid", "1", 60, start_to_close_timeout=2)
         closed.wait_for_heartbeats(1)

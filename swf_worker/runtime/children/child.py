@@ -90,15 +90,24 @@ class Line:
         self._silent = True
 
     def say(self, frame: Frame) -> None:
-        """Say it; a worker that is gone doesn't hear."""
+        """Say it. Where the worker is gone, so is this process."""
+        if not self._sent(frame):
+            os._exit(1)
+
+    def mention(self, frame: Frame) -> None:
+        """Say it, if anybody hears: a line of the log decides nothing."""
+        self._sent(frame)
+
+    def _sent(self, frame: Frame) -> bool:
         if self._silent:
-            return
+            return True
         data = encode(frame)
         with self._lock:
             try:
                 self._channel.sendall(data)
             except OSError:
-                os._exit(1)
+                return False
+        return True
 
     def listen(self) -> list[Any] | None:
         """The next frames; None at the end."""

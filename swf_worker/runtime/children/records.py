@@ -31,7 +31,7 @@ _KEPT = (
 class Line(Protocol):
     """The channel to the worker."""
 
-    def say(self, frame: Frame, /) -> None: ...
+    def mention(self, frame: Frame, /) -> None: ...
 
 
 # --- in the worker ------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class _Sending(logging.Handler):
             attributes = {name: plain(getattr(record, name, None)) for name in _KEPT}
             fields = {**current_identity(), **extra_of(record)}
             said = attributes | {"msg": short(record.getMessage())}
-            self._line.say(Recorded(said, {name: plain(each) for name, each in fields.items()}))
+            self._line.mention(Recorded(said, {name: plain(each) for name, each in fields.items()}))
         except Exception:
             self.handleError(record)
 
@@ -97,7 +97,9 @@ def send_events(line: Line) -> None:
     def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         said = short(event.pop("event", ""))
         fields = current_identity() | dict(event)
-        line.say(Logged(level, said, {short(name): plain(each) for name, each in fields.items()}))
+        line.mention(
+            Logged(level, said, {short(name): plain(each) for name, each in fields.items()})
+        )
         raise structlog.DropEvent
 
     structlog.configure(
