@@ -23,7 +23,7 @@ from benchmarks.contestants import Counts, in_thread, on_loop
 from benchmarks.field import endpoint, figures
 from swf_worker import ActivityWorker
 
-TASKS = 300
+TASKS = 200
 _OURS = str(Path(swf_worker.__file__).parent)
 
 

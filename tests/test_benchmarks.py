@@ -23,10 +23,11 @@ def scale(tasks, interval, seconds):
 
 
 def test_a_task_costs_so_many_function_calls():
-    """No timing: it is the same on a slow machine. Raise a bound only with a reason."""
+    """No timing: a slow machine adds what is done now and then, one or two of them. Raise a bound
+    only with a reason."""
     figures = told("cost")
     assert figures["thread"]["ours"] < 205
-    assert figures["async"]["ours"] < 210
+    assert figures["async"]["ours"] < 212
     # botocore's, urllib3's and the standard library's too; other versions of them may cost more.
     assert figures["thread"]["all"] < 2_900
     assert figures["async"]["all"] < 2_950

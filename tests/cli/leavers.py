@@ -24,9 +24,10 @@ def noted(word: str) -> None:
         told.write(f"{word}\n")
 
 
-atexit.register(noted, "registered first")
-BUFFERED = logging.handlers.MemoryHandler(1000, target=logging.FileHandler(FOLDER / "log"))
-logging.getLogger("leavers").addHandler(BUFFERED)
+if "LEAVERS_FOLDER" in os.environ:  # in a worker's process, not in the tests'
+    atexit.register(noted, "registered first")
+    buffered = logging.handlers.MemoryHandler(1000, target=logging.FileHandler(FOLDER / "log"))
+    logging.getLogger("leavers").addHandler(buffered)
 
 
 def for_ever() -> None:

@@ -115,7 +115,7 @@ def test_row_73_a_further_signal_waits_for_nothing_more(swf, tmp_path):
     check_last_words(tmp_path)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["run", pytest.param("script", marks=pytest.mark.full)])
 def test_row_73_a_handler_that_prints_at_the_end(swf, tmp_path, way):
     """cpython#129536: the interpreter aborts where a thread holds stdout as it ends."""
     scheduled = swf.schedule("Prints", "1")

@@ -145,10 +145,10 @@ SUPERVISED = ["--processes", "1"]
 @pytest.mark.parametrize(
     ("layout", "more"),
     [
-        (editable, []),
         (editable, SUPERVISED),
-        (on_the_path, SUPERVISED),
         (in_a_zip, []),
+        pytest.param(editable, [], marks=pytest.mark.full),
+        pytest.param(on_the_path, SUPERVISED, marks=pytest.mark.full),
         pytest.param(on_the_path, [], marks=pytest.mark.full),
         pytest.param(in_a_zip, SUPERVISED, marks=pytest.mark.full),
     ],
@@ -261,7 +261,7 @@ def test_row_77_nor_does_a_supervised_process(swf, tmp_path, setup):
     assert "multiprocessing.set_executable" in err
 
 
-@pytest.mark.parametrize("setup", ["frozen", "embedded"])
+@pytest.mark.parametrize("setup", ["frozen", pytest.param("embedded", marks=pytest.mark.full)])
 def test_row_77_an_interpreter_that_the_program_names_is_taken(swf, tmp_path, setup):
     named = f"import multiprocessing; multiprocessing.set_executable({sys.executable!r}); "
     application(tmp_path, "application", named + FROZEN[setup])

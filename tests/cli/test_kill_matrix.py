@@ -240,8 +240,15 @@ def started(stage, mode, gate, terminal=None):
     return Victim(stage, mode, gate, terminal)
 
 
-@pytest.mark.parametrize("stage", BUSY)
-@pytest.mark.parametrize("target", ["process", "supervised"])
+@pytest.mark.parametrize(
+    ("target", "stage"),
+    [
+        *itertools.product(["process"], BUSY),
+        ("supervised", "running"),
+        pytest.param("supervised", "decoding", marks=pytest.mark.full),
+        pytest.param("supervised", "beating", marks=pytest.mark.full),
+    ],
+)
 def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_path):
     victim = started(stage, "process", tmp_path)
     with victim.running(target):
@@ -352,12 +359,9 @@ CLOSED = [
 SOME_CLOSED = [
     ("process", "idle", "async", "closed"),
     ("process", "beating", "thread", "closed"),
-    ("process", "running", "process", "closed"),
-    ("supervised", "answering", "thread", "closed"),
+    ("supervised", "answering", "async", "closed"),
     ("supervised", "decoding", "process", "closed"),
-    ("supervised", "running", "async", "closed"),
     ("supervised", "idle", "thread", "SIGKILL"),
-    ("supervised", "running", "process", "SIGKILL"),
     ("supervised", "beating", "async", "SIGKILL"),
 ]
 
@@ -373,7 +377,7 @@ def test_row_71_a_closed_terminal_whole(case, tmp_path):
     check_closed(case, tmp_path)
 
 
-@pytest.mark.parametrize("target", ["process", "supervised"])
+@pytest.mark.parametrize("target", ["supervised", pytest.param("process", marks=pytest.mark.full)])
 def test_row_71_under_nohup_it_stays_ignored(target, tmp_path):
     victim = started("running", "process", tmp_path)
     victim.lead = "nohup"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,39 +121,71 @@ def test_flag_beats_environment_beats_code(swf):
         assert ended(process)[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["nowhere:worker"], "no module 'nowhere'"),
-        (["tests.cli.workers"], "MODULE:ATTRIBUTE"),
-        (["tests.cli.workers:wroker"], "did you mean worker?"),
-        (["tests.cli.workers:wroker"], "Subclass (a worker class)"),
-        (["tests.cli.workers:wroker"], "ACTIVITIES (4 activities)"),
-        (["tests.cli.workers:wroker"], "make_worker (makes a worker)"),
-        (["tests.cli.workers:NOT_A_WORKER"], "is a int"),
-        (["tests.cli.workers:make_nothing"], "returned a int: it must return a worker"),
-        (["tests.cli.workers:quick"], "is a function"),
-        ([TARGET, "--cancel-grace", "-1"], "0 to 86,400"),
-        ([TARGET, "--on-drain-timeout", "wait"], "allowed are fail, abandon"),
-        (["json:dumps"], "offers no worker"),
-        ([TARGET, "--drain-timeout", "soon"], "--drain-timeout is 'soon': it must be a number"),
-        ([TARGET, "--log-level", "loud"], "allowed are debug"),
-        ([TARGET, "--max-concurrent-activities", "1.5"], "whole number"),
-        ([TARGET, "--max-concurrent-activities", "0"], "1 to 100,000"),
-        ([TARGET, "--drain-timeout", "-3"], "0 to 31,536,000"),
-        ([TARGET, "--task-list", "a:b"], "must not contain"),
-        ([TARGET, "--endpoint-url", "nonsense"], "http://"),
-        (["tests.cli.workers:ACTIVITIES"], "--domain and --task-list must be given"),
-        ([".workers:worker"], "name the module in full"),
-        (["workers.py:worker"], "did you mean 'workers'?"),
-        ([TARGET, "--frobnicate"], "unrecognized arguments"),
-        ([], "MODULE:ATTRIBUTE"),
+WRONG = {
+    "nowhere:worker": ["no module 'nowhere'"],
+    "tests.cli.workers": ["MODULE:ATTRIBUTE"],
+    "tests.cli.workers:wroker": [
+        "did you mean worker?",
+        "Subclass (a worker class)",
+        "ACTIVITIES (4 activities)",
+        "make_worker (makes a worker)",
     ],
-)
-def test_what_the_command_line_gets_wrong_is_exit_2(arguments, says):
-    code, _, err = once(*arguments)
-    assert code == 2
-    assert says in err
+    "tests.cli.workers:NOT_A_WORKER": ["is a int"],
+    "tests.cli.workers:make_nothing": ["returned a int: it must return a worker"],
+    "tests.cli.workers:quick": ["is a function"],
+    f"{TARGET} --cancel-grace -1": ["0 to 86,400"],
+    f"{TARGET} --on-drain-timeout wait": ["allowed are fail, abandon"],
+    "json:dumps": ["offers no worker"],
+    f"{TARGET} --drain-timeout soon": ["--drain-timeout is 'soon': it must be a number"],
+    f"{TARGET} --log-level loud": ["allowed are debug"],
+    f"{TARGET} --max-concurrent-activities 1.5": ["whole number"],
+    f"{TARGET} --max-concurrent-activities 0": ["1 to 100,000"],
+    f"{TARGET} --drain-timeout -3": ["0 to 31,536,000"],
+    f"{TARGET} --task-list a:b": ["must not contain"],
+    f"{TARGET} --endpoint-url nonsense": ["http://"],
+    "tests.cli.workers:ACTIVITIES": ["--domain and --task-list must be given"],
+    ".workers:worker": ["name the module in full"],
+    "workers.py:worker": ["did you mean 'workers'?"],
+    f"{TARGET} --frobnicate": ["unrecognized arguments"],
+    "": ["MODULE:ATTRIBUTE"],
+}
+EACH_IN_A_FORK = """
+import os, sys
+import boto3
+import swf_worker.worker
+from swf_worker.cli.main import main
+
+for line in sys.stdin:
+    if not os.fork():
+        sys.exit(main(["run", *line.split()]))
+    _, status = os.wait()
+    print("exit", os.waitstatus_to_exitcode(status), file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """What each of them is told, and the exit code: processes of their own, but for the imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", EACH_IN_A_FORK],
+        input="".join(f"{line}\n" for line in WRONG),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    told = re.split(r"^exit (\d+)\n", done.stderr, flags=re.MULTILINE)
+    return dict(zip(WRONG, zip(told[::2], told[1::2], strict=False), strict=True))
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_what_the_command_line_gets_wrong_is_exit_2(answers, arguments):
+    err, code = answers[arguments]
+    assert code == "2"
+    assert "Traceback" not in err
+    for says in WRONG[arguments]:
+        assert says in err
 
 
 def test_a_bad_value_in_the_environment_is_named(swf):

@@ -87,7 +87,7 @@ def test_row_81_for_a_person_too(swf, mode):
     assert "4111" not in err
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ONE_MODE)
 def test_row_81_a_modules_basic_config_changes_nothing(swf, mode):
     _, err = logged(swf, mode, BASIC_CONFIG="1")
     assert "an order of 5" in as_json(err)

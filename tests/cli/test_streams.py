@@ -69,15 +69,14 @@ def running(command, swf, **options):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+EITHER = ["run", pytest.param("script", marks=pytest.mark.full)]
 KINDS = ["no reader", "full disk", "terminal"]
 ALL = list(itertools.product(WAYS, KINDS, ["stdout", "both"]))
 SOME = [
     ("run", "no reader", "both"),
     ("run", "full disk", "stdout"),
-    ("run", "terminal", "both"),
-    ("processes", "no reader", "both"),
+    ("processes", "terminal", "both"),
     ("script", "full disk", "both"),
-    ("script", "no reader", "stdout"),
 ]
 REST = [pytest.param(*case, marks=pytest.mark.full) for case in ALL if case not in SOME]
 
@@ -98,7 +97,7 @@ def test_row_74_while_handlers_print(swf, way, kind, which):
             assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("kind", ["no reader", "terminal"])
+@pytest.mark.parametrize("kind", ["no reader", pytest.param("terminal", marks=pytest.mark.full)])
 def test_row_74_programs_that_handlers_start_write_to_nowhere_then(swf, kind):
     with broken(kind) as (descriptor, breaks):
         with running(RUN, swf, stdout=descriptor, stderr=subprocess.DEVNULL) as process:
@@ -108,7 +107,7 @@ def test_row_74_programs_that_handlers_start_write_to_nowhere_then(swf, kind):
             assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("way", ["run", "script"])
+@pytest.mark.parametrize("way", EITHER)
 def test_row_74_where_it_was_closed_from_the_start(swf, way):
     command = ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *WAYS[way]]
     with running(command, swf) as process:
@@ -121,9 +120,9 @@ def test_row_74_where_it_was_closed_from_the_start(swf, way):
 @pytest.mark.parametrize(
     ("way", "encoding"),
     [
-        ("run", "ascii"),
-        ("script", "latin-1"),
         ("run", "utf-8"),
+        ("script", "latin-1"),
+        pytest.param("run", "ascii", marks=pytest.mark.full),
         pytest.param("run", "latin-1", marks=pytest.mark.full),
         pytest.param("script", "ascii", marks=pytest.mark.full),
         pytest.param("script", "utf-8", marks=pytest.mark.full),
@@ -143,7 +142,7 @@ def test_row_74_characters_that_it_can_not_take(swf, way, encoding):
         assert b"\\udcff\\ud800" in out
 
 
-@pytest.mark.parametrize("way", ["run", "script"])
+@pytest.mark.parametrize("way", EITHER)
 def test_row_74_a_handler_that_closes_them_closes_them_for_nobody_else(swf, way):
     with running(WAYS[way], swf, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert swf.schedule("Closes", "1").outcome() == Completed('"closed"')

@@ -137,7 +137,7 @@ def accepted_at_last(stage, recorder, kind):
         assert ended.disposition in ("accepted", "presumed_accepted")
         assert s.swf.calls[RESPOND] >= 2
     assert recorder.of(AnswerRetried)
-    assert len(recorder.of(HeartbeatFailed)) == 2
+    assert len(recorder.of(HeartbeatFailed)) >= 2
     assert recorder.of(HeartbeatAccepted)
 
 

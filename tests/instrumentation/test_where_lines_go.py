@@ -39,6 +39,7 @@ PROGRAM = """
     with worker:
         sys.stdin.read()
 """
+FULL = pytest.mark.full
 SETUPS = {
     "nothing": "",
     "logging": "logging.basicConfig(level=logging.INFO)",
@@ -69,7 +70,9 @@ def run(setup):
             return program.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize(
+    "setup", ["nothing", "logging", "structlog", pytest.param("logging at error", marks=FULL)]
+)
 def test_row_80_nothing_is_on_stdout_and_no_locals_anywhere(setup):
     out, err = run(setup)
     assert out == ""

@@ -41,18 +41,21 @@ def envelope(outcome):
     return json.loads(outcome.details)
 
 
-def test_row_75_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trouble):
-    with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=3, **QUICK):
+def test_row_75_whoever_waits_fails_and_is_named(
+    make_worker, quick_swf, recorder, trouble, monkeypatch
+):
+    monkeypatch.setattr(process, "MOST_FAILED_STARTS", 3)
+    with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=2, **QUICK):
         trouble.write_text("no model here")
         lose_the_child(quick_swf)
-        waiting = [quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2) for _ in range(3)]
+        waiting = [quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2) for _ in range(2)]
         for each in waiting:
             told = envelope(each.outcome())
             assert told["retryable"] is True
             assert "LookupError: no model here" in told["message"]
             assert "the model is gone" in told["details"]["stderr"]
-        named = recorder.wait_for(HandlerNotStarted, 3)
-        assert len({each.task.task_token for each in named}) == 3
+        named = recorder.wait_for(HandlerNotStarted, 2)
+        assert len({each.task.task_token for each in named}) == 2
         assert all("no model here" in each.why for each in named)
         assert all(each.starts >= process.MOST_FAILED_STARTS for each in named)
         assert recorder.of(HeartbeatAccepted), "beats went on meanwhile"
@@ -127,8 +130,9 @@ def test_row_75_a_machine_that_gives_no_more_processes(
 
 
 def test_row_75_a_task_that_waits_for_its_types_limit_is_next(
-    make_worker, quick_swf, recorder, trouble
+    make_worker, quick_swf, recorder, trouble, monkeypatch
 ):
+    monkeypatch.setattr(process, "MOST_FAILED_STARTS", 2)
     with make_worker(
         handlers.limited_pid, kind=handlers.Breaks, max_concurrent_activities=3, **QUICK
     ):
