@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from ..activity import ActivityDefinition
 from ..context import ActivityContext, current
@@ -57,7 +59,11 @@ class Invocation:
 
     def run(self) -> Ended:
         """A plain function, here and now, in a context of its own."""
-        return contextvars.copy_context().run(self._run)
+        process = os.getpid()
+        ended = contextvars.copy_context().run(self._run)
+        if os.getpid() != process:
+            end_of_fork(ended.error)
+        return ended
 
     def _run(self) -> Ended:
         current.set(self.context)
@@ -73,14 +79,18 @@ class Invocation:
 
     async def run_async(self) -> Ended:
         """A coroutine function, on the loop this is awaited on."""
+        process = os.getpid()
         current.set(self.context)
         try:
             args, kwargs = self._arguments()
             with self._wrapped():
                 value = await self.definition.function(*args, **kwargs)
-            return self._returned(value)
+            ended = self._returned(value)
         except BaseException as error:
-            return self._ended_by(error)
+            ended = self._ended_by(error)
+        if os.getpid() != process:
+            end_of_fork(ended.error)
+        return ended
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         task, definition = self.context.task, self.definition
@@ -135,6 +145,20 @@ class Invocation:
             error=error,
         )
         return Ended(HandlerFailed(failed), error)
+
+
+def end_of_fork(error: BaseException | None) -> NoReturn:
+    """A process that the handler has forked came back from it as well. Its task is not that one's
+    to answer, nor are polls its to open: it ends here, as a program does that has ended so."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+        with suppress(BaseException):  # an exception of the user's can do anything
+            said = "".join(traceback.format_exception(error))
+            os.write(2, said.encode(errors="backslashreplace"))
+    os._exit(code & 0xFF)
 
 
 def _begin_in_handler(error: BaseException) -> None:

@@ -9,7 +9,10 @@ import sys
 import textwrap
 import threading
 
+import pytest
+
 from swf_worker import activity
+from swf_worker.local import Completed, LocalSwf
 from tests.cli.test_run import environment
 from tests.wire import EMPTY_POLL, Wire, silence
 
@@ -115,3 +118,77 @@ def test_row_78_under_gunicorn_preload_each_process_polls_as_itself(tmp_path):
             assert process.wait(20) == 0
     assert len(identities) == 2
     assert not any(each.endswith(f":{process.pid}") for each in identities), "not the parent's"
+
+
+# --- handlers that fork -------------------------------------------------------------------------
+
+FORKS = """
+    import asyncio, os, sys
+    from swf_worker import ActivityWorker, activity
+
+    def fork(way: str) -> int | str:
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if way == "raises":
+            raise ValueError("in the child")
+        if way == "exits":
+            sys.exit(7)
+        return "the child's answer"
+
+    @activity(name="Forks", version="thread", heartbeat_interval=1)
+    def thread(way: str) -> int | str:
+        return fork(way)
+
+    @activity(name="Forks", version="async", heartbeat_interval=1)
+    async def coroutine(way: str) -> int | str:
+        return fork(way)
+
+    @activity(name="Forks", version="async, and waits", heartbeat_interval=1)
+    async def waits(way: str) -> int | str:
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        await asyncio.sleep(0.01)
+        return "the child's answer"
+
+    @activity(name="Forks", version="process", isolation="process", heartbeat_interval=1)
+    def process(way: str) -> int | str:
+        return fork(way)
+
+    worker = ActivityWorker(domain="d", task_list="t",
+                            activities=[thread, coroutine, waits, process])
+    if __name__ == "__main__":
+        raise SystemExit(worker.run())
+"""
+
+
+def test_row_53_what_a_handler_forks_answers_nothing_and_polls_nothing(tmp_path):
+    program = tmp_path / "forking.py"
+    program.write_text(textwrap.dedent(FORKS))
+    with LocalSwf(poll_hold=0.3) as swf:
+        for version in ("thread", "async", "async, and waits", "process"):
+            swf.register([activity(name="Forks", version=version)(work_of)], domain="d")
+        env = environment(AWS_ENDPOINT_URL_SWF=swf.endpoint_url)
+        with subprocess.Popen(
+            [sys.executable, str(program)], env=env, stderr=subprocess.PIPE, start_new_session=True
+        ) as process:
+
+            def outcome(way, version):
+                return swf.schedule("Forks", version, way, domain="d", task_list="t").outcome()
+
+            for version in ("thread", "async", "process"):
+                for way, code in (("returns", "0"), ("exits", "7"), ("raises", "1")):
+                    assert outcome(way, version) == Completed(code), (version, way)
+            assert isinstance(outcome("waits", "async, and waits"), Completed)
+            for _ in range(3):  # whoever else polled would have had one of them
+                assert outcome("returns", "thread") == Completed("0")
+            process.terminate()
+            _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert b"ValueError: in the child" in err
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def work_of(way: str) -> None: ...

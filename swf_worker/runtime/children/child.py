@@ -187,7 +187,6 @@ class Child:
         # main thread has begun with it.
         self._current: tuple[ActivityContext, Link] | None = None
         self._stopping = False
-        self._pid = os.getpid()
         self._announced = False
         self._signaled = False
         self._raised = False
@@ -298,8 +297,6 @@ class Child:
         reports = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         while (run := self._runs.get()) is not None:
             end = self._run(run)
-            if os.getpid() != self._pid:
-                os._exit(0)  # a process that the handler forked came back from it as well
             if self._announced and not isinstance(end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
             left = state.put_back()
