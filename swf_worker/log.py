@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .task import ActivityTask
@@ -103,7 +103,12 @@ def identity_of(task: ActivityTask) -> dict[str, Any]:
 
 def as_extra(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as attributes of a record."""
-    return {f"{name}_" if name in _TAKEN else name: value for name, value in fields.items()}
+    return apart(fields, _TAKEN)
+
+
+def apart(fields: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Fields, those whose names are taken under another one."""
+    return {f"{name}_" if name in taken else name: value for name, value in fields.items()}
 
 
 def extra_of(record: logging.LogRecord) -> dict[str, Any]:

@@ -4,6 +4,7 @@ format, for a person or as JSON lines, each with the ids of the task in whose ha
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from typing import Any, TextIO
@@ -12,10 +13,28 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 from ..context import current_identity
-from ..log import extra_of
+from ..log import apart, extra_of
 
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 """Their debug records hold requests whole, with payloads, task tokens and signatures."""
+
+
+_FORK_PATIENCE = 0.5
+"""Seconds for which a fork waits for the line that is being written."""
+_OURS = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "logger",
+        "exc_info",
+        "exception",
+        "stack",
+        "stack_info",
+        "self",
+    }
+)
+"""Names that our lines use: a record's own field of that name gets another one."""
 
 
 class _Lines:
@@ -23,6 +42,21 @@ class _Lines:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self._lock = threading.Lock()
+        # A forked process has a copy of the lock, and of the stream's own, but not of the thread
+        # that holds them.
+        os.register_at_fork(
+            before=self._hold, after_in_parent=self._let_go, after_in_child=self._renew
+        )
+
+    def _hold(self) -> None:
+        self._held = self._lock.acquire(timeout=_FORK_PATIENCE)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._lock.release()
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def write_line(self, line: str) -> None:
@@ -49,14 +83,16 @@ class _StandardRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write it; what breaks in that is logging's to tell."""
         try:
-            fields = {"logger": record.name, **extra_of(record)}
-            if record.exc_info:
+            fields = apart(extra_of(record), _OURS | current_identity().keys())
+            fields["logger"] = record.name
+            if record.exc_info and record.exc_info[1] is not None:
                 fields["exc_info"] = record.exc_info
             elif record.exc_text:
                 fields["exception"] = record.exc_text
             if record.stack_info:
                 fields["stack"] = record.stack_info
-            self._log.log(_level(record.levelno), record.getMessage(), **fields)
+            # Bound, and no arguments of the call: a field may have any name.
+            self._log.bind(**fields).log(_level(record.levelno), record.getMessage())
         except Exception:
             self.handleError(record)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import warnings
 
@@ -37,6 +38,11 @@ def log() -> None:
         APP.exception("caught")
         del card
     APP.info("%d", "broken")
+    odd = ("event", "level", "timestamp", "logger", "self", "method_name", "activity", "exc")
+    APP.warning("odd names", exc_info=True, extra={name: f"my {name}" for name in odd})
+    child = multiprocessing.get_context("fork").Process(target=APP.warning, args=("in a fork",))
+    child.start()
+    child.join()
 
 
 @activity(name="Logs", version="thread", heartbeat_interval=1)

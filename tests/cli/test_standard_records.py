@@ -4,6 +4,8 @@ at its level, with the task's ids, in all three modes."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -61,6 +63,14 @@ def test_row_81_each_record_is_a_line_with_the_tasks_ids(swf, mode):
         assert line["activity_id"] == "activity-1"
         assert line["workflow_id"] == scheduled.workflow_id
         assert line["run_id"]
+    odd = lines["odd names"]
+    assert (odd["level"], odd["logger"], odd["activity"]) == ("warning", "app", f"Logs/{mode}")
+    for name in ("event", "level", "timestamp", "logger", "self", "activity"):
+        assert odd[f"{name}_"] == f"my {name}", "the fields of a record are anybody's"
+    assert odd["exc"] == "my exc"
+    assert "NoneType" not in err
+    assert "taskName" not in err
+    assert "in a fork" in err
     assert "a debug line" not in lines
     assert "4111" not in err
     assert "Logging error" in err, "what a handler's own call gets wrong is told, as ever"
@@ -104,3 +114,49 @@ def test_row_81_a_set_up_that_replaces_ours_is_the_programs(swf, mode):
 def test_row_81_structlog_that_goes_to_logging_comes_out_once(swf, mode):
     _, err = logged(swf, mode, STRUCTLOG_TO_LOGGING="1")
     assert len([line for line in err.splitlines() if "with structlog" in line]) == 1
+
+
+FORKS = """
+import logging, multiprocessing, threading
+from swf_worker.cli.logging import configure_logging
+
+configure_logging("json", "info")
+log = logging.getLogger("app")
+over = threading.Event()
+
+def chat():
+    while not over.is_set():
+        log.info("x" * 100)
+
+def say():
+    for _ in range(20):
+        log.info("in a fork")
+
+threads = [threading.Thread(target=chat) for _ in range(2)]
+for thread in threads:
+    thread.start()
+children = [multiprocessing.get_context("fork").Process(target=say) for _ in range(15)]
+for child in children:
+    child.start()
+for child in children:
+    child.join(5)
+over.set()
+for child in children:
+    if child.is_alive():
+        child.kill()
+    child.join()
+raise SystemExit(sum(child.exitcode != 0 for child in children))
+"""
+
+
+def test_row_81_what_handlers_fork_logs_too():
+    """The lock of the thread that was about to write is held for good in the copy."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.returncode} of 15 hang"
+    assert done.stderr.count("in a fork") == 300

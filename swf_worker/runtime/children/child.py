@@ -94,9 +94,9 @@ class Line:
         if not self._sent(frame):
             os._exit(1)
 
-    def mention(self, frame: Frame) -> None:
-        """Say it, if anybody hears: a line of the log decides nothing."""
-        self._sent(frame)
+    def mention(self, frame: Frame) -> bool:
+        """Say it; whether anybody hears. A line of the log decides nothing."""
+        return not self._silent and self._sent(frame)
 
     def _sent(self, frame: Frame) -> bool:
         if self._silent:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, NoReturn, Protocol
 
 from ...context import current_identity
-from ...log import as_extra, extra_of
+from ...log import apart, as_extra, extra_of
 from ...text import safe_str, shorten
 from .wire import Frame, Logged, Recorded
 
@@ -31,7 +32,7 @@ _KEPT = (
 class Line(Protocol):
     """The channel to the worker."""
 
-    def mention(self, frame: Frame, /) -> None: ...
+    def mention(self, frame: Frame, /) -> bool: ...
 
 
 # --- in the worker ------------------------------------------------------------------------------
@@ -67,14 +68,26 @@ class _Sending(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send it; what breaks in that is logging's to tell."""
         try:
-            if record.exc_info and not record.exc_text:
+            if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
                 record.exc_text = logging.Formatter().formatException(record.exc_info)
-            attributes = {name: plain(getattr(record, name, None)) for name in _KEPT}
-            fields = {**current_identity(), **extra_of(record)}
+            own = vars(record)
+            attributes = {name: plain(own[name]) for name in _KEPT if name in own}
+            identity = current_identity()
+            fields = apart(extra_of(record), identity.keys()) | identity
             said = attributes | {"msg": short(record.getMessage())}
-            self._line.mention(Recorded(said, {name: plain(each) for name, each in fields.items()}))
+            told = Recorded(said, {name: plain(each) for name, each in fields.items()})
+            if not self._line.mention(told):
+                _print(record.levelname, record.name, record.getMessage(), record.exc_text)
         except Exception:
             self.handleError(record)
+
+
+def _print(level: str, name: str, said: str, trace: str | None) -> None:
+    """In a process that a handler has forked, which has no channel: to stderr."""
+    if sys.stderr is not None:
+        where = f" {name}" if name else ""
+        sys.stderr.write(f"{level}{where}: {said}\n{trace or ''}")
+        sys.stderr.flush()
 
 
 def send_records(line: Line, levels_there: Mapping[str, int], *, warnings: bool) -> None:
@@ -97,9 +110,9 @@ def send_events(line: Line) -> None:
     def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         said = short(event.pop("event", ""))
         fields = current_identity() | dict(event)
-        line.mention(
-            Logged(level, said, {short(name): plain(each) for name, each in fields.items()})
-        )
+        told = Logged(level, said, {short(name): plain(each) for name, each in fields.items()})
+        if not line.mention(told):
+            _print(level.upper(), "", said, event.get("exception"))
         raise structlog.DropEvent
 
     structlog.configure(
