@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
 import threading
-from typing import Any, TextIO
+from collections import deque
+from contextlib import suppress
+from typing import Any
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 from ..context import current_identity
 from ..log import apart, extra_of
+from ..runtime.clock import start_daemon
+from ..runtime.streams import write_line
 
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 """Their debug records hold requests whole, with payloads, task tokens and signatures."""
@@ -37,48 +42,100 @@ _OURS = frozenset(
 """Names that our lines use: a record's own field of that name gets another one."""
 
 
-class _Lines:
-    """Lines to stderr, which may be closed, or on a full disk: one must never harm a task."""
+_MOST_WAITING = 10_000
+_FLUSHING = 0.5
+"""Seconds that lines which wait get at the end."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+
+class _Lines:
+    """Lines to stderr, which may be closed, or on a full disk, or stand still: one must never harm
+    a task, nor hold up whoever logs. What can't be written at once is left to a thread."""
+
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
+        self._room: Any = None
+        with suppress(OSError, ValueError, AttributeError):  # no file, or no such system
+            room = select.poll()
+            room.register(self._stream.fileno(), select.POLLOUT)
+            self._room = room
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._busy = False
+        """The thread is writing."""
+        self._thread: threading.Thread | None = None
         # A forked process has a copy of the lock, and of the stream's own, but not of the thread
         # that holds them.
         os.register_at_fork(
             before=self._hold, after_in_parent=self._let_go, after_in_child=self._renew
         )
 
-    def _hold(self) -> None:
-        self._held = self._lock.acquire(timeout=_FORK_PATIENCE)
-
-    def _let_go(self) -> None:
-        if self._held:
-            self._lock.release()
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-
     def write_line(self, line: str) -> None:
         """In one piece: several processes may share what is behind it."""
-        with self._lock:
-            try:
-                if self._stream is not None:
-                    self._stream.write(f"{line}\n")
-                    self._stream.flush()
-            except (OSError, ValueError):
-                pass
+        with self._changed:
+            if not self._waiting and not self._busy and self._takes(line):
+                write_line(self._stream, line)
+            elif len(self._waiting) >= _MOST_WAITING:
+                self._dropped += 1
+            else:
+                self._waiting.append(line)
+                self._changed.notify()
+                if self._thread is None:
+                    with suppress(RuntimeError):  # no more threads: it waits for the next line's
+                        self._thread = start_daemon("log", self._run)
 
     # What structlog calls, one for each level.
     msg = debug = info = warning = warn = error = critical = fatal = exception = log = write_line
+
+    def flush(self) -> None:
+        """Give what waits a moment."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._busy), _FLUSHING)
+
+    def _takes(self, line: str) -> bool:
+        """Whether it can be written without a wait."""
+        if self._room is None:
+            return True  # no file
+        return len(line) < select.PIPE_BUF // 4 and bool(self._room.poll(0))
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                line, self._busy = self._waiting.popleft(), True
+                dropped, self._dropped = self._dropped, 0
+            write_line(self._stream, line)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+            if dropped:
+                logging.getLogger("swf_worker").warning("%d lines were not read", dropped)
+
+    # --- forks ----------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        self._held = self._changed.acquire(timeout=_FORK_PATIENCE)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._changed.release()
+
+    def _renew(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting, self._busy, self._thread = deque(), False, None
 
 
 class _StandardRecords(logging.Handler):
     """The standard library's records, as if they had been given to structlog."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, lines: _Lines) -> None:
         super().__init__()
         self._log = log
+        self._lines = lines
+
+    def flush(self) -> None:
+        """At the end: what waits gets a moment."""
+        self._lines.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it; what breaks in that is logging's to tell."""
@@ -141,15 +198,17 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
     }
     structlog.configure(**settings, logger_factory=lambda *_: lines)
     # With settings of its own: a program may have structlog write to the standard library.
-    _take_standard_records(structlog.wrap_logger(lines, **settings), number)
+    _take_standard_records(
+        _StandardRecords(structlog.wrap_logger(lines, **settings), lines), number
+    )
 
 
-def _take_standard_records(log: Any, level: int) -> None:
+def _take_standard_records(handler_of_ours: _StandardRecords, level: int) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, _StandardRecords):
             root.removeHandler(handler)
-    root.addHandler(_StandardRecords(log))
+    root.addHandler(handler_of_ours)
     root.setLevel(level)
     for name in _TALKATIVE:
         if logging.getLogger(name).level == logging.NOTSET:

@@ -7,17 +7,21 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .. import __version__
 from ..errors import SwfWorkerError
-from ..runtime.streams import hold_standard_descriptors
+from ..runtime.clock import start_daemon
+from ..runtime.streams import hold_standard_descriptors, write_line
 from ..text import safe_str
 from .settings import Setting, UsageError, add_settings, settled
 
 Command = Callable[[argparse.Namespace], int]
 
 FATAL, USAGE = 1, 2
+_SAYING = 1.0
+"""Seconds for the last line."""
 
 LOG_SETTINGS = (
     Setting("log-format", str, "console or json", choices=("console", "json")),
@@ -101,7 +105,12 @@ def _command(arguments: list[str], **parts: Any) -> int:
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"swf-worker: {' '.join(safe_str(error).split())}", file=sys.stderr)
+    def say() -> None:
+        write_line(sys.stderr, f"swf-worker: {' '.join(safe_str(error).split())}")
+
+    # A stderr that nobody reads must not hold the end up.
+    with suppress(RuntimeError):
+        start_daemon("last-words", say).join(_SAYING)
     return code
 
 

@@ -3,6 +3,7 @@ and waits for the end; what the process is told becomes steps of the one ladder.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import sys
@@ -19,6 +20,7 @@ from .departure import FLUSHING, LAST_WORDS, LEFT, Ending
 from .engine import Engine
 from .ladder import Ladder
 from .signals import Order
+from .streams import write_line
 from .watch import Watch
 
 ABANDONED = 3
@@ -101,10 +103,11 @@ def _exit_now(engines: Sequence[Engine]) -> NoReturn:
     polls = sum(open_polls for open_polls, _ in unfinished)
 
     def say() -> None:
-        with suppress(OSError, ValueError):
-            for line in abandoned(tasks, polls):
-                print(line, file=sys.stderr)
-            sys.stderr.flush()
+        for handler in logging.getLogger().handlers:
+            with suppress(Exception):  # anybody's
+                handler.flush()
+        for line in abandoned(tasks, polls):
+            write_line(sys.stderr, line)
 
     # A stderr that nobody reads must not hold it up.
     with suppress(RuntimeError):

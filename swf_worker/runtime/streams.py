@@ -25,13 +25,17 @@ class _SafeFile(io.FileIO):
     """It leads to nowhere since."""
     _unread = False
 
+    def __init__(self, number: int) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._copy = os.dup(number)
+
     def write(self, data: Any, /) -> int:
         """All of it, or none, without an error."""
         left = memoryview(data).cast("B")
         size = len(left)
         while left:
             try:
-                written = super().write(left)
+                written = super().write(left) if self._is_ours() else os.write(self._copy, left)
             except OSError as error:
                 self._failed(error)
                 break
@@ -39,6 +43,16 @@ class _SafeFile(io.FileIO):
                 break
             left = left[written or 0 :]
         return size
+
+    def _is_ours(self) -> bool:
+        """Whether the number leads where a standard stream does. Somebody may have closed it: then
+        it is put back, or, where it has become something else's, that is not written into. (What
+        Python opens is not inherited; standard streams, and what is put in their place, are.)"""
+        try:
+            return os.get_inheritable(self.fileno())
+        except OSError:
+            os.dup2(self._copy, self.fileno())
+            return True
 
     def _waits(self) -> bool:
         """For one that doesn't block and is full: whether there is room again. Who doesn't read is
@@ -52,9 +66,10 @@ class _SafeFile(io.FileIO):
             self.lost = True
             with suppress(OSError):
                 nowhere = os.open(os.devnull, os.O_RDWR)
-                if nowhere != self.fileno():
+                os.dup2(nowhere, self._copy, inheritable=False)
+                if self._is_ours():
                     os.dup2(nowhere, self.fileno())
-                    os.close(nowhere)
+                os.close(nowhere)
 
 
 class _SafeText(io.TextIOWrapper):
@@ -89,6 +104,19 @@ def make_standard_streams_safe() -> None:
             setattr(sys, f"__{name}__", safe)
 
 
+def write_line(stream: Any, line: str) -> None:
+    """Write a line below the stream's buffer: where nobody reads, whoever flushes that one must not
+    wait for its lock. Whatever goes wrong is nobody's."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
+    with suppress(OSError, ValueError):
+        if raw is not None:
+            raw.write(f"{line}\n".encode(stream.encoding, "backslashreplace"))
+        elif stream is not None:
+            stream.write(f"{line}\n")
+            stream.flush()
+
+
 def is_lost(number: int) -> bool:
     """Whether one of them leads to nowhere since its reader or its terminal is gone."""
     stream = {1: sys.__stdout__, 2: sys.__stderr__}.get(number)
@@ -100,7 +128,8 @@ def _safe(stream: Any, name: str) -> io.TextIOWrapper | None:
     try:
         # Where there is none, its number may be something else's by now.
         number = stream.fileno() if stream is not None else os.open(os.devnull, os.O_WRONLY)
-        raw = _SafeFile(number, "w", closefd=False)
+        os.set_inheritable(number, True)
+        raw = _SafeFile(number)
     except (OSError, ValueError, AttributeError):
         return None  # it is closed, or no file
     raw.name = f"<{name}>"

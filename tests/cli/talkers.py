@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import warnings
@@ -62,8 +63,51 @@ def closes() -> str:
     return "closed"
 
 
+@activity(name="Quiet", version="1", heartbeat_interval=0.2)
+def quiet() -> str:
+    return "done"
+
+
+def close_the_descriptor() -> bool:
+    """As an old idiom does. The number goes to whatever is opened next."""
+    with os.fdopen(1, "w") as stream:
+        stream.write("raw\n")
+    taken, other = socket.socketpair()
+    with taken, other:
+        print("a line", flush=True)
+        other.setblocking(False)
+        try:
+            return taken.fileno() == 1 and not other.recv(100)
+        except BlockingIOError:
+            return taken.fileno() == 1
+        finally:
+            sys.stdout.flush()
+
+
+@activity(name="ClosesTheDescriptor", version="thread", heartbeat_interval=0.2)
+def closes_the_descriptor() -> bool:
+    return close_the_descriptor()
+
+
+@activity(
+    name="ClosesTheDescriptor", version="process", heartbeat_interval=0.2, isolation="process"
+)
+def closes_the_descriptor_there() -> bool:
+    return close_the_descriptor()
+
+
 worker = ActivityWorker(
     domain="tests",
     task_list="tasks",
-    activities=[plain, coroutine, in_process, odd, closes, echoes],
+    activities=[
+        plain,
+        coroutine,
+        in_process,
+        odd,
+        closes,
+        echoes,
+        quiet,
+        closes_the_descriptor,
+        closes_the_descriptor_there,
+    ],
 )

@@ -153,6 +153,19 @@ def test_row_74_a_handler_that_closes_them_closes_them_for_nobody_else(swf, way)
         assert b"a line" in out
 
 
+@pytest.mark.parametrize("version", ["thread", "process"])
+def test_row_74_a_descriptor_that_a_handler_closes(swf, version):
+    """Its number goes to the next socket, and what is printed must not go there."""
+    with running(RUN, swf, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert swf.schedule("ClosesTheDescriptor", version).outcome() == Completed("true")
+        assert swf.schedule("Talk", "thread", 1).outcome() == Completed('"said"')
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert out.count(b"raw\n") == 1
+        assert out.count(b"a line") == 2
+
+
 def test_row_74_one_that_does_not_block_and_is_not_read(swf):
     """A shell's job shares its terminal's or pipe's flags with others. Print waits for a while,
     then drops."""
@@ -172,3 +185,34 @@ def test_row_74_what_is_read_arrives_whole_and_in_order(swf):
     assert out.decode().count("a line") == 3
     assert out.decode().count("bytes\n") == 300
     assert out.decode().count("unflushed") == 60
+
+
+@pytest.fixture
+def stuck():
+    """A pipe that is full, and that nobody reads."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x")
+    os.set_blocking(theirs, True)
+    yield theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("way", ["processes", pytest.param("run", marks=pytest.mark.full)])
+def test_row_74_a_log_that_nobody_reads_holds_up_no_stop(swf, stuck, way):
+    with running(WAYS[way], swf, stdout=subprocess.DEVNULL, stderr=stuck) as process:
+        assert swf.schedule("Quiet", "1").outcome() == Completed('"done"')
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_row_74_nor_the_end_of_what_can_not_work(swf, stuck):
+    command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.talkers:nobody"]
+    with running(command, swf, stdout=subprocess.DEVNULL, stderr=stuck) as process:
+        assert process.wait(20) == 2
