@@ -29,7 +29,7 @@ from .runtime.departure import LEFT, Departure, Ending, left_behind
 from .runtime.engine import Engine, Hooks
 from .runtime.interpreter import PATH, interpreter
 from .runtime.ladder import Ladder
-from .runtime.running import check_main_thread, run_until_stopped
+from .runtime.running import check_main_thread, check_not_loading, run_until_stopped
 from .runtime.seams import Seams
 from .runtime.signals import StoppedEarly, signal_inbox
 from .runtime.streams import make_standard_streams_safe
@@ -311,6 +311,7 @@ class ActivityWorker:
         Touches no signals. What SWF refuses is raised later, by ``wait`` or ``stop``, and given to
         ``on_fatal_error`` at once. RuntimeError on the event loop that the handlers are to run on,
         which it would block: use ``async with worker:``."""
+        check_not_loading("start()")
         self._refuse_on_own_loop()
         engine = self._prepare(Ladder(), exits_after=False)
         atexit.register(self._at_exit)
@@ -520,6 +521,7 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     have ended. ConfigurationError where two of them poll the same task list with different
     handlers: SWF would give each the other's tasks.
     """
+    check_not_loading("run()")
     check_main_thread()
     own = threading.enumerate()
     make_standard_streams_safe()

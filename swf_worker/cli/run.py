@@ -16,6 +16,7 @@ from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
 from ..runtime.interpreter import take_over, working_directory
+from ..runtime.running import loading
 from ..runtime.signals import StoppedEarly
 from ..text import safe_str
 from ..worker import ActivityWorker, run_together
@@ -73,14 +74,15 @@ def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWork
     workers: list[ActivityWorker] = []
     activities: list[Any] = []
     for target in targets:
-        found = _find(target)
-        if isinstance(found, (list, tuple)):
-            activities.extend(each for each in found if each not in activities)
-        else:
+        with loading(target):
+            found = _find(target)
+            if isinstance(found, (list, tuple)):
+                activities.extend(each for each in found if each not in activities)
+                continue
             worker = _worker(target, found, overrides)
-            if worker in workers:
-                raise UsageError(f"{target} is given twice")
-            workers.append(worker)
+        if worker in workers:
+            raise UsageError(f"{target} is given twice")
+        workers.append(worker)
     if activities:
         missing = [f for f in ("domain", "task_list") if f not in overrides]
         if missing:

@@ -8,11 +8,12 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from ..clock import now
+from ..errors import ConfigurationError
 from ..task import ActivityTask
 from ..text import safe_str
 from .clock import start_daemon
@@ -28,6 +29,30 @@ ABANDONED = 3
 PROCESS_END = 1.0
 """Seconds of the bound that are kept for the end of the process itself."""
 _SAYING = 1.0
+
+
+_loading: list[str] = []
+
+
+@contextmanager
+def loading(target: str) -> Iterator[None]:
+    """The command line loads the workers behind ``target``: nobody else is to start any."""
+    _loading.append(target)
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
+def check_not_loading(call: str) -> None:
+    """ConfigurationError while the command line loads its target: flags and signals would mean
+    nothing to a worker that runs inside of that."""
+    if _loading:
+        raise ConfigurationError(
+            f"{call} was called while `swf-worker run` loads {_loading[-1]}, which runs the worker "
+            "itself: return it, and call that only in a program of your own, under "
+            'if __name__ == "__main__"'
+        )
 
 
 def check_main_thread() -> None:

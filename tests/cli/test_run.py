@@ -201,6 +201,19 @@ def test_a_function_that_fails_to_make_a_worker_is_named_with_its_line():
     assert "workers.py, line" in err
 
 
+@pytest.mark.parametrize(
+    ("function", "call"), [("run_one", "run"), ("exit_with_one", "run"), ("start_one", "start")]
+)
+def test_a_function_that_runs_the_worker_itself_is_refused(swf, function, call):
+    """A `main`, say: flags and signals would mean nothing to what runs inside of it."""
+    flags = ["--task-list", "other", *(["--processes", "2"] if function == "run_one" else [])]
+    code, _, err = once(f"tests.cli.workers:{function}", *flags, swf=swf)
+    assert code == 1
+    last = err.splitlines()[-1]
+    assert f"{call}() was called while `swf-worker run` loads tests.cli.workers:{function}" in last
+    assert not swf.calls.get("PollForActivityTask")
+
+
 def test_the_drains_end_can_be_set_from_outside(swf):
     scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=1)
     flags = ["--drain-timeout", "0", "--on-drain-timeout", "abandon"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from swf_worker import ActivityContext, ActivityWorker, activity
@@ -52,6 +53,20 @@ def make_worker() -> ActivityWorker:
 
 def make_nothing():
     return 5
+
+
+def run_one():
+    return make_worker().run()
+
+
+def exit_with_one():
+    sys.exit(make_worker().run())
+
+
+def start_one():
+    started = make_worker()
+    started.start()
+    return started
 
 
 def make_trouble():
