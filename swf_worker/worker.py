@@ -523,7 +523,7 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     """
     check_not_loading("run()")
     check_main_thread()
-    own = threading.enumerate()
+    own, registered = threading.enumerate(), atexit._ncallbacks()
     make_standard_streams_safe()
     with signal_inbox(starting=True) as inbox, watching(inbox) as watch:
         try:
@@ -531,7 +531,7 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
         except StoppedEarly:
             return 0
     seconds = max(LEFT, ending.until - now())
-    if left_behind(own):
+    if left_behind(own) or atexit._ncallbacks() > registered:
         Departure(say).after_main(ending.code, seconds, own=own, keeps_on=ending.left)
     return ending.code
 

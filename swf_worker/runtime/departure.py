@@ -9,8 +9,12 @@ process is ended with its exit code, before the interpreter begins with its own 
 from __future__ import annotations
 
 import atexit
+import gc
+import io
 import logging
 import os
+import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +32,8 @@ LEFT = 5.0
 LAST_WORDS = 2.0
 """Seconds that functions registered with ``atexit`` get, where threads have used up the time."""
 FLUSHING = 0.5
+_INTERRUPTED = 128 + signal.SIGINT
+_LAST_STANDARD = 2
 _UNTOLD = 1.0
 """Seconds for which threads are waited for without a word."""
 _LOOK = 0.25
@@ -57,7 +63,7 @@ class Departure:
 
     def __init__(self, say: Say | None = None) -> None:
         self._say = say
-        self._code = 0
+        self._code_of: Callable[[], int] = int
         self._until = 0.0
         self._last_words = LAST_WORDS
         self._at_exit: Callable[[], object] = self._leave_from_main
@@ -71,7 +77,7 @@ class Departure:
     def begin(self, code: int, until: float, last_words: float = LAST_WORDS) -> None:
         """The process ends with ``code``: when all threads and registered functions have ended, and
         at ``until`` (by our clock) and a moment at the latest."""
-        self._arrange(code, self._leave_from_main)
+        self._arrange(lambda: code, self._leave_from_main)
         self._count_down(until, last_words)
 
     def after_main(
@@ -83,18 +89,22 @@ class Departure:
         keeps_on: Sequence[threading.Thread],
     ) -> None:
         """The same, for a program that goes on for now: its own end begins it, with ``seconds`` for
-        what was left. The program's ``own`` threads are waited for first, as Python does. Where
-        nothing hangs and no handler ``keeps_on``, the interpreter ends it as usual."""
+        what was left, and has its code, or ``code`` where it doesn't say any. The program's ``own``
+        threads are waited for first, as Python does. Where nothing hangs and no handler
+        ``keeps_on``, the interpreter ends it as usual."""
+
+        began = threading.Event()
 
         def at_exit() -> None:
+            began.set()
             if any(thread.is_alive() for thread in keeps_on):
                 self._leave_from_main()
 
-        self._arrange(code, at_exit)
+        self._arrange(OwnCode(code), at_exit)
 
         def wait() -> None:
-            while not main_has_ended():
-                self._hurried.wait(_LOOK)
+            while not (main_has_ended() or began.wait(_LOOK)):
+                pass
             for thread in own:
                 if not thread.daemon and thread is not threading.main_thread():
                     thread.join()
@@ -106,8 +116,8 @@ class Departure:
         """Wait for nothing any more."""
         self._hurried.set()
 
-    def _arrange(self, code: int, at_exit: Callable[[], object]) -> None:
-        self._code, self._at_exit = code, at_exit
+    def _arrange(self, code_of: Callable[[], int], at_exit: Callable[[], object]) -> None:
+        self._code_of, self._at_exit = code_of, at_exit
         atexit.register(at_exit)
         # All are started now: a process that has begun to end gives no more threads. Each takes
         # over from the one before where that hangs.
@@ -155,10 +165,32 @@ class Departure:
         with suppress(BaseException):
             logging.shutdown()
         flush()
+        close_files()
         self._exit()
 
     def _exit(self) -> NoReturn:
-        os._exit(self._code)
+        os._exit(self._code_of() & 0xFF)
+
+
+class OwnCode:
+    """The code that a program gives itself after ``run()``. Nothing tells it at the end; what can
+    be seen is a call of ``sys.exit``, and an error that nobody has caught."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+        self._error = getattr(sys, "last_value", None)
+        self._exit, sys.exit = sys.exit, self._hear
+
+    def _hear(self, status: Any = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():
+            self._code = status if isinstance(status, int) else int(status is not None)
+        self._exit(status)
+
+    def __call__(self) -> int:
+        error = getattr(sys, "last_value", None)
+        if error is self._error:
+            return self._code
+        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def run_registered() -> None:
@@ -179,6 +211,39 @@ def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()
+
+
+def close_files() -> None:
+    """Close the files that are still open, as the interpreter does where it ends by itself: what
+    their buffers hold is written, and temporary ones are gone. The outer ones first, which have a
+    trailer, say, to write into the inner ones."""
+    temporary: Any = getattr(sys.modules.get("tempfile"), "_TemporaryFileWrapper", _NoFile)
+    buffers = (io.BufferedWriter, io.BufferedRandom)
+    order = (temporary, buffers, io.TextIOWrapper, _AnyFile)
+    found: dict[Any, list[Any]] = {kinds: [] for kinds in order}
+    with suppress(BaseException):
+        for each in gc.get_objects():
+            kind = type(each)  # not what it says that it is: that may be anybody's code
+            if issubclass(kind, (_AnyFile, temporary)) and not issubclass(kind, io.FileIO):
+                found[next(kinds for kinds in order if issubclass(kind, kinds))].append(each)
+    for kinds in (io.TextIOWrapper, _AnyFile, buffers, temporary):
+        for each in found[kinds]:
+            with suppress(BaseException):
+                if kinds is temporary or _is_a_programs(each.fileno()):
+                    each.close()
+
+
+_AnyFile: Any = io.IOBase.__base__
+"""Without the ABC above it, which asks every class there is."""
+
+
+class _NoFile:
+    pass
+
+
+def _is_a_programs(number: int) -> bool:
+    """Whether it is a file that a program has opened."""
+    return number > _LAST_STANDARD and stat.S_ISREG(os.fstat(number).st_mode)
 
 
 def left_threads() -> list[threading.Thread]:

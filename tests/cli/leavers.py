@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gzip
 import logging
 import logging.handlers
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -60,6 +62,15 @@ def leave(what: str) -> None:
             KEPT.append(pool.submit(for_ever))
         case "printer":
             threading.Thread(target=print_now_and_then, daemon=True).start()
+        case "files":
+            text, packed = open(FOLDER / "text", "w"), gzip.open(FOLDER / "packed", "wb")
+            both = open(FOLDER / "bytes", "w+b")
+            text.write("rows")
+            packed.write(b"rows")
+            both.write(b"rows")
+            named = tempfile.NamedTemporaryFile(dir=FOLDER, prefix="temporary-")
+            folder = tempfile.TemporaryDirectory(dir=FOLDER, prefix="temporary-")
+            KEPT.extend((text, packed, both, named, folder))
         case "atexit":
             atexit.register(for_ever)
         case "nothing":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -82,6 +83,53 @@ def test_row_73_all_of_it_at_once(swf, tmp_path, way):
     assert "a-left-thread" in (tmp_path / "err").read_text(), "what is waited for is named"
 
 
+def check_files(folder):
+    assert (folder / "text").read_text() == (folder / "bytes").read_text() == "rows"
+    assert gzip.decompress((folder / "packed").read_bytes()) == b"rows"
+    assert not list(folder.glob("temporary-*"))
+
+
+@pytest.mark.parametrize(
+    ("way", "what"),
+    [
+        ("run", ["files"]),
+        ("script", ["files", "thread"]),
+        pytest.param("script", ["files"], marks=pytest.mark.full),
+        pytest.param("run", ["files", "thread"], marks=pytest.mark.full),
+    ],
+)
+def test_row_73_files_that_are_open_are_written(swf, tmp_path, way, what):
+    """As where the interpreter ends by itself."""
+    check_left(swf, tmp_path, WAYS[way], what)
+    check_files(tmp_path)
+
+
+PROGRAM = """
+import sys
+from tests.cli.leavers import worker
+worker.run()
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ("sys.exit(7)", 7),
+        ("raise RuntimeError('cleanup failed')", 1),
+        pytest.param("sys.exit('words')", 1, marks=pytest.mark.full),
+        pytest.param("sys.exit()", 0, marks=pytest.mark.full),
+    ],
+)
+def test_row_73_a_programs_own_code_after_run(swf, tmp_path, then, expected):
+    scheduled = swf.schedule("Leaves", "1", ["thread"])
+    command = [sys.executable, "-c", PROGRAM.format(then)]
+    with running(command, tmp_path, swf) as process:
+        assert scheduled.outcome() == Completed('"left"')
+        code, _ = stopped(process, 30)
+    assert code == expected
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", KINDS)
@@ -146,13 +194,14 @@ def test_row_73_under_a_supervisor(swf, tmp_path):
 
 
 def test_row_73_in_a_handler_process_what_is_registered_runs(swf, tmp_path):
-    scheduled = swf.schedule("LeavesInChild", "1", ["thread", "executor", "printer"])
+    scheduled = swf.schedule("LeavesInChild", "1", ["thread", "executor", "printer", "files"])
     with running([*RUN, "tests.cli.leavers:with_child"], tmp_path, swf) as process:
         assert scheduled.outcome() == Completed('"left"')
         code, seconds = stopped(process, 15)
     assert code == 0
     assert seconds < 6
     check_last_words(tmp_path)
+    check_files(tmp_path)
 
 
 SHORT = """
