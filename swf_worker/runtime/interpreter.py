@@ -26,6 +26,14 @@ MAIN = "__mp_main__"
 """multiprocessing's name for the main module, so that a handler may use multiprocessing itself."""
 _SEPARATOR = "\x1f"
 
+_LONGEST_VARIABLE = 30_000
+"""Characters. Linux takes 128 KiB for one variable, and one may take four bytes."""
+_TAKE_PATH = (
+    "import os, sys; "
+    f"path = [os.environ.pop(f'{PATH}_{{n}}') for n in range(int(os.environ.pop({PATH!r})))]; "
+    f"sys.path[:] = ''.join(path).split({_SEPARATOR!r})"
+)
+
 _MOST = 8_192
 """Bytes of an import hook, at most, that are taken along."""
 _NAMED_LIKE_PYTHON = re.compile(
@@ -74,14 +82,17 @@ class Imports:
         path = [
             folder for each in _entries() for folder in self._resolved.get(each) or _resolved(each)
         ]
-        return os.environ | {PATH: _SEPARATOR.join(path), HOOKS: _packed(hooks())}
+        variables = {HOOKS: _packed(hooks())}
+        joined = _SEPARATOR.join(path)
+        for number, at in enumerate(range(0, len(joined), _LONGEST_VARIABLE)):
+            variables[f"{PATH}_{number}"] = joined[at : at + _LONGEST_VARIABLE]
+        return os.environ | {PATH: str(len(variables) - 1)} | variables
 
 
 def command(code: str, *arguments: str) -> list[str]:
     """Runs ``code`` in another process, which begins with ``take_over``, once it has said what it
     is. ConfigurationError where there is no Python to run it."""
-    first = f"import os, sys; sys.path[:] = os.environ.pop({PATH!r}).split({_SEPARATOR!r})"
-    return [interpreter(), *_flags(), "-c", f"{first}; {code}", *arguments]
+    return [interpreter(), *_flags(), "-c", f"{_TAKE_PATH}; {code}", *arguments]
 
 
 def interpreter() -> str:

@@ -166,6 +166,16 @@ def test_row_76_a_folder_that_was_relative_when_it_was_put_there(swf, tmp_path):
     check(swf, sys.executable, "-c", code, cwd=tmp_path, env={"PYTHONPATH": os.getcwd()})
 
 
+@pytest.mark.parametrize("more", [SUPERVISED, pytest.param([], marks=pytest.mark.full)])
+def test_row_76_a_path_that_no_variable_holds(swf, tmp_path, more):
+    """As Bazel and pex make them."""
+    target = on_the_path(tmp_path)
+    launcher = write(tmp_path / "launch.py", LAUNCHER, folder=str(tmp_path / "site"))
+    longer = "import sys; sys.path[1:1] = [f'/nowhere/{n:0>90}' for n in range(4000)]\n"
+    launcher.write_text(longer + launcher.read_text())
+    check(swf, sys.executable, str(launcher), "run", target, *more)
+
+
 def test_row_76_an_import_hook_that_is_an_object(swf, tmp_path):
     """As an application's own loader is, which keeps its state in it."""
     write(tmp_path / "lib" / "workers_elsewhere.py", WORKERS)
