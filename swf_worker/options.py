@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import re
@@ -147,6 +148,11 @@ class Options:
         if self.on_fatal_error is not None and not callable(self.on_fatal_error):
             raise ConfigurationError(
                 f"on_fatal_error is {self.on_fatal_error!r}: a function of the error is needed"
+            )
+        if inspect.iscoroutinefunction(self.on_fatal_error):
+            raise ConfigurationError(
+                "on_fatal_error is an async function, which nobody would await: a plain one is "
+                "needed (it is called in a thread; loop.call_soon_threadsafe leads to your loop)"
             )
         for wrapper in self.wrappers:
             if not callable(wrapper):

@@ -7,6 +7,7 @@ import atexit
 import contextvars
 import ctypes
 import faulthandler
+import gc
 import io
 import locale
 import logging
@@ -419,6 +420,16 @@ def _interrupt_later(interval: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, interval, interval)
 
 
+@in_process("Strikes")
+def strikes() -> str:
+    def strike(*_: object) -> None:
+        raise ValueError("alarm")
+
+    signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    return "done"
+
+
 def _lose_the_folder() -> None:
     folder = tempfile.mkdtemp()
     os.chdir(folder)
@@ -458,6 +469,9 @@ _CHANGES: dict[str, Any] = {
     "processors": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     "session": os.setsid,
     "user": lambda: os.setegid(65534),
+    "logging": logging.disable,
+    "collection": gc.disable,
+    "recursion": lambda: sys.setrecursionlimit(10_000),
 }
 CHANGES = list(_CHANGES)
 STUCK = ["limit", "session", "user"]
@@ -485,6 +499,7 @@ def tells() -> dict[str, Any]:
         "processors": sorted(os.sched_getaffinity(0)),
         "session": os.getsid(0) == os.getpid(),
         "user": [os.getuid(), os.getegid()],
+        "interpreter": [logging.root.manager.disable, gc.isenabled(), sys.getrecursionlimit()],
     }
 
 

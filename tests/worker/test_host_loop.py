@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +16,7 @@ import pytest
 from swf_worker import ActivityContext, ActivityWorker, ConfigurationError, activity
 from swf_worker.local import Canceled, Completed, Failed, TimedOut
 from swf_worker.observations import LoopBlocked, LoopFreed, TaskEnded
+from tests.cli.test_run import environment
 from tests.worker import children as handlers
 
 
@@ -255,3 +260,50 @@ def test_an_eager_loop_leaves_nothing_behind(make_worker, quick_swf):
             assert not worker._engine._modes._coroutines._tasks
 
     asyncio.run(service())
+
+
+INTERRUPTED = """
+    import asyncio, sys
+    from swf_worker import ActivityWorker, activity
+
+    @activity(name="Work", version="1", heartbeat_interval=0.2)
+    async def work() -> None:
+        await asyncio.sleep(60)
+
+    async def main():
+        worker = ActivityWorker(
+            domain="tests", task_list="tasks", activities=[work], event_loop="current"
+        )
+        async with worker:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                print("stopping", flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def test_row_83_a_program_that_is_interrupted_twice_shuts_down(quick_swf):
+    """The second Ctrl-C ends the program, and asyncio.run cancels what still runs on its loop."""
+
+    @activity(name="Work", version="1", heartbeat_interval=0.2)
+    async def work() -> None: ...
+
+    quick_swf.register([work], domain="tests")
+    scheduled = quick_swf.schedule("Work", "1", domain="tests", task_list="tasks")
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED)],
+        env=environment(AWS_ENDPOINT_URL_SWF=quick_swf.endpoint_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as program:
+        scheduled.wait_for_heartbeats()
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.readline() == b"stopping\n"
+        program.send_signal(signal.SIGINT)
+        outcome = scheduled.outcome()
+        program.communicate(timeout=20)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "WorkerShutdown"

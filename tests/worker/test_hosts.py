@@ -10,7 +10,13 @@ import threading
 
 import pytest
 
-from swf_worker import ActivityContext, ActivityWorker, UnknownResourceFault, activity
+from swf_worker import (
+    ActivityContext,
+    ActivityWorker,
+    ConfigurationError,
+    UnknownResourceFault,
+    activity,
+)
 from swf_worker.local import Completed
 from swf_worker.observations import InternalError
 from tests.cli.test_run import environment
@@ -182,3 +188,12 @@ def test_a_worker_that_was_stopped_says_nothing(make_worker, quick_swf):
         command, env=environment(), capture_output=True, text=True, check=True, timeout=20
     )
     assert done.stderr == done.stdout == ""
+
+
+async def nobody_awaits_it(error): ...
+
+
+def test_an_async_one_is_refused(make_worker):
+    """It would never be awaited."""
+    with pytest.raises(ConfigurationError, match="async function"):
+        make_worker(on_fatal_error=nobody_awaits_it)

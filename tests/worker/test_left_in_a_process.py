@@ -17,6 +17,16 @@ ODD = ["lost folder", "storm", *handlers.STUCK]
 REST = [each for each in handlers.CHANGES if each not in ODD]
 
 
+@pytest.mark.parametrize("count", [20, pytest.param(500, marks=pytest.mark.full)])
+@pytest.mark.timeout(120)
+def test_row_72_a_timer_that_raises_without_an_end_kills_no_task(make_worker, quick_swf, count):
+    """It strikes at any place, in the middle of ours as well."""
+    with make_worker(handlers.strikes, max_concurrent_activities=1, max_concurrent_polls=1):
+        for _ in range(count):
+            outcome = quick_swf.schedule("Strikes", "1").outcome()
+            assert isinstance(outcome, Completed) or "alarm" in outcome.details, outcome
+
+
 @pytest.fixture
 def swf(make_worker, quick_swf):
     """One child at a time."""

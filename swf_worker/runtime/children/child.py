@@ -16,6 +16,8 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -35,7 +37,7 @@ from ..streams import make_standard_streams_safe
 from . import role
 from .blueprint import Blueprint
 from .records import send_events, send_records
-from .restore import ProcessState, report_stacks_at
+from .restore import ProcessState, report_stacks_at, undisturbed
 from .wire import (
     Ask,
     Begin,
@@ -160,8 +162,7 @@ class Link:
 
     def over(self) -> None:
         """The task has ended: what a left-over thread reports means nothing."""
-        with self._lock:
-            self._over = True
+        self._over = True  # no lock: who holds it may be one that waits for good
 
     def shortened(self, why: str) -> None:
         """Heartbeat details didn't fit."""
@@ -296,8 +297,11 @@ class Child:
         state = ProcessState()
         reports = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         while (run := self._runs.get()) is not None:
-            end = self._run(run)
-            if self._announced and not isinstance(end, Returned):
+            turn = Turn()
+            undisturbed(partial(undisturbed, partial(self._run, run, turn, state)))
+            assert turn.end is not None
+            self._current = None
+            if self._announced and not isinstance(turn.end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
             left = state.put_back()
             if self._parent is not None:
@@ -307,22 +311,38 @@ class Child:
             if left.put_back or left.stuck:
                 # Before the end: the next task may come right behind that.
                 self._line.say(LeftBehind(run.number, [*left.put_back], [*left.stuck]))
-            self._line.say(end)
+            self._line.say(turn.end)
 
-    def _run(self, run: Run) -> TaskEnd:
+    def _run(self, run: Run, turn: Turn, state: ProcessState) -> None:
+        """Run the handler, once, until nothing of it can interrupt us any more. (Signal handlers of
+        its own may raise at any time, in the middle of ours, too: then this is called again.)"""
         assert self._blueprint is not None
         assert self._current is not None
         context, link = self._current
-        definition = self._definitions[run.activity]
-        invocation = Invocation(definition, context, self._blueprint.wrappers, self._wording)
         try:
-            return end_of(invocation.run(), run.number)
-        except BaseException as error:  # a signal handler of the task's own, in the middle of ours
-            failed = HandlerFailed(self._wording.of_exception(error))
-            return end_of(Ended(failed, error), run.number)
-        finally:
-            link.over()
-            self._current = None
+            if not turn.began:
+                turn.began = True
+                definition = self._definitions[run.activity]
+                wrappers = self._blueprint.wrappers
+                ended = Invocation(definition, context, wrappers, self._wording).run()
+                turn.end = end_of(ended, run.number)
+        except BaseException as error:
+            turn.error = error
+        state.calm()
+        if turn.end is None:
+            failed = HandlerFailed(self._wording.of_exception(turn.error or InterruptedError()))
+            turn.end = end_of(Ended(failed, turn.error), run.number)
+        link.over()
+
+
+@dataclass(slots=True)
+class Turn:
+    """One task's, and how far it is."""
+
+    began: bool = False
+    error: BaseException | None = None
+    """What was raised where no handler of ours has caught it."""
+    end: TaskEnd | None = None
 
 
 def end_of(ended: Ended, number: int) -> TaskEnd:

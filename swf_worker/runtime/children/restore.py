@@ -4,7 +4,9 @@ one handler sets is not for the next one. ``on_process_start`` is the place for 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import locale
+import logging
 import os
 import resource
 import signal
@@ -74,10 +76,11 @@ class ProcessState:
     def __init__(self) -> None:
         self._folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
         self._copies = [os.dup(number) for number in (0, 1, 2)]
+        self._signals = Part("signal handlers", _handlers, self._set_handlers, _changed_signals)
         parts = [
             Part("timers", _timers, _set_timers),  # first: no other step is interrupted, then
             Part("the wakeup descriptor", _wakeup, signal.set_wakeup_fd),
-            Part("signal handlers", _handlers, self._set_handlers, _changed_signals),
+            self._signals,
             Part("blocked signals", _mask, _set_mask),
             Part("the working directory", _cwd, lambda _: os.fchdir(self._folder)),
             Part("the environment", lambda: dict(os.environ), _set_environment, _changed_names),
@@ -85,6 +88,11 @@ class ProcessState:
             Part("standard descriptors", self._descriptors, self._set_descriptors),
             Part("locale", lambda: locale.setlocale(locale.LC_ALL), _set_locale),
             Part("sockets' default timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
+            Part("logging's disabled level", lambda: logging.root.manager.disable, logging.disable),
+            Part(
+                "garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()
+            ),
+            Part("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
             Part("tracing", lambda: (sys.gettrace(), sys.getprofile()), _set_tracing),
             Part("limits of resources", _limits, _set_limits),
             Part("processors", lambda: os.sched_getaffinity(0), _set_processors),
@@ -97,12 +105,21 @@ class ProcessState:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
+    def calm(self) -> None:
+        """First of all: signal handlers that a handler has set, and that may raise, are called no
+        more. (Timers go on until they are put back.)"""
+        before: dict[int, Any] = self._signals.before
+        for number in _SIGNALS:
+            found = signal.getsignal(number)
+            if callable(found) and found != before[number]:
+                signal.signal(number, signal.SIG_IGN)
+
     def put_back(self) -> Left:
         """Put everything back. Nothing that a handler's own signal handlers raise gets past."""
         put_back, stuck = [], []
         for part in self._parts:
             try:
-                what = _undisturbed(part.put_back)
+                what = undisturbed(part.put_back)
             except CantPutBackError as error:
                 stuck.append(str(error))
             else:
@@ -130,9 +147,9 @@ class ProcessState:
                 os.dup2(copy, number)
 
 
-def _undisturbed(act: Callable[[], Any]) -> Any:
+def undisturbed(act: Callable[[], Any]) -> Any:
     """``act``, again where a handler's own signal handler raised in the middle of it."""
-    for _ in range(100):
+    for _ in range(10_000):
         try:
             return act()
         except CantPutBackError:
@@ -246,6 +263,13 @@ def _set_again(*numbers: signal.Signals) -> None:
 
 def _set_locale(before: str) -> None:
     locale.setlocale(locale.LC_ALL, before)
+
+
+def _set_collection(on: bool) -> None:
+    if on:
+        gc.enable()
+    else:
+        gc.disable()
 
 
 def _set_tracing(before: tuple[Any, Any]) -> None:

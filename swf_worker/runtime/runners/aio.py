@@ -15,7 +15,7 @@ from ...clock import now
 from ...core.execution import HandlerCanceled, HandlerFailed
 from ...errors import ConfigurationError
 from ...failure import FailureWording
-from ...outcome import FailureReason
+from ...outcome import Failed, FailureReason
 from ..clock import StartThread
 from ..crew import Job, ThreadCrew
 from ..invoke import CANCEL_MARK, Ended
@@ -185,6 +185,7 @@ class AsyncRunner:
         on_lost: Callable[[], None],
     ) -> None:
         self._loop = loop.loop
+        self._is_the_hosts = isinstance(loop, HostLoop)
         self._invocation_of = invocation_of
         self._on_error = on_error
         self._wording = wording
@@ -238,12 +239,26 @@ class AsyncRunner:
         return len(self._runs)
 
     def _ended(self, run: TaskRun, ended: list[Ended]) -> None:
-        self._tasks.pop(run, None)
+        task = self._tasks.pop(run, None)
         self._runs.discard(run)
+        how = ended[0] if ended else Ended(HandlerCanceled())
         try:
-            run.handler_ended(ended[0] if ended else Ended(HandlerCanceled()))
+            run.handler_ended(self._by_the_host(task, how) or how)
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)
+
+    def _by_the_host(self, task: asyncio.Task[None] | None, how: Ended) -> Ended | None:
+        """``asyncio.run`` cancels all tasks of its loop when the program ends under way: that is
+        the shutdown, and not the handler's doing."""
+        if not self._is_the_hosts or task is None or not task.cancelling():
+            return None
+        match how.event:
+            case HandlerFailed(Failed(reason=FailureReason.CANCELLED_ERROR)):
+                why = "the program canceled it, as asyncio.run does with all tasks at its end"
+                reason = FailureReason.WORKER_SHUTDOWN
+                failed = self._wording.of_sdk(reason, why, error=how.error)
+                return Ended(HandlerFailed(failed), how.error)
+        return None
 
     def ask(self, run: TaskRun, *, interrupt: bool) -> None:
         """Deliver a CancelledError that can be told from any other."""
