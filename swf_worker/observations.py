@@ -30,6 +30,24 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsNotRefreshed(Observation):
+    """The ``provider`` of the credentials gave no new ones. ``ended``: the old ones, if there are
+    any, are no longer valid. ``retry_in`` seconds; None while it has not answered."""
+
+    provider: str
+    why: str
+    ended: bool
+    retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsRefreshed(Observation):
+    """There are new credentials, after it went wrong."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted(Observation):
     """Polls are being opened."""
 

@@ -18,6 +18,8 @@ from ..errors import (
 from ..log import LEVELS, Log, identity_of
 from ..observations import (
     AnswerRetried,
+    CredentialsNotRefreshed,
+    CredentialsRefreshed,
     DetailsShortened,
     DrainEnded,
     HandlerLeft,
@@ -70,6 +72,8 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     ProgramEnded: ("error", "the program ends while its worker runs: call stop() before"),
     StopOverdue: ("error", "the worker's end hangs: the process ends without it"),
     InternalError: ("error", "an error that harmed no task"),
+    CredentialsNotRefreshed: ("warning", "credentials not refreshed"),
+    CredentialsRefreshed: ("info", "credentials refreshed"),
     PollSucceeded: ("debug", "poll answered"),
     PollCut: ("info", "poll cut at the length of a long poll: counts as empty"),
     PollFailed: ("warning", "poll failed"),
@@ -165,6 +169,8 @@ def _unexpected(record: Observation) -> BaseException | None:
 
 def _level(record: Observation, level: str) -> str:
     error = getattr(record, "error", None)
+    if isinstance(record, CredentialsNotRefreshed):
+        return "error" if record.ended else level
     if isinstance(record, TaskDecided):
         return "warning" if isinstance(record.outcome, Failed) else level
     if isinstance(record, TaskEnded):

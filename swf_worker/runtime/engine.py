@@ -123,7 +123,7 @@ class Engine:
     def _build(self) -> None:
         options, seams, error = self.options, self._seams, self.internal_error
         self._timers = seams.timers(error)
-        self._service = seams.service(options, self._timers)
+        self._service = seams.service(options, self._timers, self._observe)
         self._backoff = seams.backoff(options.retry_policy)
         # Polls and plain handlers share one crew: together they never exceed the slots.
         self._slot_crew = seams.crew("slot", options.max_concurrent_activities, error)

@@ -6,10 +6,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from ..core.heartbeats import SENDERS
-from ..observations import Observer
+from ..observations import Observation, Observer
 from ..options import Options, RetryPolicy
 from ..service.api import Backoff, SwfService, Timers
 from .bulletin import Bulletin, ThreadBulletin
@@ -66,8 +67,20 @@ class Seams:
         """Threads for jobs of one kind."""
         return ThreadCrew(name, most, self.start_thread, on_error)
 
-    def service(self, options: Options, timers: Timers) -> SwfService:
+    def service(
+        self, options: Options, timers: Timers, observe: Callable[[Observation], None]
+    ) -> SwfService:
         """SWF."""
-        from ..service.gateway import Boto3Service  # here: boto3 takes long to import
+        from ..service.credentials import Keeper  # here: boto3 takes long to import
+        from ..service.gateway import Boto3Service
 
-        return Boto3Service(options, timers, senders=SENDERS, answerers=ANSWERERS)
+        keeper_of = partial(
+            Keeper,
+            start_thread=self.start_thread,
+            timers=timers,
+            backoff=self.backoff(options.retry_policy),
+            observe=observe,
+        )
+        return Boto3Service(
+            options, timers, senders=SENDERS, answerers=ANSWERERS, keeper_of=keeper_of
+        )

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import boto3
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 from ..errors import ConfigurationError
 from ..options import Options
 from . import limits, transport
+from .credentials import NONE_OF_ITS_OWN, Keeper, Kept, Source, give
 from .faults import check_response
 from .transport import Transport
 
@@ -76,18 +77,27 @@ class Clients:
     beats: Client
     answers: Client
     where: Where
+    credentials: Keeper
 
 
-def build_clients(options: Options, *, senders: int, answerers: int) -> Clients:
+def build_clients(
+    options: Options,
+    *,
+    senders: int,
+    answerers: int,
+    keeper_of: Callable[[Source], Keeper],
+) -> Clients:
     """A worker's three, in this thread; no I/O. ConfigurationError for a missing region or
     profile."""
     with _set_up_errors():
         factory = _Factory(options)
+        keeper = factory.credentials = keeper_of(factory.source)
         return Clients(
             polls=factory.client(POLL_READ_TIMEOUT, options.polls),
             beats=factory.client(CALL_READ_TIMEOUT, senders),
             answers=factory.client(CALL_READ_TIMEOUT, answerers),
             where=factory.where,
+            credentials=keeper,
         )
 
 
@@ -128,6 +138,8 @@ def _session(reach: Reach) -> boto3.Session:
 class _Factory:
     def __init__(self, reach: Reach) -> None:
         self._session = reach.session or _session(reach)
+        self.source = Source(self._session)
+        self.credentials: Kept = self.source
         self._reach = reach
         self._ca_bundle = transport.configured_bundle() if reach.session is None else None
         self._base = reach.client_config or Config()
@@ -146,7 +158,8 @@ class _Factory:
         region = probe.meta.region_name
         self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
-        self._base = self._base.merge(Config(user_agent=_user_agent(probe), user_agent_extra=""))
+        user_agent: str = probe.meta.config.user_agent  # type: ignore[attr-defined]
+        self._base = self._base.merge(Config(user_agent=user_agent, user_agent_extra=""))
 
     def client(self, read_timeout: int, users: int) -> Client:
         client = self._build(
@@ -154,6 +167,7 @@ class _Factory:
                 Config(read_timeout=read_timeout, max_pool_connections=users + SPARE_CONNECTIONS)
             )
         )
+        give(client, self.credentials)
         client.meta.events.register("before-parse.swf.*", check_response)
         way = None
         if self._reach.session is None:  # what a user's own is set to can't be seen from outside
@@ -167,24 +181,8 @@ class _Factory:
             region_name=self._reach.region_name,
             endpoint_url=self._reach.endpoint_url,
             config=config,
+            **NONE_OF_ITS_OWN,
         )
-
-
-def _user_agent(probe: SWFClient) -> str:
-    """The User-Agent that boto3 would send, taken from a call that never leaves the process."""
-    seen: dict[str, str] = {}
-
-    def capture(params: dict[str, Any], **_: Any) -> Any:
-        seen.update(params["headers"])
-        return _NoResponse(), {}
-
-    probe.meta.events.register("before-call.swf.*", capture)
-    probe.list_domains(registrationStatus="REGISTERED")
-    return seen["User-Agent"]
-
-
-class _NoResponse:
-    status_code = 200
 
 
 def _endpoint(reach: Reach) -> str | None:

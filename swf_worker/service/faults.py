@@ -11,17 +11,9 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
-    CredentialRetrievalError,
     EndpointConnectionError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
     ProxyConnectionError,
-    RefreshWithMFAUnsupportedError,
     SSLError,
-    SSOError,
-    TokenRetrievalError,
 )
 
 from ..errors import (
@@ -33,21 +25,14 @@ from ..errors import (
     ThrottledError,
     UnknownResourceFault,
 )
+from .credentials import CredentialsError
 
 TLS_CODE = "TLS"
 CREDENTIALS_CODE = "Credentials"
 CONNECTION_CODE = "Connection"
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""The credentials were too old."""
 
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    SSOError,
-    MetadataRetrievalError,
-    ProfileNotFound,
-    RefreshWithMFAUnsupportedError,
-)
 _NEVER_LEFT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 _TYPES: dict[str, type[ServiceError]] = {
@@ -150,8 +135,9 @@ def translate(operation: str, error: BaseException) -> ServiceError:
         # Something on the way answered for AWS, or cut what AWS said. The request may be there.
         kind = MalformedResponseError if error.status < 300 else ServiceUnavailableError
         return kind(operation, "", str(error), ambiguous=True)
-    if isinstance(error, _NO_CREDENTIALS):
-        return OperationNotPermittedFault(operation, CREDENTIALS_CODE, str(error))
+    if isinstance(error, CredentialsError):  # nothing was sent
+        refused = ServiceUnavailableError if error.passes else OperationNotPermittedFault
+        return refused(operation, CREDENTIALS_CODE, f"credentials: {error}")
     if isinstance(error, SSLError):
         return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=True)
     if isinstance(error, _NEVER_LEFT):
@@ -164,9 +150,6 @@ def translate(operation: str, error: BaseException) -> ServiceError:
 
 
 def _from_service(operation: str, error: ClientError) -> ServiceError:
-    if error.operation_name != operation:
-        # The credentials' own source (STS, SSO) refused a refresh inside of our call.
-        return OperationNotPermittedFault(operation, CREDENTIALS_CODE, str(error))
     said = error.response.get("Error", {})
     metadata: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
     code = str(said.get("Code") or "")

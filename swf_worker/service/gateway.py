@@ -17,7 +17,8 @@ from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
 from .clients import Client, build_clients
-from .faults import translate
+from .credentials import Keeper, Source
+from .faults import EXPIRED, translate
 from .limits import Attempt
 from .refusals import refusal
 
@@ -31,6 +32,7 @@ class TokenCalls:
         self._beats = beats
         self._answers = answers
         self._timers = timers
+        self._credentials: Keeper | None = None
         self._attempts: set[Attempt] = set()
         self._closed = False
 
@@ -81,17 +83,29 @@ class TokenCalls:
                 if attempt.cut_short:
                     said = f"no whole answer within {limit:g} s"
                     raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
-                raise translate(operation, error) from error
+                refused = translate(operation, error)
+                if refused.code in EXPIRED and self._credentials is not None:
+                    self._credentials.ended()
+                raise refused from error
 
 
 class Boto3Service(TokenCalls):
     """SWF through boto3. Building it builds the clients and does no I/O."""
 
-    def __init__(self, options: Options, timers: Timers, *, senders: int, answerers: int) -> None:
+    def __init__(
+        self,
+        options: Options,
+        timers: Timers,
+        *,
+        senders: int,
+        answerers: int,
+        keeper_of: Callable[[Source], Keeper],
+    ) -> None:
         # Slot threads answer as well. (A pool's size costs nothing until it is used.)
         answerers += options.max_concurrent_activities
-        clients = build_clients(options, senders=senders, answerers=answerers)
+        clients = build_clients(options, senders=senders, answerers=answerers, keeper_of=keeper_of)
         super().__init__(clients.beats, clients.answers, timers)
+        self._credentials = clients.credentials
         self._clients = clients
         self._options = options
         self._identity = options.identity or default_identity()
@@ -123,6 +137,7 @@ class Boto3Service(TokenCalls):
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
+        self._clients.credentials.close()
         super().close()
         self._clients.polls.close()
 

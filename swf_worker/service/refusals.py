@@ -7,6 +7,7 @@ from ..errors import (
     ConfigurationError,
     OperationNotPermittedFault,
     ServiceError,
+    ServiceUnavailableError,
     SwfWorkerError,
     UnknownResourceFault,
 )
@@ -26,7 +27,7 @@ def refusal(error: ServiceError, where: Where, polled: str = "") -> SwfWorkerErr
 
 def _explain(error: ServiceError, where: Where, polled: str) -> ConfigurationError | None:
     there = f"{polled}region {where.region!r}"
-    if error.code == CREDENTIALS_CODE:
+    if error.code == CREDENTIALS_CODE and not isinstance(error, ServiceUnavailableError):
         return ConfigurationError(
             f"{error.operation} ({there}): no usable AWS credentials ({error.message}); set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"

@@ -266,7 +266,7 @@ class VirtualSeams(Seams):
     def crew(self, name, most, on_error):
         return VirtualCrew(self.simulation.world, most, self.simulation.duration(name))
 
-    def service(self, options, timers):
+    def service(self, options, timers, observe):
         return self.simulation.service
 
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
 
 from swf_worker import errors
-from swf_worker.options import Options
+from swf_worker.options import Options, RetryPolicy
 from swf_worker.outcome import Canceled, Completed, Failed
+from swf_worker.runtime.clock import start_daemon
 from swf_worker.service import gateway
+from swf_worker.service.credentials import Keeper
 from swf_worker.service.gateway import Boto3Service
+from swf_worker.service.retries import TenacityBackoff
 from swf_worker.task import ActivityType
 from tests import wire
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http
+
+
+def keeper_of(timers):
+    return partial(
+        Keeper,
+        start_thread=start_daemon,
+        timers=timers,
+        backoff=TenacityBackoff(RetryPolicy()),
+        observe=lambda record: None,
+    )
 
 
 @pytest.fixture
@@ -25,7 +40,7 @@ def connect(timers, either):
 
     def make(url, **options):
         options = Options(domain="d", task_list="t", endpoint_url=url, **options)
-        service = Boto3Service(options, timers, senders=2, answerers=2)
+        service = Boto3Service(options, timers, senders=2, answerers=2, keeper_of=keeper_of(timers))
         assert bool(service._clients.polls.transport) is (either == "our transport")
         opened.append(service)
         return service
@@ -365,3 +380,13 @@ def test_read_poll_takes_wrong_types_for_missing():
     assert set(polled.missing) >= {"activityId", "activityType.name", "input"}
     with pytest.raises(errors.MalformedResponseError):
         gateway.read_poll({"taskToken": 5, "startedEventId": 1})
+
+
+def test_nothing_is_called_while_it_is_built(connect, monkeypatch):
+    """What others have patched would see it: X-Ray raises, OpenTelemetry shows a span."""
+
+    def called(self, name, parameters):
+        raise KeyError(name)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", called)
+    connect("http://127.0.0.1:1")

@@ -13,7 +13,7 @@ import time
 import boto3
 import pytest
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import ClientError, CredentialRetrievalError, SSOTokenLoadError
+from botocore.exceptions import ClientError, CredentialRetrievalError
 from botocore.session import get_session
 
 from swf_worker import (
@@ -29,7 +29,6 @@ from swf_worker import (
 )
 from swf_worker.observations import PollFailed, StopAsked, TaskEnded, TaskRepeated, WorkerStopping
 from swf_worker.runtime import engine
-from swf_worker.service.faults import CREDENTIALS_CODE, translate
 from tests import wire
 from tests.conftest import eventually
 from tests.wire import OK, Wire, fault, http
@@ -111,12 +110,6 @@ def test_row_57_a_credential_source_that_fails_for_a_while_throws_no_result_away
         with worker:
             assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
         assert not recorder.of(StopAsked)
-
-
-def test_a_profile_that_never_logged_in_is_a_matter_of_credentials():
-    error = translate("PollForActivityTask", SSOTokenLoadError(error_msg="not logged in"))
-    assert error.code == CREDENTIALS_CODE
-    assert not error.ambiguous
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
