@@ -26,8 +26,9 @@ def test_a_task_costs_so_many_function_calls():
     """No timing: a slow machine adds what is done now and then, one or two of them. Raise a bound
     only with a reason."""
     figures = told("cost")
-    assert figures["thread"]["ours"] < 205
-    assert figures["async"]["ours"] < 212
+    # Two each of the two calls hand botocore the credentials; its own checks are fewer for it.
+    assert figures["thread"]["ours"] < 210
+    assert figures["async"]["ours"] < 216
     # botocore's, urllib3's and the standard library's too; other versions of them may cost more.
     assert figures["thread"]["all"] < 2_900
     assert figures["async"]["all"] < 2_950
