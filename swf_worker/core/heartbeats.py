@@ -17,6 +17,7 @@ INTERVAL_WHILE_LOOKING_UP = 5.0
 beating too seldom costs the task."""
 SENDERS = 16
 ATTEMPT_LIMIT = 5.0
+LONGEST_ATTEMPT = 30.0
 
 
 def derived_interval(timeout: float) -> float:
@@ -24,9 +25,11 @@ def derived_interval(timeout: float) -> float:
     return max(0.1, min(timeout / 3, LONGEST_DERIVED_INTERVAL))
 
 
-def attempt_limit(interval: float) -> float:
-    """How long one attempt of a beat may last: min(5 s, interval)."""
-    return min(ATTEMPT_LIMIT, interval)
+def attempt_limit(interval: float, cuts: int = 0) -> float:
+    """How long one attempt of a beat may last: min(5 s, interval), and twice as long after each one
+    that was cut: a service or a proxy that takes 6 s has every beat, and we would hear of none.
+    Never longer than the interval: if it was not heard there, the next must leave in time."""
+    return float(min(ATTEMPT_LIMIT * 2**cuts, interval, LONGEST_ATTEMPT))
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class BeatPlan:
     last_accepted: float = 0.0
     failures: int = 0
     ended: bool = False
+    cuts: int = 0
+    """So often were attempts too short, one after the other."""
     _left: float = 0.0
 
     def __post_init__(self) -> None:
@@ -56,6 +61,11 @@ class BeatPlan:
     def due(self) -> float:
         """When the next liveness beat (or the retry of a missed one) is due."""
         return self.last_left + self.interval if self.retry_at is None else self.retry_at
+
+    @property
+    def limit(self) -> float:
+        """How long the next attempt may last."""
+        return attempt_limit(self.interval, self.cuts)
 
     def progress(self, details: str | None) -> bool:
         """Take details for the next beat; True if a progress beat should now be queued."""
@@ -88,6 +98,9 @@ class BeatPlan:
     def accept(self, now: float) -> bool:
         """The beat was accepted; True if newer details wait for a progress beat."""
         self.in_flight, self.retry_at, self.failures = False, None, 0
+        took = now - self._left
+        while self.cuts and attempt_limit(self.interval, self.cuts - 1) >= 2 * took:
+            self.cuts -= 1  # a shorter one is enough again
         self.last_left, self.last_accepted = self._left, now
         self.accepted += 1
         return self._queue()
@@ -97,6 +110,8 @@ class BeatPlan:
         wait that was planned."""
         self.in_flight = False
         self.failures += 1
+        if now - self._left >= self.limit and self.limit < min(self.interval, LONGEST_ATTEMPT):
+            self.cuts += 1
         wait = min(wait, max(self.interval / 3, 0.05))
         self.retry_at = now + wait
         return wait

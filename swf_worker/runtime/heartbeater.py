@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..core import heartbeats, verdicts
+from ..core import verdicts
 from ..core.heartbeats import BeatPlan, ProgressBudget
 from ..errors import ServiceError, UnknownResourceFault
 from ..observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
@@ -112,7 +112,7 @@ class Heartbeater:
         if left is None:
             return  # one is in flight: its end arms the next
         details, late_by = left
-        limit = heartbeats.attempt_limit(beats.plan.interval)
+        limit = beats.plan.limit
         token = beats.owner.task.task_token
 
         def call() -> bool | ServiceError:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 POLL_READ_TIMEOUT = 70
 """The long poll lasts 60 s; SWF's model asks for a socket timeout of at least 70."""
 CONNECT_TIMEOUT = 5
-CALL_READ_TIMEOUT = 10
+CALL_READ_TIMEOUT = 30
+"""As long as the longest attempt: it is cut at its own limit."""
 SPARE_CONNECTIONS = 2
 
 

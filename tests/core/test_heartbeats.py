@@ -87,6 +87,8 @@ def test_intervals_and_limits():
     assert derived_interval(3600) == 60
     assert derived_interval(0) == 0.1
     assert attempt_limit(60) == 5
+    assert [attempt_limit(60, cuts) for cuts in (1, 2, 3, 4)] == [10, 20, 30, 30]
+    assert [attempt_limit(12, cuts) for cuts in (1, 2)] == [10, 12]
     assert attempt_limit(2) == 2
 
 
@@ -111,3 +113,40 @@ def test_the_wait_that_the_budget_names_is_enough(rate):
     while (wait := budget.take(now)) == 0:
         pass
     assert budget.take(now + wait) == 0
+
+
+def test_an_attempt_that_was_cut_is_followed_by_longer_ones_until_one_is_heard():
+    """A service behind a proxy that takes 6 s is heard at the second attempt, and at the first of
+    the next beats; a quick one makes attempts short again."""
+    plan = BeatPlan(interval=60, last_left=0)
+    plan.leave(60)
+    assert plan.limit == 5
+    plan.miss(65, 0.1)
+    assert plan.limit == 10
+    plan.leave(66)
+    plan.accept(72)
+    assert plan.limit == 10, "5 s are no longer enough"
+    plan.leave(126)
+    plan.accept(126.1)
+    assert plan.limit == 5
+
+
+def test_a_beat_that_fails_at_once_is_followed_by_none_that_is_longer():
+    plan = BeatPlan(interval=60, last_left=0)
+    plan.leave(60)
+    plan.miss(60.1, 0.1)
+    assert plan.limit == 5
+
+
+@given(st.floats(0.1, 60), st.lists(st.booleans(), max_size=20))
+def test_no_attempt_is_longer_than_30_seconds_and_none_shorter_than_the_first(interval, heard):
+    plan, now = BeatPlan(interval=interval, last_left=0), 0.0
+    first = plan.limit
+    for each in heard:
+        plan.leave(now)
+        now += plan.limit
+        if each:
+            plan.accept(now)
+        else:
+            plan.miss(now, 0.1)
+        assert first <= plan.limit <= 30

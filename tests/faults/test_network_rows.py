@@ -11,12 +11,13 @@ import boto3
 import pytest
 
 from swf_worker import (
+    ActivityContext,
     ConfigurationError,
     MalformedResponseError,
     ServiceUnavailableError,
     activity,
 )
-from swf_worker.core import pollers
+from swf_worker.core import heartbeats, pollers
 from swf_worker.local import Completed, Fault, FaultKind, TimedOut
 from swf_worker.observations import (
     AnswerRetried,
@@ -31,7 +32,7 @@ from swf_worker.service import clients, gateway
 from tests import proxy
 from tests.conftest import eventually
 from tests.faults.conftest import wired
-from tests.wire import EMPTY_POLL, OK, Wire, silence, task
+from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
 
 POLL, BEAT = "PollForActivityTask", "RecordActivityTaskHeartbeat"
 RESPOND = "RespondActivityTaskCompleted"
@@ -281,3 +282,30 @@ def test_an_answer_survives_every_bad_network(stage, recorder, monkeypatch, beha
     assert ended.disposition in ("accepted", "presumed_accepted")
     answered = [name for name in s.swf.calls if name.startswith("Respond")]
     assert answered == [RESPOND], "never a different answer"
+
+
+def test_row_88_a_beat_that_is_answered_late_is_heard_all_the_same(recorder, monkeypatch):
+    """A proxy that takes its time: SWF has each beat, and one answer asks for the cancellation."""
+    monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.4)  # 5 s, and 6 s for an answer
+
+    @activity(name="Late", version="1", heartbeat_interval=1.2)
+    def late(context: ActivityContext) -> bool:
+        return context.wait_for_stop(20)
+
+    def after_a_while(sock: socket.socket) -> None:
+        time.sleep(0.7)
+        with suppress(OSError):  # it was cut
+            sock.sendall(http(200, {"cancelRequested": True}))
+
+    given = task(activityType={"name": "Late", "version": "1"}, input=None)
+    with (
+        Wire(
+            PollForActivityTask=[given, EMPTY_POLL],
+            RecordActivityTaskHeartbeat=[after_a_while],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service.url, recorder, late),
+    ):
+        (answer,) = service.wait_for("RespondActivityTaskCompleted")
+    assert answer["result"] == "true"
+    assert len(recorder.of(HeartbeatFailed)) == 1, "the first was cut"
