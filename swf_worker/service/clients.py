@@ -64,7 +64,7 @@ class Client:
     transport: Transport | None
 
     def close(self) -> None:
-        """Close its idle connections."""
+        """Close its idle connections. (Later calls open new ones.)"""
         self.swf.close()
         if self.transport is not None:
             self.transport.close()

@@ -40,6 +40,7 @@ class TokenCalls:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
         given = {} if details is None else {"details": details}
         answer = self._call(
+            self._beats,
             self._beats.swf.record_activity_task_heartbeat,
             limit,
             taskToken=task_token,
@@ -60,7 +61,7 @@ class TokenCalls:
                 call = client.respond_activity_task_failed
                 given = {"reason": reason, "details": details}
         present = {name: text for name, text in given.items() if text is not None}
-        self._call(call, ANSWER_LIMIT, taskToken=task_token, **present)
+        self._call(self._answers, call, ANSWER_LIMIT, taskToken=task_token, **present)
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
@@ -70,7 +71,9 @@ class TokenCalls:
         self._beats.close()
         self._answers.close()
 
-    def _call(self, call: Callable[..., Any], limit: float, **given: Any) -> dict[str, Any]:
+    def _call(
+        self, client: Client, call: Callable[..., Any], limit: float, **given: Any
+    ) -> dict[str, Any]:
         with Attempt(self._timers, limit, self._attempts) as attempt:
             if self._closed:
                 attempt.cut()
@@ -81,9 +84,13 @@ class TokenCalls:
                 operation = _operation(call)
                 _drop_frames(error)
                 if attempt.cut_short:
+                    # What died in silence on the way: others that were kept as long may have, too.
+                    client.close()
                     said = f"no whole answer within {limit:g} s"
                     raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
                 refused = translate(operation, error)
+                if refused.ambiguous and not refused.code:
+                    client.close()
                 if refused.code in EXPIRED and self._credentials is not None:
                     self._credentials.ended()
                 raise refused from error
@@ -113,6 +120,7 @@ class Boto3Service(TokenCalls):
     def poll(self) -> Polled:
         """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
         answer = self._call(
+            self._clients.polls,
             self._clients.polls.swf.poll_for_activity_task,
             POLL_LIMIT,
             domain=self._options.domain,
@@ -124,6 +132,7 @@ class Boto3Service(TokenCalls):
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
         answer = self._call(
+            self._clients.beats,
             self._clients.beats.swf.describe_activity_type,
             ANSWER_LIMIT,
             domain=self._options.domain,

@@ -11,17 +11,21 @@ private attributes of its session are needed for it. Where they are gone, the li
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from botocore import awsrequest
 from botocore.awsrequest import (
     AWSHTTPConnection,
     AWSHTTPConnectionPool,
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
 )
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from . import addresses
 from .api import Timers
 
 if TYPE_CHECKING:
@@ -90,6 +94,23 @@ class Followed:
         self._follow()
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
+    def _new_conn(self) -> socket.socket:
+        """As urllib3's, with addresses tried beside each other and look-ups that may hang."""
+        here: Any = self
+        host = getattr(here, "_dns_host", here.host).strip("[]")
+        try:
+            sock = addresses.connect(
+                (host, here.port), here.timeout, here.socket_options or (), here.source_address
+            )
+        except socket.gaierror as error:
+            raise NameResolutionError(here.host, here, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(here, f"{here.host}: {error}") from error
+        except OSError as error:
+            raise NewConnectionError(here, f"{here.host}: {error}") from error
+        sys.audit("http.client.connect", self, here.host, here.port)
+        return sock
+
     def _follow(self) -> None:
         attempt = getattr(_current, "attempt", None)
         if attempt is not None:
@@ -118,6 +139,8 @@ def install(client: SWFClient) -> bool:
     pools = getattr(session, "_pool_classes_by_scheme", None)
     manager = getattr(session, "_manager", None)
     if not isinstance(pools, dict) or manager is None:
+        return False
+    if awsrequest.AWSHTTPConnection is not AWSHTTPConnection:  # a recorder is in its place
         return False
     pools.update(http=_Pool, https=_TlsPool)  # also what its proxy managers take theirs from
     manager.pool_classes_by_scheme = pools

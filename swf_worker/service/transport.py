@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import urllib3
+from botocore import awsrequest, httpsession
 from botocore import exceptions as botocore_errors
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.httpsession import create_urllib3_context, get_cert_path
@@ -179,9 +180,22 @@ def install(client: SWFClient, ca_bundle: str | None) -> Transport | None:
     return transport
 
 
+def _is_patched() -> bool:
+    """Whether somebody has put something in the place of botocore's own sending: a recorder, a
+    tracer, a test's mock. It is to see each call."""
+    sends: Any = httpsession.URLLib3Session.send
+    connections = (awsrequest.AWSHTTPConnection, awsrequest.AWSHTTPSConnection)
+    theirs = (httpsession.__name__, "URLLib3Session.send")
+    if (sends.__module__, sends.__qualname__) != theirs or hasattr(sends, "__wrapped__"):
+        return True
+    return any(each.__module__ != awsrequest.__name__ for each in connections)
+
+
 def _is_carried(client: SWFClient) -> bool:
     config: Any = client.meta.config
     url = client.meta.endpoint_url
+    if _is_patched():
+        return False
     if config.client_cert or config.proxies_config or config.proxies:
         return False
     if config.proxies is None and get_environ_proxies(url):

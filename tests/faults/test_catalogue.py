@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = set(range(1, 87))
+ROWS = set(range(1, 91))
 LATER = {52}  # needs the journal
 
 

@@ -227,7 +227,7 @@ def test_row_11_a_tls_error_is_a_configuration_error_that_names_it(recorder):
 
 
 def test_row_67_trickling_beats_and_answers_end_at_their_limits(stage, recorder, monkeypatch):
-    """A beat: min(5 s, interval). An answer: 30 s, here 1."""
+    """A beat: min(5 s, interval), at first. An answer: 30 s, here 1."""
     monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
     with stage(beats, proxied=True, poll_hold=0.2) as s:
         scheduled = s.schedule("Beats", heartbeat_timeout=30)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import boto3
@@ -390,3 +393,91 @@ def test_nothing_is_called_while_it_is_built(connect, monkeypatch):
 
     monkeypatch.setattr(BaseClient, "_make_api_call", called)
     connect("http://127.0.0.1:1")
+
+
+class Keeping:
+    """A service whose connections may all die in silence: only new ones are answered then."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.generation = 0
+        self.connections = []
+        self.meet = [threading.Barrier(10), threading.Barrier(3)]
+        self.threads = []
+        self._start(self._accept)
+
+    def _start(self, target, *args):
+        self.threads.append(threading.Thread(target=target, args=args))
+        self.threads[-1].start()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections.append(connection)
+                self._start(self._serve, connection, self.generation)
+
+    def _serve(self, connection, generation):
+        with suppress(OSError, threading.BrokenBarrierError):
+            while data := connection.recv(65536):
+                if generation == self.generation and b'{"' in data:
+                    self.meet[generation].wait(10)  # as many connections as calls
+                    connection.sendall(OK)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_row_89_of_kept_connections_that_died_in_silence_one_attempt_is_lost(connect, monkeypatch):
+    monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
+    keeping = Keeping()
+    try:
+        service = connect(keeping.url, max_concurrent_activities=10)
+        with ThreadPoolExecutor(10) as pool:
+            for each in [pool.submit(respond, service) for _ in range(10)]:
+                each.result()
+            assert len(keeping.connections) == 10
+            keeping.generation += 1
+            with pytest.raises(errors.ServiceUnavailableError):
+                respond(service)
+            for each in [pool.submit(respond, service) for _ in range(3)]:
+                each.result()  # at the same time
+    finally:
+        keeping.close()
+
+
+def test_row_90_whoever_has_patched_botocore_sees_each_call_and_no_other(connect, monkeypatch):
+    """As X-Ray, OpenTelemetry, Datadog and New Relic do."""
+    called = []
+    original = BaseClient._make_api_call
+
+    def traced(self, name, parameters):
+        called.append(name)
+        return original(self, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", traced)
+    described = http(200, {"typeInfo": {"status": "REGISTERED", "creationDate": 1.0}})
+    operations = [f"RespondActivityTask{kind}" for kind in ("Completed", "Canceled", "Failed")]
+    with Wire(
+        PollForActivityTask=[EMPTY_POLL],
+        RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False})],
+        DescribeActivityType=[described],
+        **{name: [OK] for name in operations},
+    ) as wired:
+        service = connect(wired.url)
+        service.poll()
+        service.heartbeat("token", None, 5)
+        service.describe(ActivityType("Work", "1"))
+        for outcome in (Completed("r"), Canceled(), Failed("why")):
+            service.respond("token", outcome)
+    first = ["PollForActivityTask", "RecordActivityTaskHeartbeat", "DescribeActivityType"]
+    assert called == [*first, *operations]
+    assert called == [name for name, _ in wired.calls]

@@ -11,6 +11,7 @@ from socket import AF_INET6, create_connection, create_server
 
 import boto3
 import pytest
+from botocore import awsrequest, httpsession
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from cryptography import x509
@@ -255,3 +256,28 @@ def test_a_certificate_for_another_name_is_refused(certificate, timers, either, 
         with pytest.raises(errors.ServiceUnavailableError, match=r"(?i)certificate|hostname"):
             answer(f"https://localhost:{port}", timers)
         assert not taken
+
+
+@pytest.mark.parametrize("what", ["send", "connections"])
+def test_row_90_where_botocores_own_sending_is_patched_it_is_taken(monkeypatch, what):
+    """By a recorder, say, which would see nothing of ours."""
+    sent = []
+    if what == "send":
+        original = httpsession.URLLib3Session.send
+
+        def recorded(self, request):
+            sent.append(request.url)
+            return original(self, request)
+
+        monkeypatch.setattr(httpsession.URLLib3Session, "send", recorded)
+    else:
+
+        class Recorded(awsrequest.AWSHTTPConnection): ...
+
+        monkeypatch.setattr(awsrequest, "AWSHTTPConnection", Recorded)
+    with Wire(RespondActivityTaskCompleted=[OK]) as service:
+        client, _ = build_client(Options(domain="d", task_list="t", endpoint_url=service.url))
+        assert client.transport is None
+        client.swf.respond_activity_task_completed(taskToken="t")
+        client.close()
+    assert len(sent) == (1 if what == "send" else 0)
