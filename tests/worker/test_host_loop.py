@@ -265,20 +265,27 @@ def test_an_eager_loop_leaves_nothing_behind(make_worker, quick_swf):
 INTERRUPTED = """
     import asyncio, sys
     from swf_worker import ActivityWorker, activity
+    from swf_worker.observations import WorkerStopping
 
     @activity(name="Work", version="1", heartbeat_interval=0.2)
     async def work() -> None:
         await asyncio.sleep(60)
 
+    class Tells:
+        def observe(self, record):
+            if isinstance(record, WorkerStopping):
+                print("stopping", flush=True)
+
     async def main():
         worker = ActivityWorker(
-            domain="tests", task_list="tasks", activities=[work], event_loop="current"
+            domain="tests",
+            task_list="tasks",
+            activities=[work],
+            observers=[Tells()],
+            event_loop="current",
         )
         async with worker:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                print("stopping", flush=True)
+            await asyncio.Event().wait()
 
     asyncio.run(main())
 """
