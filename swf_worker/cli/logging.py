@@ -58,7 +58,10 @@ class _Lines:
             room = select.poll()
             room.register(self._stream.fileno(), select.POLLOUT)
             self._room = room
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()
+        self._inside = False
+        """Its thread is in ``write_line``: a signal handler or a finalizer that logs there as well
+        must not wait for it."""
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._busy = False
@@ -66,6 +69,7 @@ class _Lines:
         self._thread: threading.Thread | None = None
         # A forked process has a copy of the lock, and of the stream's own, but not of the thread
         # that holds them.
+        self._forking = threading.local()
         os.register_at_fork(
             before=self._hold, after_in_parent=self._let_go, after_in_child=self._renew
         )
@@ -73,16 +77,24 @@ class _Lines:
     def write_line(self, line: str) -> None:
         """In one piece: several processes may share what is behind it."""
         with self._changed:
-            if not self._waiting and not self._busy and self._takes(line):
-                write_line(self._stream, line)
-            elif len(self._waiting) >= _MOST_WAITING:
-                self._dropped += 1
-            else:
+            if self._inside:
                 self._waiting.append(line)
-                self._changed.notify()
-                if self._thread is None:
-                    with suppress(RuntimeError):  # no more threads: it waits for the next line's
-                        self._thread = start_daemon("log", self._run)
+                return
+            self._inside = True
+            try:
+                if not self._waiting and not self._busy and self._takes(line):
+                    write_line(self._stream, line)
+                elif len(self._waiting) >= _MOST_WAITING:
+                    self._dropped += 1
+                else:
+                    self._waiting.append(line)
+                if self._waiting:
+                    self._changed.notify()
+                    if self._thread is None:
+                        with suppress(RuntimeError):  # no more threads: the next line's, perhaps
+                            self._thread = start_daemon("log", self._run)
+            finally:
+                self._inside = False
 
     # What structlog calls, one for each level.
     msg = debug = info = warning = warn = error = critical = fatal = exception = log = write_line
@@ -114,14 +126,14 @@ class _Lines:
     # --- forks ----------------------------------------------------------------------------------
 
     def _hold(self) -> None:
-        self._held = self._changed.acquire(timeout=_FORK_PATIENCE)
+        self._forking.holds = self._changed.acquire(timeout=_FORK_PATIENCE)
 
     def _let_go(self) -> None:
-        if self._held:
+        if self._forking.holds:
             self._changed.release()
 
     def _renew(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._changed, self._inside = threading.Condition(), False
         self._waiting, self._busy, self._thread = deque(), False, None
 
 

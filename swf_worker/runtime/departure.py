@@ -179,7 +179,11 @@ class OwnCode:
     def __init__(self, code: int) -> None:
         self._code = code
         self._error = getattr(sys, "last_value", None)
-        self._exit, sys.exit = sys.exit, self._hear
+        before: Any = getattr(sys.exit, "__self__", None)
+        self._exit: Callable[[Any], NoReturn] = (
+            before._exit if isinstance(before, OwnCode) else sys.exit
+        )
+        sys.exit = self._hear
 
     def _hear(self, status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():

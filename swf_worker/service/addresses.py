@@ -3,7 +3,8 @@
 ``getaddrinfo`` can't be cut, and the standard library tries one address after the other, each with
 the whole time that a connection has. So names are looked up by threads of their own, what was found
 is kept and serves again where a look-up takes long or fails; and the addresses of a host are tried
-beside each other, the one that was good last time first.
+beside each other. The one that was good last time is first for a while, one at which nobody
+answered is last.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PATIENCE = 1.0
 """Seconds that a look-up may take where there are addresses from before."""
 STUCK = 20.0
 """Seconds after which a look-up is given up for another."""
+FORGOTTEN = 200.0
+"""Seconds after which one that is stuck no longer counts."""
 MOST_LOOKUPS = 4
 BESIDE = 0.3
 """Seconds after which the next address is tried beside one that has not answered."""
@@ -92,6 +95,14 @@ class Names:
                 known.addresses.remove(address)
                 known.addresses.insert(0, address)
 
+    def was_bad(self, key: Key, address: Address) -> None:
+        """Nobody answered at it, though there was a connection: it comes last."""
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and address in known.addresses:
+                known.addresses.remove(address)
+                known.addresses.append(address)
+
     def were_bad(self, key: Key) -> None:
         """No connection was made to any: look again."""
         with self._lock:
@@ -100,6 +111,7 @@ class Names:
                 known.at = float("-inf")
 
     def _started(self, key: Key, known: _Known) -> _Lookup:
+        known.running = [each for each in known.running if now() - each.began < FORGOTTEN]
         latest = known.running[-1] if known.running else None
         if latest is not None:
             fresh = now() - latest.began < STUCK
@@ -123,15 +135,15 @@ class Names:
             lookup.found = socket.getaddrinfo(*key, 0, socket.SOCK_STREAM)
         except OSError as error:
             lookup.error = error
-        except UnicodeError as error:  # a label that is empty or too long
-            lookup.error = socket.gaierror(socket.EAI_NONAME, str(error))
+        except BaseException as error:  # a label that is too long; or somebody has patched it
+            said = f"{type(error).__name__}: {error}"
+            lookup.error = socket.gaierror(socket.EAI_NONAME, said)
         with self._lock:
-            known.running.remove(lookup)
+            if lookup in known.running:
+                known.running.remove(lookup)
             if lookup.found:
-                good = known.addresses[:1]
-                rest = [each for each in lookup.found if each not in good]
-                known.addresses = [each for each in good if each in lookup.found] + rest
-                known.at = now()
+                # In the order that they came in: who rotates them spreads the load.
+                known.addresses, known.at = lookup.found, now()
         lookup.ended.set()
 
 
@@ -146,9 +158,9 @@ def connect(
     options: Sequence[tuple[int, int, int | bytes]] = (),
     source: tuple[str, int] | None = None,
     names: Names = NAMES,
-) -> socket.socket:
-    """A connection to whichever address of the host answers first. OSError as ``socket`` raises
-    it; TimeoutError after ``timeout`` seconds."""
+) -> tuple[socket.socket, tuple[Key, Address]]:
+    """A connection to whichever address of the host answers first, and which one that is. OSError
+    as ``socket`` raises it; TimeoutError after ``timeout`` seconds."""
     seconds = 60.0 if timeout is None else timeout
     until = now() + seconds
     addresses = names.addresses(key, seconds)
@@ -159,7 +171,7 @@ def connect(
         raise
     names.was_good(key, address)
     sock.settimeout(timeout)
-    return sock
+    return sock, (key, address)
 
 
 def _begun(

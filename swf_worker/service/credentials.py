@@ -69,6 +69,11 @@ class Source:
         """They stay as they are."""
         return type(self._found) is Credentials
 
+    def fixed(self) -> Callable[[], ReadOnlyCredentials]:
+        """What tells those that stay."""
+        tells: Callable[[], ReadOnlyCredentials] = self._found.get_frozen_credentials
+        return tells
+
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """As they are now; may take as long as the provider likes. Raises CredentialsError."""
         try:
@@ -169,6 +174,8 @@ class Keeper:
         self._asked = False
         """Somebody was told that they have ended."""
         self._failures = 0
+        self._same = 0
+        """So often in a row they were due, and none newer were given."""
         self._round: object = None
         """One attempt to refresh them, as long as it goes on."""
 
@@ -203,27 +210,42 @@ class Keeper:
     def _run(self) -> None:
         began = now()
         while not self._closed:
-            self._tell_if_slow(now())
             try:
-                wait = self._keep(self._source.get_frozen_credentials())
-            except CredentialsError as error:
-                wait = self._failed(error, now() - began)
+                wait = self._look(began)
+            except Exception:  # no more threads for a timer, say
+                wait = LOOK
             finally:
                 self._round = None
-            if self._source.is_fixed:
+            if self._source.is_fixed and self._kept is not None:
+                # Whoever changes them in the session is followed; nothing can hang there.
+                self.get_frozen_credentials = self._source.fixed()  # type: ignore[method-assign]
                 return
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._asked, wait)
+                self._changed.wait_for(self._is_to_look, wait)
                 self._asked = False
+
+    def _is_to_look(self) -> bool:
+        # One that fails is asked no more often because calls are refused.
+        return self._closed or (self._asked and not self._failures)
+
+    def _look(self, began: float) -> float:
+        self._tell_if_slow(now())
+        try:
+            return self._keep(self._source.get_frozen_credentials())
+        except CredentialsError as error:
+            return self._failed(error, now() - began)
 
     def _keep(self, fresh: ReadOnlyCredentials) -> float:
         same = fresh == self._kept
         with self._changed:
             self._kept, self._error = fresh, None
             self._changed.notify_all()
-        if same and self._source.wants_a_refresh():
+        self._same = self._same + 1 if same and self._source.wants_a_refresh() else 0
+        if self._same > 1:
             # botocore has tried it, in the time in which the old ones do, and logged why not.
             return self._told("the provider gave no newer ones")
+        if self._same:  # or somebody else, with the same session, is at it
+            return min(LOOK, 5.0)
         if self._failures:
             self._failures = 0
             self._observe(CredentialsRefreshed(self._source.provider))

@@ -90,6 +90,7 @@ class TokenCalls:
                     raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
                 refused = translate(operation, error)
                 if refused.ambiguous and not refused.code:
+                    attempt.blame()
                     client.close()
                 if refused.code in EXPIRED and self._credentials is not None:
                     self._credentials.ended()

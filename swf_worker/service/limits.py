@@ -23,7 +23,7 @@ from botocore.awsrequest import (
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
 )
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from . import addresses
 from .api import Timers
@@ -66,14 +66,28 @@ class Attempt:
         """It needs its connection no more."""
         self._connection = None
 
+    def blame(self) -> None:
+        """Nobody answered on this connection: the next one is to another address of the host."""
+        reached = getattr(self._connection, "_reached", None)
+        if reached is not None:
+            addresses.NAMES.was_bad(*reached)
+
     def cut(self) -> None:
         """The time is over: end whatever the attempt is blocked in."""
         self.cut_short = True
+        self.blame()
         sock = getattr(self._connection, "sock", None)
         if isinstance(sock, socket.socket):
             with suppress(OSError):
                 # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def blame_connection() -> None:
+    """This thread's attempt has had no answer."""
+    attempt = getattr(_current, "attempt", None)
+    if attempt is not None:
+        attempt.blame()
 
 
 def leave_connection() -> None:
@@ -85,6 +99,8 @@ def leave_connection() -> None:
 
 class Followed:
     """Tells the thread's attempt which connection it is on."""
+
+    _reached: tuple[addresses.Key, addresses.Address] | None = None
 
     def connect(self) -> None:
         self._follow()
@@ -99,11 +115,10 @@ class Followed:
         here: Any = self
         host = getattr(here, "_dns_host", here.host).strip("[]")
         try:
-            sock = addresses.connect(
-                (host, here.port), here.timeout, here.socket_options or (), here.source_address
+            seconds = here.timeout if isinstance(here.timeout, (int, float)) else None
+            sock, self._reached = addresses.connect(
+                (host, here.port), seconds, here.socket_options or (), here.source_address
             )
-        except socket.gaierror as error:
-            raise NameResolutionError(here.host, here, error) from error
         except TimeoutError as error:
             raise ConnectTimeoutError(here, f"{here.host}: {error}") from error
         except OSError as error:

@@ -26,7 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import parse_url
 
-from .limits import Followed, leave_connection
+from .limits import Followed, blame_connection, leave_connection
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -97,6 +97,7 @@ class Transport:
             )
             return _Response(request.url, answer)
         except Exception as error:
+            blame_connection()
             raise _as_botocore(error, request) from error
         finally:
             leave_connection()

@@ -160,3 +160,45 @@ def test_row_81_what_handlers_fork_logs_too():
     )
     assert done.returncode == 0, f"{done.returncode} of 15 hang"
     assert done.stderr.count("in a fork") == 300
+
+
+AGAIN = """
+import logging, os, signal, threading, time
+from swf_worker.cli.logging import configure_logging
+
+configure_logging("json", "info")
+log = logging.getLogger("app")
+signal.signal(signal.SIGALRM, lambda *_: log.info("of a signal"))
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+for _ in range(3000):
+    log.info("of the program")
+signal.setitimer(signal.ITIMER_REAL, 0)
+
+def fork():
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+os.register_at_fork(before=lambda: time.sleep(0.7))  # ours waits for a lock no longer than 0.5
+threads = [threading.Thread(target=fork) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+log.info("at last")
+"""
+
+
+def test_row_81_whoever_logs_in_the_middle_of_a_line_waits_for_nobody():
+    """A signal handler, or a finalizer; and two threads that fork at once."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", AGAIN],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr.count("of the program") == 3000
+    assert "of a signal" in done.stderr
+    assert "at last" in done.stderr

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -72,7 +72,8 @@ def dns(monkeypatch):
 
 def peer(key, timeout=3.0):
     began = time.monotonic()
-    with connect(key, timeout) as sock:
+    sock, _ = connect(key, timeout)
+    with sock:
         assert sock.gettimeout() == timeout
         return sock.getpeername()[0], time.monotonic() - began
 
@@ -242,6 +243,38 @@ def test_row_87_a_dead_first_address_ends_no_task(dns, run, recorder):
         assert len(service.named("RecordActivityTaskHeartbeat")) >= 2
     assert not recorder.of(HeartbeatFailed)
     assert not recorder.of(PollFailed)
+
+
+def test_row_87_an_address_that_accepts_and_answers_nothing_is_left_for_another(dns, run, recorder):
+    make, port, _ = run
+    dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
+    with socket.create_server(("127.0.0.2", port)) as sick:
+
+        def refuse():
+            with suppress(OSError):
+                while True:
+                    sick.accept()[0].close()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with make():
+            assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
+        sick.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert recorder.of(PollFailed)
+
+
+def test_a_look_up_that_somebody_has_patched_and_broken_is_over_when_it_is_mended(dns):
+    def breaks():
+        raise RuntimeError("broken")
+
+    dns["swf.test"] = breaks
+    with listening() as port:
+        for _ in range(6):
+            with pytest.raises(OSError, match="RuntimeError: broken"):
+                connect(("swf.test", port), 1)
+        dns["swf.test"] = ["127.0.0.1"]
+        assert peer(("swf.test", port))[0] == "127.0.0.1"
 
 
 def test_row_87_a_look_up_that_hangs_ends_no_task(dns, run, recorder, monkeypatch):

@@ -119,8 +119,9 @@ def test_those_that_are_fixed_are_looked_for_once(keeper_of):
     assert (frozen.access_key, frozen.secret_key) == ("key", "secret")
     keeper._thread.join(5)
     assert not keeper._thread.is_alive()
-    assert keeper.get_frozen_credentials() is frozen
     assert not seen
+    keeper._source._found.access_key = "rotated"
+    assert keeper.get_frozen_credentials().access_key == "rotated", "in the session, by somebody"
 
 
 def test_a_chain_that_comes_round_is_asked_again(keeper_of):
