@@ -7,12 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from .. import __version__
 from ..errors import SwfWorkerError
-from ..runtime.clock import start_daemon
+from ..runtime.clock import for_at_most
 from ..runtime.streams import hold_standard_descriptors, write_line
 from ..text import safe_str
 from .settings import Setting, UsageError, add_settings, settled
@@ -108,9 +107,7 @@ def _say(error: Exception, code: int) -> int:
     def say() -> None:
         write_line(sys.stderr, f"swf-worker: {' '.join(safe_str(error).split())}")
 
-    # A stderr that nobody reads must not hold the end up.
-    with suppress(RuntimeError):
-        start_daemon("last-words", say).join(_SAYING)
+    for_at_most(_SAYING, say)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from .. import clock
@@ -27,6 +28,12 @@ class StartThread(Protocol):
     """Starts a thread."""
 
     def __call__(self, name: str, target: Callable[[], None], /) -> threading.Thread: ...
+
+
+def for_at_most(seconds: float, act: Callable[[], None]) -> None:
+    """Do what may hang, a line to a stderr that nobody reads, say; it is left behind then."""
+    with suppress(RuntimeError):  # no more threads
+        start_daemon("last-words", act).join(seconds)
 
 
 def start_daemon(name: str, target: Callable[[], None]) -> threading.Thread:

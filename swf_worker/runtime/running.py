@@ -16,7 +16,7 @@ from ..clock import now
 from ..errors import ConfigurationError
 from ..task import ActivityTask
 from ..text import safe_str
-from .clock import start_daemon
+from .clock import for_at_most
 from .departure import FLUSHING, LAST_WORDS, LEFT, Ending
 from .engine import Engine
 from .ladder import Ladder
@@ -134,9 +134,7 @@ def _exit_now(engines: Sequence[Engine]) -> NoReturn:
         for line in abandoned(tasks, polls):
             write_line(sys.stderr, line)
 
-    # A stderr that nobody reads must not hold it up.
-    with suppress(RuntimeError):
-        start_daemon("last-words", say).join(_SAYING)
+    for_at_most(_SAYING, say)
     os._exit(ABANDONED)
 
 

@@ -198,7 +198,7 @@ def _first_of(
     addresses: Sequence[Address], until: float, begin: Callable[[Address], socket.socket]
 ) -> tuple[socket.socket, Address]:
     waiting = deque(addresses)
-    under_way: dict[socket.socket, Address] = {}
+    under_way: set[socket.socket] = set()
     error: OSError = OSError(errno.EHOSTUNREACH, "the host has no address")
     next_at = float("-inf")
     with selectors.DefaultSelector() as selector:
@@ -215,12 +215,12 @@ def _first_of(
                     except OSError as failed:
                         error = failed
                         continue
-                    under_way[sock] = address
-                    selector.register(sock, selectors.EVENT_WRITE)
+                    under_way.add(sock)
+                    selector.register(sock, selectors.EVENT_WRITE, (sock, address))
                 wait = min(until, next_at if waiting else until) - now()
                 for key, _ in selector.select(max(0.0, wait)):
-                    sock = key.fileobj  # type: ignore[assignment]
-                    address = under_way.pop(sock)
+                    sock, address = key.data
+                    under_way.remove(sock)
                     selector.unregister(sock)
                     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not number:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import boto3
@@ -159,8 +159,8 @@ class _Factory:
         region = probe.meta.region_name
         self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
-        user_agent: str = probe.meta.config.user_agent  # type: ignore[attr-defined]
-        self._base = self._base.merge(Config(user_agent=user_agent, user_agent_extra=""))
+        built: Any = probe.meta.config
+        self._base = self._base.merge(Config(user_agent=built.user_agent, user_agent_extra=""))
 
     def client(self, read_timeout: int, users: int) -> Client:
         client = self._build(

@@ -65,14 +65,9 @@ class Source:
         return safe_str(getattr(self._found, "method", None) or NOT_FOUND)
 
     @property
-    def is_fixed(self) -> bool:
-        """They stay as they are."""
-        return type(self._found) is Credentials
-
-    def fixed(self) -> Callable[[], ReadOnlyCredentials]:
-        """What tells those that stay."""
-        tells: Callable[[], ReadOnlyCredentials] = self._found.get_frozen_credentials
-        return tells
+    def fixed(self) -> Credentials | None:
+        """Those that have no end; nothing can hang where they are asked for."""
+        return self._found if type(self._found) is Credentials else None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """As they are now; may take as long as the provider likes. Raises CredentialsError."""
@@ -143,12 +138,6 @@ def _may_pass(error: BaseException) -> bool:
     return False
 
 
-class StartThread(Protocol):
-    """Starts a thread."""
-
-    def __call__(self, name: str, target: Callable[[], None], /) -> threading.Thread: ...
-
-
 class Keeper:
     """Keeps a worker's credentials. Stands where botocore asks for credentials, in each call."""
 
@@ -156,7 +145,7 @@ class Keeper:
         self,
         source: Source,
         *,
-        start_thread: StartThread,
+        start_thread: Callable[[str, Callable[[], None]], threading.Thread],
         timers: Timers,
         backoff: Backoff,
         observe: Callable[[Observation], None],
@@ -167,6 +156,7 @@ class Keeper:
         self._backoff = backoff
         self._observe = observe
         self._kept: ReadOnlyCredentials | None = None
+        self._fixed: Credentials | None = None
         self._error: CredentialsError | None = None
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -181,6 +171,9 @@ class Keeper:
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """Those that are kept; CredentialsError where there are none, after a moment."""
+        if self._fixed is not None:  # whoever changes them in the session is followed
+            fixed: ReadOnlyCredentials = self._fixed.get_frozen_credentials()
+            return fixed
         return self._kept or self._first()
 
     def _first(self) -> ReadOnlyCredentials:
@@ -216,9 +209,8 @@ class Keeper:
                 wait = LOOK
             finally:
                 self._round = None
-            if self._source.is_fixed and self._kept is not None:
-                # Whoever changes them in the session is followed; nothing can hang there.
-                self.get_frozen_credentials = self._source.fixed()  # type: ignore[method-assign]
+            self._fixed = self._source.fixed
+            if self._fixed is not None:
                 return
             with self._changed:
                 self._changed.wait_for(self._is_to_look, wait)
@@ -254,8 +246,6 @@ class Keeper:
     def _failed(self, error: CredentialsError, after: float) -> float:
         is_early = self._kept is None and after < _NOT_THERE_YET and _has_metadata_service()
         if is_early and not error.passes and self._source.provider == NOT_FOUND:
-            error = CredentialsError(str(error), passes=True)
-            self._failures += 1
             return 1.0
         with self._changed:
             self._error = error

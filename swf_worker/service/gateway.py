@@ -28,11 +28,17 @@ ANSWER_LIMIT = 30.0
 class TokenCalls:
     """The calls that need a task token and nothing else."""
 
-    def __init__(self, beats: Client, answers: Client, timers: Timers) -> None:
+    def __init__(
+        self,
+        beats: Client,
+        answers: Client,
+        timers: Timers,
+        credentials: Keeper | None = None,
+    ) -> None:
         self._beats = beats
         self._answers = answers
         self._timers = timers
-        self._credentials: Keeper | None = None
+        self._credentials = credentials
         self._attempts: set[Attempt] = set()
         self._closed = False
 
@@ -112,8 +118,7 @@ class Boto3Service(TokenCalls):
         # Slot threads answer as well. (A pool's size costs nothing until it is used.)
         answerers += options.max_concurrent_activities
         clients = build_clients(options, senders=senders, answerers=answerers, keeper_of=keeper_of)
-        super().__init__(clients.beats, clients.answers, timers)
-        self._credentials = clients.credentials
+        super().__init__(clients.beats, clients.answers, timers, clients.credentials)
         self._clients = clients
         self._options = options
         self._identity = options.identity or default_identity()

@@ -83,13 +83,6 @@ class Attempt:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def blame_connection() -> None:
-    """This thread's attempt has had no answer."""
-    attempt = getattr(_current, "attempt", None)
-    if attempt is not None:
-        attempt.blame()
-
-
 def leave_connection() -> None:
     """This thread's attempt has read its answer: the connection may be somebody else's now."""
     attempt = getattr(_current, "attempt", None)
@@ -113,6 +106,7 @@ class Followed:
     def _new_conn(self) -> socket.socket:
         """As urllib3's, with addresses tried beside each other and look-ups that may hang."""
         here: Any = self
+        self._reached = None
         host = getattr(here, "_dns_host", here.host).strip("[]")
         try:
             seconds = here.timeout if isinstance(here.timeout, (int, float)) else None

@@ -26,7 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import parse_url
 
-from .limits import Followed, blame_connection, leave_connection
+from .limits import Followed, leave_connection
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -95,12 +95,11 @@ class Transport:
                 decode_content=False,
                 enforce_content_length=False,
             )
-            return _Response(request.url, answer)
+            response = _Response(request.url, answer)
         except Exception as error:
-            blame_connection()
             raise _as_botocore(error, request) from error
-        finally:
-            leave_connection()
+        leave_connection()  # one that failed is nobody else's: the attempt may blame it
+        return response
 
     def _target(self, url: str) -> str | None:
         """What to ask our host for; None for another host, which endpoint rules may name."""

@@ -94,8 +94,8 @@ def test_row_84_a_refresh_that_takes_long_holds_up_no_beat_and_no_stop(swf, conf
 
 def test_row_84_a_first_one_that_takes_long_is_named_and_holds_up_no_stop(swf, configured):
     with running(TARGET, swf=swf, **configured("slow30")) as process:
-        line = next(line for line in process.stderr if "the provider has not answered" in line)
-        assert "credentials not refreshed" in line
+        line = next(line for line in process.stderr if "credentials not refreshed" in line)
+        assert "the provider has not answered" in line
         began = time.monotonic()
         process.terminate()
         _, err = process.communicate(timeout=20)

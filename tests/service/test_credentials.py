@@ -140,7 +140,7 @@ def test_a_metadata_service_that_stutters_at_the_start_is_asked_once_more(keeper
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
     keeper, seen = keeper_of(None, Credentials("key", "secret"))
     assert keeper.get_frozen_credentials().access_key == "key"
-    assert len(seen) == 1
+    assert not seen
 
 
 def test_one_that_hangs_is_not_waited_for_at_the_end(keeper_of):

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import time
 from contextlib import contextmanager, suppress
 from socket import AF_INET6, create_connection, create_server
 
@@ -25,6 +26,7 @@ from swf_worker.outcome import Completed
 from swf_worker.service import transport
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
+from tests.service.conftest import dead
 from tests.wire import OK, Wire
 
 HOME = "http://127.0.0.1:9"
@@ -158,7 +160,7 @@ def test_another_hosts_request_is_left_to_botocore():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """For 127.0.0.1, signed by itself."""
+    """For 127.0.0.1 and swf.test, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swf.test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -171,7 +173,10 @@ def certificate(tmp_path_factory):
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("swf.test")]
+            ),
+            False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
@@ -256,6 +261,21 @@ def test_a_certificate_for_another_name_is_refused(certificate, timers, either, 
         with pytest.raises(errors.ServiceUnavailableError, match=r"(?i)certificate|hostname"):
             answer(f"https://localhost:{port}", timers)
         assert not taken
+
+
+def test_row_87_a_dead_first_address_costs_little_over_tls(
+    certificate, timers, either, monkeypatch, dns
+):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate / "cert.pem"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    monkeypatch.setenv("NO_PROXY", "*")
+    dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
+    with tls_service(certificate) as (_, port, taken), dead("127.0.0.2", port):
+        began = time.monotonic()
+        answer(f"https://swf.test:{port}", timers)
+        assert time.monotonic() - began < 3, "5 s are a connection's"
+        assert taken
 
 
 @pytest.mark.parametrize("what", ["send", "connections"])

@@ -298,6 +298,7 @@ class Child:
         reports = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         while (run := self._runs.get()) is not None:
             turn = Turn()
+            # Twice: what strikes in the inner one's own steps is the outer one's.
             undisturbed(partial(undisturbed, partial(self._run, run, turn, state)))
             assert turn.end is not None
             self._current = None

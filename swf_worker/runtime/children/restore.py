@@ -265,13 +265,6 @@ def _set_locale(before: str) -> None:
     locale.setlocale(locale.LC_ALL, before)
 
 
-def _set_collection(on: bool) -> None:
-    if on:
-        gc.enable()
-    else:
-        gc.disable()
-
-
 def _set_tracing(before: tuple[Any, Any]) -> None:
     sys.settrace(before[0])
     sys.setprofile(before[1])
