@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
-    from .service.clients import Client, Where
+    from .service.clients import Calls, Where
     from .service.gateway import TokenCalls
 
 BEAT_LIMIT = 5.0
@@ -183,7 +183,7 @@ class _Calls:
     def __init__(self, reach: _Reach) -> None:
         self._reach = reach
         self._turn = threading.Lock()
-        self._client: tuple[Client, Where] | None = None
+        self._client: tuple[Calls, Where] | None = None
 
     @contextmanager
     def turn(self) -> Iterator[tuple[TokenCalls, Where]]:

@@ -49,12 +49,14 @@ class CredentialsRefreshed(Observation):
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted(Observation):
-    """Polls are being opened."""
+    """Polls are being opened. ``calls``: the way that calls to SWF take, "direct" or "boto3", and
+    why it is that."""
 
     domain: str
     task_list: str
     identity: str
     activities: tuple[ActivityType, ...]
+    calls: str = "direct"
 
 
 @dataclass(frozen=True, slots=True)

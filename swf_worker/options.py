@@ -89,6 +89,7 @@ class Options:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None
     on_fatal_error: Callable[[SwfWorkerError], object] | None = None
+    calls: Literal["boto3"] | None = None
 
     @property
     def polls(self) -> int:
@@ -120,6 +121,11 @@ class Options:
         if self.on_drain_timeout not in ("fail", "abandon"):
             raise ConfigurationError(
                 f"on_drain_timeout is {self.on_drain_timeout!r}: allowed are 'fail' and 'abandon'"
+            )
+        if self.calls not in (None, "boto3"):
+            raise ConfigurationError(
+                f"calls is {self.calls!r}: 'boto3' has every call made by boto3's client, None "
+                "(the default) those that need it"
             )
         check_reach(self)
         self._check_parts()

@@ -80,6 +80,9 @@ class ActivityWorker:
         in a thread of its own.
     on_fatal_error: called at once, in a thread of its own, with the error that ends the worker
         (an unknown domain, say), for a program that goes on without it.
+    calls: "boto3" has boto3's client make every call to SWF. By default it does where something is
+        configured or patched that it alone honours (a proxy, a tracer, a handler of its events);
+        the first line of the log says which way is taken.
     """
 
     domain: str
@@ -105,6 +108,7 @@ class ActivityWorker:
     retry_policy: RetryPolicy
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
     on_fatal_error: Callable[[SwfWorkerError], object] | None
+    calls: Literal["boto3"] | None
 
     def __init__(
         self,
@@ -132,6 +136,7 @@ class ActivityWorker:
         retry_policy: RetryPolicy | None = None,
         event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None,
         on_fatal_error: Callable[[SwfWorkerError], object] | None = None,
+        calls: Literal["boto3"] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._given = {name: value for name, value in given.items() if value is not None}

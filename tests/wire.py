@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 Reply = bytes | Callable[[socket.socket], None]
@@ -84,12 +85,22 @@ def trickle(answer: bytes, gap: float) -> Callable[[socket.socket], None]:
     return send
 
 
+@dataclass(frozen=True)
+class Request:
+    """What came over the wire; names of headers in lower case."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
 class Wire:
     """Answers each operation from its script; the last reply of a script repeats."""
 
     def __init__(self, **script: list[Reply]) -> None:
         self._script = {name: list(replies) for name, replies in script.items()}
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.requests: list[Request] = []
         self._counts: dict[str, int] = defaultdict(int)
         self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -159,15 +170,16 @@ class Wire:
             connection.close()
 
     def _read(self, stream: Any) -> tuple[str, dict[str, Any]] | None:
-        if not stream.readline():
+        first = stream.readline()
+        if not first:
             return None
         headers = {}
         while (line := stream.readline().strip()) != b"":
-            name, _, value = line.partition(b":")
-            headers[name.strip().lower()] = value.strip().decode()
-        body = stream.read(int(headers.get(b"content-length", 0)))
-        name = headers.get(b"x-amz-target", ".").rpartition(".")[2]
-        return name, json.loads(body or b"{}")
+            name, _, value = line.decode().partition(":")
+            headers[name.strip().lower()] = value.strip()
+        body = stream.read(int(headers.get("content-length", 0)))
+        self.requests.append(Request(first.decode().strip(), headers, body))
+        return headers.get("x-amz-target", ".").rpartition(".")[2], json.loads(body or b"{}")
 
     def _next(self, name: str, body: dict[str, Any]) -> Reply:
         with self._changed:

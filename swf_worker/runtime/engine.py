@@ -222,7 +222,9 @@ class Engine:
         """Tell observers that polls are about to be opened."""
         options, types = self.options, self._registry.types
         identity = options.identity or default_identity()
-        self._observe(WorkerStarted(options.domain, options.task_list, identity, types))
+        why = self._service.why_boto3
+        calls = "direct" if why is None else f"boto3: {why}"
+        self._observe(WorkerStarted(options.domain, options.task_list, identity, types, calls))
 
     def request_stop(self, drain_timeout: float | None = None) -> None:
         """Stop, once; ``drain_timeout`` in place of the option's. Never blocks."""

@@ -31,6 +31,10 @@ class SwfService(Protocol):
     """Each method is one attempt of one call: it blocks, within an overall limit of time, and
     raises a ServiceError when the call was not accepted."""
 
+    @property
+    def why_boto3(self) -> str | None:
+        """Why calls go through boto3's client; None where they go the direct way."""
+
     def poll(self) -> Polled:
         """PollForActivityTask."""
 

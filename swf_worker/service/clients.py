@@ -1,5 +1,5 @@
-"""Three boto3 clients: polls, beats, answers. Each has connections and limits of its own, none
-retries by itself, so a poll that times out can't take an answer's retries away."""
+"""Polls, beats, answers: each has connections and limits of its own, none retries by itself, so a
+poll that times out can't take an answer's retries away."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoRegionError
 
 from ..errors import ConfigurationError
 from ..options import Options
-from . import limits, transport
+from . import limits, which_way
+from .answers import check_response
 from .credentials import NONE_OF_ITS_OWN, Keeper, Kept, Source, give
-from .faults import check_response
-from .transport import Transport
+from .direct import DirectCalls
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -56,29 +57,44 @@ class Where:
     endpoint_url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One client; its requests take our transport, or botocore's own way."""
+class Calls(Protocol):
+    """One kind of calls: connections and limits of its own."""
 
-    swf: SWFClient
-    transport: Transport | None
+    def call(self, operation: str, members: dict[str, Any], /) -> dict[str, Any]:
+        """One attempt of one call: the members of its answer. Raises what botocore raises,
+        NotAnAnswer, and CredentialsError."""
 
     def close(self) -> None:
-        """Close its idle connections. (Later calls open new ones.)"""
-        self.swf.close()
-        if self.transport is not None:
-            self.transport.close()
+        """Close the connections that are idle. (Later calls open new ones.)"""
+
+
+class ThroughBoto3:
+    """boto3's client as it is."""
+
+    def __init__(self, client: SWFClient) -> None:
+        self._client = client
+
+    def call(self, operation: str, members: dict[str, Any]) -> dict[str, Any]:
+        """The client's method for the operation."""
+        answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**members)
+        return answer
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The three clients of one worker."""
+    """The three kinds of calls of one worker."""
 
-    polls: Client
-    beats: Client
-    answers: Client
+    polls: Calls
+    beats: Calls
+    answers: Calls
     where: Where
     credentials: Keeper
+    why_boto3: str | None
+    """Why they go through boto3's client; None where they go the direct way."""
 
 
 def build_clients(
@@ -91,22 +107,23 @@ def build_clients(
     """A worker's three, in this thread; no I/O. ConfigurationError for a missing region or
     profile."""
     with _set_up_errors():
-        factory = _Factory(options)
+        factory = _Factory(options, options.calls)
         keeper = factory.credentials = keeper_of(factory.source)
         return Clients(
-            polls=factory.client(POLL_READ_TIMEOUT, options.polls),
-            beats=factory.client(CALL_READ_TIMEOUT, senders),
-            answers=factory.client(CALL_READ_TIMEOUT, answerers),
+            polls=factory.calls(POLL_READ_TIMEOUT, options.polls),
+            beats=factory.calls(CALL_READ_TIMEOUT, senders),
+            answers=factory.calls(CALL_READ_TIMEOUT, answerers),
             where=factory.where,
             credentials=keeper,
+            why_boto3=factory.why_boto3,
         )
 
 
-def build_client(reach: Reach) -> tuple[Client, Where]:
-    """One client for the calls with a token. ConfigurationError as above."""
+def build_client(reach: Reach) -> tuple[Calls, Where]:
+    """One kind, for the calls with a token. ConfigurationError as above."""
     with _set_up_errors():
         factory = _Factory(reach)
-        return factory.client(CALL_READ_TIMEOUT, 1), factory.where
+        return factory.calls(CALL_READ_TIMEOUT, 1), factory.where
 
 
 @contextmanager
@@ -137,14 +154,14 @@ def _session(reach: Reach) -> boto3.Session:
 
 
 class _Factory:
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, calls: str | None = None) -> None:
         self._session = reach.session or _session(reach)
         self.source = Source(self._session)
         self.credentials: Kept = self.source
         self._reach = reach
-        self._ca_bundle = transport.configured_bundle() if reach.session is None else None
         self._base = reach.client_config or Config()
-        if _is_local(_endpoint(reach)):
+        local = _is_local(_endpoint(reach))
+        if local:
             # HTTP_PROXY would capture calls to this machine.
             self._base = self._base.merge(Config(proxies={}))
         self._base = self._base.merge(
@@ -155,26 +172,42 @@ class _Factory:
                 parameter_validation=False,  # the gateway's parameters have the right types
             )
         )
-        probe = self._build(self._base)
+        self._probe = probe = self._build(self._base)
+        self.why_boto3 = which_way.why_boto3(calls, self._session, probe, local=local)
         region = probe.meta.region_name
         self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
+        # To one that is set it adds what its session does.
         built: Any = probe.meta.config
-        self._base = self._base.merge(Config(user_agent=built.user_agent, user_agent_extra=""))
+        added = getattr(which_way.inner_session(self._session), "user_agent_extra", "")
+        agent = built.user_agent.replace(f" {added}", "", 1) if added else built.user_agent
+        self._base = self._base.merge(Config(user_agent=agent, user_agent_extra=""))
+        self._user_agent = f"{agent} {added}" if added else agent
 
-    def client(self, read_timeout: int, users: int) -> Client:
-        client = self._build(
-            self._base.merge(
-                Config(read_timeout=read_timeout, max_pool_connections=users + SPARE_CONNECTIONS)
+    def calls(self, read_timeout: int, users: int) -> Calls:
+        """So many at a time have connections of their own."""
+        users += SPARE_CONNECTIONS
+        if self.why_boto3 is None:
+            return DirectCalls(
+                self._probe,
+                self.credentials,
+                user_agent=self._user_agent,
+                read_timeout=read_timeout,
+                users=users,
+                ca_bundle=self._ca_bundle(),
             )
+        built = self._build(
+            self._base.merge(Config(read_timeout=read_timeout, max_pool_connections=users))
         )
-        give(client, self.credentials)
-        client.meta.events.register("before-parse.swf.*", check_response)
-        way = None
-        if self._reach.session is None:  # what a user's own is set to can't be seen from outside
-            way = transport.install(client, self._ca_bundle)
-        limits.install(client)  # endpoint rules may name a host that our way leaves to botocore
-        return Client(client, way)
+        give(built, self.credentials)
+        built.meta.events.register("before-parse.swf.*", check_response)
+        limits.install(built)
+        return ThroughBoto3(built)
+
+    def _ca_bundle(self) -> str | None:
+        """The file of certificates that is configured, looked for where botocore looks for it."""
+        configured = which_way.inner_session(self._session).get_config_variable("ca_bundle")
+        return configured or os.environ.get("REQUESTS_CA_BUNDLE")
 
     def _build(self, config: Config) -> SWFClient:
         return self._session.client(

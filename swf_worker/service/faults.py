@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from types import NoneType
 from typing import Any
 
-import msgspec
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -25,6 +22,7 @@ from ..errors import (
     ThrottledError,
     UnknownResourceFault,
 )
+from .answers import NotAnAnswer
 from .credentials import CredentialsError
 
 TLS_CODE = "TLS"
@@ -76,55 +74,6 @@ _TYPES: dict[str, type[ServiceError]] = {
 }
 _PASSING = ("RequestTimeout", "RequestTimeoutException", "RequestAbortedException")
 _CLOCK = ("signature expired", "signature not yet current", "requesttimetooskewed")
-
-
-class NotAnAnswer(Exception):
-    """The response is none of SWF's: ``status`` and why. Raised before botocore parses it."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-
-def check_response(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """botocore's before-parse hook: HTTP 200 with HTML, ``[]`` or a cut body would otherwise
-    become an empty answer or an exception of any type."""
-    status, headers = response_dict["status_code"], response_dict["headers"]
-    body = _json_object(response_dict["body"])
-    if status >= 300:
-        if (body is None or "__type" not in body) and "x-amzn-errortype" not in headers:
-            raise NotAnAnswer(status, f"HTTP {status}, and not from AWS")
-        return
-    if status != 200 or not headers.get("x-amzn-requestid"):
-        raise NotAnAnswer(status, f"HTTP {status} without a request id of AWS's")
-    has_output = operation_model.output_shape is not None
-    if body is None and (has_output or response_dict["body"]):
-        raise NotAnAnswer(status, "HTTP 200 with a body that is no JSON object")
-    if has_output and operation_model.name == "PollForActivityTask":
-        assert body is not None
-        _check_poll(status, body, response_dict)
-
-
-def _check_poll(status: int, body: dict[str, Any], response_dict: dict[str, Any]) -> None:
-    started = body.get("startedEventId")
-    if isinstance(started, bool) or not isinstance(started, int):
-        raise NotAnAnswer(status, "HTTP 200 without a startedEventId")
-    structures = ("activityType", "workflowExecution")
-    if any(not isinstance(body.get(name), (dict, NoneType)) for name in structures):
-        # botocore stumbles over them, and a task with a token can still be failed.
-        kept = {name: value for name, value in body.items() if name not in structures}
-        response_dict["body"] = json.dumps(kept).encode()
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    try:
-        value = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        try:
-            value = json.loads(body)  # it takes what botocore takes: lone surrogates, too
-        except (ValueError, RecursionError):
-            return None
-    return value if isinstance(value, dict) else None
 
 
 def translate(operation: str, error: BaseException) -> ServiceError:

@@ -16,7 +16,7 @@ from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
-from .clients import Client, build_clients
+from .clients import Calls, build_clients
 from .credentials import Keeper, Source
 from .faults import EXPIRED, translate
 from .limits import Attempt
@@ -30,8 +30,8 @@ class TokenCalls:
 
     def __init__(
         self,
-        beats: Client,
-        answers: Client,
+        beats: Calls,
+        answers: Calls,
         timers: Timers,
         credentials: Keeper | None = None,
     ) -> None:
@@ -44,30 +44,25 @@ class TokenCalls:
 
     def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
-        given = {} if details is None else {"details": details}
-        answer = self._call(
-            self._beats,
-            self._beats.swf.record_activity_task_heartbeat,
-            limit,
-            taskToken=task_token,
-            **given,
-        )
+        members = {"taskToken": task_token}
+        if details is not None:
+            members["details"] = details
+        answer = self._call(self._beats, "RecordActivityTaskHeartbeat", limit, members)
         return answer.get("cancelRequested") is True
 
     def respond(self, task_token: str, outcome: Outcome) -> None:
         """The Respond call for ``outcome``."""
-        client = self._answers.swf
-        call: Callable[..., Any]
+        members = {"taskToken": task_token}
         match outcome:
             case Completed(result):
-                call, given = client.respond_activity_task_completed, {"result": result}
+                operation, given = "RespondActivityTaskCompleted", {"result": result}
             case Canceled(details):
-                call, given = client.respond_activity_task_canceled, {"details": details}
+                operation, given = "RespondActivityTaskCanceled", {"details": details}
             case Failed(reason, details):
-                call = client.respond_activity_task_failed
+                operation = "RespondActivityTaskFailed"
                 given = {"reason": reason, "details": details}
-        present = {name: text for name, text in given.items() if text is not None}
-        self._call(self._answers, call, ANSWER_LIMIT, taskToken=task_token, **present)
+        members |= {name: text for name, text in given.items() if text is not None}
+        self._call(self._answers, operation, ANSWER_LIMIT, members)
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
@@ -78,26 +73,24 @@ class TokenCalls:
         self._answers.close()
 
     def _call(
-        self, client: Client, call: Callable[..., Any], limit: float, **given: Any
+        self, calls: Calls, operation: str, limit: float, members: dict[str, Any]
     ) -> dict[str, Any]:
         with Attempt(self._timers, limit, self._attempts) as attempt:
             if self._closed:
                 attempt.cut()
             try:
-                answer: dict[str, Any] = call(**given)
-                return answer
+                return calls.call(operation, members)
             except Exception as error:
-                operation = _operation(call)
                 _drop_frames(error)
                 if attempt.cut_short:
                     # What died in silence on the way: others that were kept as long may have, too.
-                    client.close()
+                    calls.close()
                     said = f"no whole answer within {limit:g} s"
                     raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
                 refused = translate(operation, error)
                 if refused.ambiguous and not refused.code:
                     attempt.blame()
-                    client.close()
+                    calls.close()
                 if refused.code in EXPIRED and self._credentials is not None:
                     self._credentials.ended()
                 raise refused from error
@@ -123,31 +116,32 @@ class Boto3Service(TokenCalls):
         self._options = options
         self._identity = options.identity or default_identity()
 
+    @property
+    def why_boto3(self) -> str | None:
+        """Why calls go through boto3's client; None where they go the direct way."""
+        return self._clients.why_boto3
+
     def poll(self) -> Polled:
         """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
-        answer = self._call(
-            self._clients.polls,
-            self._clients.polls.swf.poll_for_activity_task,
-            POLL_LIMIT,
-            domain=self._options.domain,
-            taskList={"name": self._options.task_list},
-            identity=self._identity,
-        )
+        members = {
+            "domain": self._options.domain,
+            "taskList": {"name": self._options.task_list},
+            "identity": self._identity,
+        }
+        answer = self._call(self._clients.polls, "PollForActivityTask", POLL_LIMIT, members)
         return read_poll(answer)
 
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
-        answer = self._call(
-            self._clients.beats,
-            self._clients.beats.swf.describe_activity_type,
-            ANSWER_LIMIT,
-            domain=self._options.domain,
-            activityType={"name": activity_type.name, "version": activity_type.version},
-        )
-        configuration = answer.get("configuration") or {}
+        members = {
+            "domain": self._options.domain,
+            "activityType": {"name": activity_type.name, "version": activity_type.version},
+        }
+        answer = self._call(self._clients.beats, "DescribeActivityType", ANSWER_LIMIT, members)
+        registered = answer.get("configuration")
         return RegisteredTimeouts(
-            heartbeat=_seconds(configuration.get("defaultTaskHeartbeatTimeout")),
-            start_to_close=_seconds(configuration.get("defaultTaskStartToCloseTimeout")),
+            heartbeat=_seconds(_member(registered, "defaultTaskHeartbeatTimeout")),
+            start_to_close=_seconds(_member(registered, "defaultTaskStartToCloseTimeout")),
         )
 
     def close(self) -> None:
@@ -210,13 +204,8 @@ def _drop_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _operation(call: Callable[..., Any]) -> str:
-    name = getattr(call, "__name__", "call")
-    return "".join(part.capitalize() for part in name.split("_"))
-
-
-def _seconds(text: str | None) -> float | None:
+def _seconds(text: object) -> float | None:
     try:
-        return None if text in (None, "NONE") else float(text)
+        return float(text) if isinstance(text, str) and text != "NONE" else None
     except ValueError:
         return None

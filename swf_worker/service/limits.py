@@ -149,8 +149,9 @@ def install(client: SWFClient) -> bool:
     manager = getattr(session, "_manager", None)
     if not isinstance(pools, dict) or manager is None:
         return False
-    if awsrequest.AWSHTTPConnection is not AWSHTTPConnection:  # a recorder is in its place
-        return False
+    kinds = (awsrequest.AWSHTTPConnection, AWSHTTPConnectionPool.ConnectionCls, AWSHTTPConnection)
+    if any(kind.__module__ != awsrequest.__name__ for kind in kinds):
+        return False  # a recorder is in its place
     pools.update(http=_Pool, https=_TlsPool)  # also what its proxy managers take theirs from
     manager.pool_classes_by_scheme = pools
     return True

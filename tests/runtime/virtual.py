@@ -155,6 +155,8 @@ class ModelTask:
 class ModelService:
     """SWF, as a model with faults."""
 
+    why_boto3 = None
+
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._world = simulation.world

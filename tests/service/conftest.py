@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import pytest
 
+from swf_worker.options import Options, RetryPolicy
 from swf_worker.runtime.clock import MonotonicClock, start_daemon
 from swf_worker.runtime.scheduler import Scheduler
-from swf_worker.service import transport
+from swf_worker.service import which_way
+from swf_worker.service.credentials import Keeper
+from swf_worker.service.gateway import Boto3Service
+from swf_worker.service.retries import TenacityBackoff
 
 REAL = socket.getaddrinfo
 
@@ -23,11 +28,25 @@ def timers():
         thread.join()
 
 
-@pytest.fixture(params=["our transport", "botocore's own way"])
+@pytest.fixture(params=["direct", "boto3"])
 def either(request, monkeypatch):
-    if request.param == "botocore's own way":
-        monkeypatch.setattr(transport, "install", lambda client, ca_bundle: None)
+    """Both ways of a call, whatever else would settle it."""
+    reason = "told so" if request.param == "boto3" else None
+    monkeypatch.setattr(which_way, "why_boto3", lambda *args, **kinds: reason)
     return request.param
+
+
+def service_of(url, timers, **options):
+    """SWF at an address, as a worker has it."""
+    keeper_of = partial(
+        Keeper,
+        start_thread=start_daemon,
+        timers=timers,
+        backoff=TenacityBackoff(RetryPolicy()),
+        observe=lambda record: None,
+    )
+    options = Options(domain="d", task_list="t", endpoint_url=url, **options)
+    return Boto3Service(options, timers, senders=2, answerers=2, keeper_of=keeper_of)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 
 import boto3
 import pytest
@@ -15,26 +14,12 @@ from botocore.client import BaseClient
 from botocore.config import Config
 
 from swf_worker import errors
-from swf_worker.options import Options, RetryPolicy
 from swf_worker.outcome import Canceled, Completed, Failed
-from swf_worker.runtime.clock import start_daemon
-from swf_worker.service import gateway
-from swf_worker.service.credentials import Keeper
-from swf_worker.service.gateway import Boto3Service
-from swf_worker.service.retries import TenacityBackoff
+from swf_worker.service import answers, direct, gateway
 from swf_worker.task import ActivityType
 from tests import wire
+from tests.service.conftest import service_of
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http
-
-
-def keeper_of(timers):
-    return partial(
-        Keeper,
-        start_thread=start_daemon,
-        timers=timers,
-        backoff=TenacityBackoff(RetryPolicy()),
-        observe=lambda record: None,
-    )
 
 
 @pytest.fixture
@@ -42,9 +27,8 @@ def connect(timers, either):
     opened = []
 
     def make(url, **options):
-        options = Options(domain="d", task_list="t", endpoint_url=url, **options)
-        service = Boto3Service(options, timers, senders=2, answerers=2, keeper_of=keeper_of(timers))
-        assert bool(service._clients.polls.transport) is (either == "our transport")
+        service = service_of(url, timers, **options)
+        assert (service.why_boto3 is None) is (either == "direct")
         opened.append(service)
         return service
 
@@ -277,26 +261,26 @@ def test_the_limit_of_an_attempt_holds_whatever_the_endpoints_address_looks_like
         assert service.calls
 
 
-def test_the_limit_of_one_attempt_cuts_no_other(connect, timers):
-    """The connection goes back to its pool before the answer is parsed."""
-    parsed = threading.Event()
+@pytest.mark.parametrize("either", ["direct"], indirect=True)
+def test_the_limit_of_one_attempt_cuts_no_other(connect, monkeypatch):
+    """The connection goes back to its pool before the answer is read. (botocore tells nobody when
+    it has read one.)"""
+    cut = []
+
+    def read_slowly(*args):
+        attempts = list(client._attempts)
+        assert len(attempts) == 1
+        attempts[0].cut()
+        cut.append(True)
+        return answers.read(*args)
+
     with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False})]) as service:
         client = connect(service.url)
-        swf = client._clients.beats.swf
-
-        def parse_slowly(**_):
-            attempts = list(client._attempts)
-            assert len(attempts) == 1
-            attempts[0].cut()
-            parsed.set()
-
         client.heartbeat("token", None, 5)
-        if client._clients.beats.transport is None:
-            return  # botocore's own way tells nobody when it has read an answer
-        swf.meta.events.register("before-parse.swf", parse_slowly)
-        client.heartbeat("token", None, 5)
-        swf.meta.events.unregister("before-parse.swf", parse_slowly)
-        assert parsed.is_set()
+        with monkeypatch.context() as patched:
+            patched.setattr(direct, "read", read_slowly)
+            client.heartbeat("token", None, 5)
+        assert cut
         client.heartbeat("token", None, 5)
         assert len(service._connections) == 1, "nobody's connection was cut"
 
@@ -326,48 +310,44 @@ def test_a_reused_connection_is_cut_as_well(connect):
         assert time.monotonic() - began < 4
 
 
-def test_clients_are_set_as_the_long_poll_needs(connect):
-    service = connect("http://127.0.0.1:1", max_concurrent_activities=30, max_concurrent_polls=7)
+def timeouts(calls, either):
+    """Connect and read, in seconds, and how many connections are kept."""
+    if either == "boto3":
+        config = calls._client.meta.config
+        assert config.retries["total_max_attempts"] == 1
+        return config.connect_timeout, config.read_timeout, config.max_pool_connections
+    pool = calls._pool
+    return pool.timeout.connect_timeout, pool.timeout._read, pool.pool.maxsize
+
+
+def test_calls_are_set_as_the_long_poll_needs(connect, either):
+    service = connect(
+        "http://127.0.0.1:1",
+        max_concurrent_activities=30,
+        max_concurrent_polls=7,
+        client_config=Config(read_timeout=1, connect_timeout=1, max_pool_connections=1),
+    )
     clients = service._clients
-    assert clients.polls.swf.meta.config.read_timeout == 70
-    assert clients.polls.swf.meta.config.max_pool_connections == 9
-    assert clients.beats.swf.meta.config.max_pool_connections == 4
-    for client in (clients.polls, clients.beats, clients.answers):
-        assert client.swf.meta.config.retries["total_max_attempts"] == 1
-        assert client.swf.meta.config.connect_timeout == 5
+    assert timeouts(clients.polls, either) == (5, 70, 9)
+    assert timeouts(clients.beats, either) == (5, 30, 4)
+    assert timeouts(clients.answers, either) == (5, 30, 34)
 
 
 def test_the_user_agent_is_boto3s_own(connect):
     """It is set once because boto3 builds it anew for each call; its tokens must stay."""
-    seen = {}
+    config = Config(user_agent_extra="mine/1", user_agent_appid="app")
     with Wire(RespondActivityTaskCompleted=[OK]) as wired:
         plain = boto3.Session(
             aws_access_key_id="x", aws_secret_access_key="y", region_name="us-east-1"
-        ).client("swf", endpoint_url=wired.url, config=Config(user_agent_extra="mine/1"))
-        plain.meta.events.register(
-            "before-send.swf", lambda request, **_: seen.update(plain=request.headers["User-Agent"])
-        )
+        ).client("swf", endpoint_url=wired.url, config=config)
         plain.respond_activity_task_completed(taskToken="t")
-        service = connect(wired.url, client_config=Config(user_agent_extra="mine/1"))
-        service._clients.answers.swf.meta.events.register(
-            "before-send.swf", lambda request, **_: seen.update(ours=request.headers["User-Agent"])
-        )
-        respond(service)
+        respond(connect(wired.url, client_config=config))
         plain.close()
-    text = {
-        name: agent.decode() if isinstance(agent, bytes) else agent for name, agent in seen.items()
-    }
-    assert text["ours"].count("mine/1") == 1
-    assert text["ours"].split()[:2] == text["plain"].split()[:2]
-    assert "Boto3/" in text["ours"]
-
-
-def test_the_users_config_is_merged_under_ours(connect):
-    service = connect(
-        "http://127.0.0.1:1", client_config=Config(read_timeout=1, user_agent_appid="app")
-    )
-    assert service._clients.polls.swf.meta.config.read_timeout == 70
-    assert service._clients.polls.swf.meta.config.user_agent_appid == "app"
+        theirs, ours = (request.headers["user-agent"] for request in wired.requests)
+    assert ours.count("mine/1") == 1
+    assert ours.count("app/app") == 1
+    assert ours.split()[:2] == theirs.split()[:2]
+    assert "Boto3/" in ours
 
 
 def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(connect, monkeypatch):
@@ -452,32 +432,3 @@ def test_row_89_of_kept_connections_that_died_in_silence_one_attempt_is_lost(con
                 each.result()  # at the same time
     finally:
         keeping.close()
-
-
-def test_row_90_whoever_has_patched_botocore_sees_each_call_and_no_other(connect, monkeypatch):
-    """As X-Ray, OpenTelemetry, Datadog and New Relic do."""
-    called = []
-    original = BaseClient._make_api_call
-
-    def traced(self, name, parameters):
-        called.append(name)
-        return original(self, name, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", traced)
-    described = http(200, {"typeInfo": {"status": "REGISTERED", "creationDate": 1.0}})
-    operations = [f"RespondActivityTask{kind}" for kind in ("Completed", "Canceled", "Failed")]
-    with Wire(
-        PollForActivityTask=[EMPTY_POLL],
-        RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False})],
-        DescribeActivityType=[described],
-        **{name: [OK] for name in operations},
-    ) as wired:
-        service = connect(wired.url)
-        service.poll()
-        service.heartbeat("token", None, 5)
-        service.describe(ActivityType("Work", "1"))
-        for outcome in (Completed("r"), Canceled(), Failed("why")):
-            service.respond("token", outcome)
-    first = ["PollForActivityTask", "RecordActivityTaskHeartbeat", "DescribeActivityType"]
-    assert called == [*first, *operations]
-    assert called == [name for name, _ in wired.calls]
