@@ -76,8 +76,9 @@ _PASSING = ("RequestTimeout", "RequestTimeoutException", "RequestAbortedExceptio
 _CLOCK = ("signature expired", "signature not yet current", "requesttimetooskewed")
 
 
-def translate(operation: str, error: BaseException) -> ServiceError:
-    """The typed exception for whatever an attempt of a call raised; the caller chains them."""
+def translate(operation: str, error: BaseException, sent: bool | None = None) -> ServiceError:
+    """The typed exception for whatever an attempt of a call raised; the caller chains them.
+    ``sent``: whether its request may have left, where that is known."""
     if isinstance(error, ClientError):
         return _from_service(operation, error)
     if isinstance(error, NotAnAnswer):
@@ -88,7 +89,8 @@ def translate(operation: str, error: BaseException) -> ServiceError:
         refused = ServiceUnavailableError if error.passes else OperationNotPermittedFault
         return refused(operation, CREDENTIALS_CODE, f"credentials: {error}")
     if isinstance(error, SSLError):
-        return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=True)
+        ambiguous = sent is not False
+        return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=ambiguous)
     if isinstance(error, _NEVER_LEFT):
         return ServiceUnavailableError(operation, CONNECTION_CODE, str(error))
     said = str(error) or type(error).__name__

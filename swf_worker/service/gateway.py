@@ -18,8 +18,8 @@ from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .api import Polled, RegisteredTimeouts, Timers
 from .clients import Calls, build_clients
 from .credentials import Keeper, Source
-from .faults import EXPIRED, translate
-from .limits import Attempt
+from .faults import CONNECTION_CODE, EXPIRED, translate
+from .limits import Attempt, Attempts
 from .refusals import refusal
 
 ANSWER_LIMIT = 30.0
@@ -37,10 +37,8 @@ class TokenCalls:
     ) -> None:
         self._beats = beats
         self._answers = answers
-        self._timers = timers
         self._credentials = credentials
-        self._attempts: set[Attempt] = set()
-        self._closed = False
+        self._attempts = Attempts(timers)
 
     def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
@@ -66,34 +64,39 @@ class TokenCalls:
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
-        self._closed = True
-        for attempt in list(self._attempts):
-            attempt.cut()
+        self._attempts.close()
         self._beats.close()
         self._answers.close()
 
     def _call(
         self, calls: Calls, operation: str, limit: float, members: dict[str, Any]
     ) -> dict[str, Any]:
-        with Attempt(self._timers, limit, self._attempts) as attempt:
-            if self._closed:
-                attempt.cut()
-            try:
-                return calls.call(operation, members)
-            except Exception as error:
-                _drop_frames(error)
-                if attempt.cut_short:
-                    # What died in silence on the way: others that were kept as long may have, too.
-                    calls.close()
-                    said = f"no whole answer within {limit:g} s"
-                    raise ServiceUnavailableError(operation, "", said, ambiguous=True) from error
-                refused = translate(operation, error)
-                if refused.ambiguous and not refused.code:
-                    attempt.blame()
-                    calls.close()
-                if refused.code in EXPIRED and self._credentials is not None:
-                    self._credentials.ended()
-                raise refused from error
+        attempt = self._attempts.begin(limit)
+        try:
+            return calls.call(operation, members)
+        except Exception as error:
+            raise self._understood(operation, attempt, error, calls) from error
+        finally:
+            self._attempts.end(attempt)
+
+    def _understood(
+        self, operation: str, attempt: Attempt, error: Exception, calls: Calls
+    ) -> ServiceError:
+        _drop_frames(error)
+        if attempt.cut_short:
+            # What died in silence on the way: others that were kept as long may have, too.
+            calls.close()
+            if attempt.sent is False:
+                return ServiceUnavailableError(operation, CONNECTION_CODE, str(error))
+            said = f"no whole answer within {attempt.seconds:g} s"
+            return ServiceUnavailableError(operation, "", said, ambiguous=True)
+        refused = translate(operation, error, sent=attempt.sent)
+        if refused.ambiguous and not refused.code:
+            attempt.blame()
+            calls.close()
+        if refused.code in EXPIRED and self._credentials is not None:
+            self._credentials.ended()
+        return refused
 
 
 class Boto3Service(TokenCalls):

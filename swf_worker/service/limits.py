@@ -1,20 +1,23 @@
 """An overall limit for each attempt.
 
 botocore's read timeout starts anew with every byte, so an answer that trickles outlasts it.
-Here a timer cuts the attempt's connection instead: the blocked read ends at once, with an error.
-The connection is found through urllib3's documented pool classes: our transport has its own.
-Where botocore's own way is taken (see ``transport``) it lets nobody set them from outside: two
-private attributes of its session are needed for it. Where they are gone, the limits are off and
-``install`` says so (a test of ours fails then).
+Here the attempt's connection is cut instead: the blocked read ends at once, with an error.
+The connection is found through urllib3's documented pool classes: the direct way has its own.
+boto3's client lets nobody set them from outside: two private attributes of its session are needed
+for it. Where they are gone, the limits are off and ``install`` says so (a test of ours fails then).
+
+To connect has a limit of its own, and its time isn't taken from the attempt's.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from math import inf
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore import awsrequest
 from botocore.awsrequest import (
@@ -23,52 +26,38 @@ from botocore.awsrequest import (
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
 )
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from ..clock import now
 from . import addresses
 from .api import Timers
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
 
+CONNECT_LIMIT = 10.0
+"""Seconds to look a name up, to connect and to agree on TLS; each step has less."""
+
 _current = threading.local()
 
 
 class Attempt:
-    """One attempt of a call, on this thread, of ``seconds`` at most; in ``running`` meanwhile."""
+    """One attempt of a call, on one thread."""
 
-    __slots__ = ("_connection", "_running", "_timer", "cut_short")
+    __slots__ = ("connection", "cut_short", "seconds", "sent", "until")
 
-    def __init__(self, timers: Timers, seconds: float, running: set[Attempt]) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.until = now() + seconds
+        self.connection: Any = None
         self.cut_short = False
-        self._connection: Any = None
-        self._running = running
-        self._timer = timers.call_later(seconds, self.cut)
-
-    def __enter__(self) -> Self:
-        self._running.add(self)
-        _current.attempt = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _current.attempt = None
-        self._running.discard(self)
-        self._connection = None  # an error that is kept must not keep its socket open
-        self._timer.cancel()
-
-    def uses(self, connection: Any) -> None:
-        """The attempt is about to read and write on this connection."""
-        self._connection = connection
-        if self.cut_short:
-            raise TimeoutError("the attempt's time was over before its request left")
-
-    def leave(self) -> None:
-        """It needs its connection no more."""
-        self._connection = None
+        self.sent: bool | None = None
+        """Whether its request may have left; None where nobody can tell."""
 
     def blame(self) -> None:
         """Nobody answered on this connection: the next one is to another address of the host."""
-        reached = getattr(self._connection, "_reached", None)
+        reached = getattr(self.connection, "_reached", None)
         if reached is not None:
             addresses.NAMES.was_bad(*reached)
 
@@ -76,32 +65,127 @@ class Attempt:
         """The time is over: end whatever the attempt is blocked in."""
         self.cut_short = True
         self.blame()
-        sock = getattr(self._connection, "sock", None)
-        if isinstance(sock, socket.socket):
-            with suppress(OSError):
-                # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        for name in ("sock", "_beneath"):
+            sock = getattr(self.connection, name, None)
+            if isinstance(sock, socket.socket):
+                with suppress(OSError):
+                    # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class Attempts:
+    """Those that run now. One timer watches the one whose time is over first."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._running: set[Attempt] = set()
+        self._watched = inf
+        """When the timer looks; inf for no timer."""
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def begin(self, seconds: float) -> Attempt:
+        """One of this thread, of ``seconds`` at most."""
+        attempt = Attempt(seconds)
+        self._running.add(attempt)
+        _current.attempts, _current.attempt = self, attempt
+        if attempt.until < self._watched:
+            self._watch(attempt.until)
+        if self._closed:
+            attempt.cut()
+        return attempt
+
+    def end(self, attempt: Attempt) -> None:
+        """It is over."""
+        _current.attempt = None
+        self._running.discard(attempt)
+        attempt.connection = None  # an error that is kept must not keep its socket open
+
+    def give(self, attempt: Attempt, seconds: float) -> None:
+        """It has so many seconds from now."""
+        attempt.until = now() + seconds
+        if attempt.until < self._watched:
+            self._watch(attempt.until)
+
+    def close(self) -> None:
+        """Cut those that run, and those that are about to."""
+        self._closed = True
+        for attempt in list(self._running):
+            attempt.cut()
+
+    def _watch(self, until: float) -> None:
+        with self._lock:
+            if until < self._watched:
+                self._watched = until
+                self._timers.call_later(until - now(), self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._watched = inf  # before the look: who begins now is seen by it, or sees this
+        moment, following = now(), inf
+        for attempt in list(self._running):
+            if attempt.cut_short:
+                continue
+            if attempt.until <= moment:
+                attempt.cut()
+            else:
+                following = min(following, attempt.until)
+        if following < inf:
+            self._watch(following)
 
 
 def leave_connection() -> None:
     """This thread's attempt has read its answer: the connection may be somebody else's now."""
     attempt = getattr(_current, "attempt", None)
     if attempt is not None:
-        attempt.leave()
+        attempt.connection = None
 
 
 class Followed:
     """Tells the thread's attempt which connection it is on."""
 
     _reached: tuple[addresses.Key, addresses.Address] | None = None
+    _beneath: socket.socket | None = None
+    """While TLS is agreed on, another handle of the socket: ssl takes the plain one's away."""
 
     def connect(self) -> None:
-        self._follow()
-        super().connect()  # type: ignore[misc]
+        """As urllib3's. What fails here was never sent."""
+        attempt = getattr(_current, "attempt", None)
+        if attempt is None:
+            super().connect()  # type: ignore[misc]
+            return
+        attempt.connection, attempt.sent = self, False
+        _current.attempts.give(attempt, max(CONNECT_LIMIT, attempt.seconds))
+        try:
+            super().connect()  # type: ignore[misc]
+        except (HTTPError, ssl.SSLError):
+            raise
+        except OSError as error:  # while the two agreed on TLS
+            self._not_connected(error)
+        finally:
+            if self._beneath is not None:
+                self._beneath.close()
+                self._beneath = None
+        if attempt.cut_short:
+            self._not_connected(TimeoutError("the time to connect was over"))
+        attempt.sent = True
+        _current.attempts.give(attempt, attempt.seconds)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        self._follow()
+        """As urllib3's; connects first where nothing is connected yet."""
+        attempt = getattr(_current, "attempt", None)
+        if attempt is not None:
+            attempt.connection = self
+            if attempt.cut_short:
+                attempt.sent = False
+                raise TimeoutError("the attempt's time was over before its request left")
+            attempt.sent = True
         return super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _not_connected(self, error: OSError) -> NoReturn:
+        here: Any = self
+        kind = ConnectTimeoutError if isinstance(error, TimeoutError) else NewConnectionError
+        raise kind(here, f"{here.host}: {error}") from error
 
     def _new_conn(self) -> socket.socket:
         """As urllib3's, with addresses tried beside each other and look-ups that may hang."""
@@ -113,17 +197,12 @@ class Followed:
             sock, self._reached = addresses.connect(
                 (host, here.port), seconds, here.socket_options or (), here.source_address
             )
-        except TimeoutError as error:
-            raise ConnectTimeoutError(here, f"{here.host}: {error}") from error
         except OSError as error:
-            raise NewConnectionError(here, f"{here.host}: {error}") from error
+            self._not_connected(error)
+        if isinstance(self, HTTPSConnection) and getattr(_current, "attempt", None) is not None:
+            self._beneath = sock.dup()
         sys.audit("http.client.connect", self, here.host, here.port)
         return sock
-
-    def _follow(self) -> None:
-        attempt = getattr(_current, "attempt", None)
-        if attempt is not None:
-            attempt.uses(self)
 
 
 class _Connection(Followed, AWSHTTPConnection):  # type: ignore[misc]

@@ -268,7 +268,7 @@ def test_the_limit_of_one_attempt_cuts_no_other(connect, monkeypatch):
     cut = []
 
     def read_slowly(*args):
-        attempts = list(client._attempts)
+        attempts = list(client._attempts._running)
         assert len(attempts) == 1
         attempts[0].cut()
         cut.append(True)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from swf_worker import errors
 from swf_worker.options import Options
 from swf_worker.outcome import Completed
+from swf_worker.service import limits
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
 from tests.service.conftest import dead
@@ -65,8 +66,8 @@ def certificate(tmp_path_factory):
 
 
 @contextmanager
-def tls_service(folder):
-    """Answers OK to whatever comes, over TLS."""
+def tls_service(folder, slow=0.0):
+    """Answers OK to whatever comes, over TLS; each handshake takes so many seconds."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     taken = []
@@ -78,6 +79,8 @@ def tls_service(folder):
                 if closing.is_set():
                     return
                 plain.settimeout(5)
+                if closing.wait(slow):
+                    return
                 with context.wrap_socket(plain, server_side=True) as connection:
                     while connection.recv(65_536):
                         taken.append(1)
@@ -143,6 +146,56 @@ def test_the_bundle_of_a_session_of_the_users_own_is_believed(
     with tls_service(certificate) as (url, _, taken):
         answer(url, timers, session=boto3.Session(profile_name="own"), region_name=None)
         assert taken
+
+
+def test_the_time_to_connect_is_not_taken_from_the_attempts(
+    certificate, timers, either, monkeypatch
+):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate / "cert.pem"))
+    with tls_service(certificate, slow=0.8) as (url, _, taken):
+        client, _ = build_client(
+            Options(domain="d", task_list="t", endpoint_url=url, region_name="us-east-1")
+        )
+        calls = TokenCalls(client, client, timers)
+        with pytest.raises(errors.MalformedResponseError):  # it says OK, without a flag
+            calls.heartbeat("token", None, 0.4)
+        calls.close()
+        assert taken
+
+
+def test_a_handshake_that_hangs_is_cut_and_nothing_was_sent(
+    certificate, timers, either, monkeypatch
+):
+    monkeypatch.setattr(limits, "CONNECT_LIMIT", 0.5)
+    with tls_service(certificate, slow=60) as (url, _, taken):
+        client, _ = build_client(
+            Options(domain="d", task_list="t", endpoint_url=url, region_name="us-east-1")
+        )
+        calls = TokenCalls(client, client, timers)
+        began = time.monotonic()
+        with pytest.raises(errors.ServiceUnavailableError) as caught:
+            calls.heartbeat("token", None, 0.3)
+        assert time.monotonic() - began < 3
+        assert caught.value.code == "Connection"
+        assert not caught.value.ambiguous
+        calls.close()
+        assert not taken
+
+
+def test_a_handshake_that_is_broken_off_was_nothing_sent(timers, either):
+    with create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up():
+            plain, _ = listener.accept()
+            plain.recv(10)
+            plain.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(errors.ServiceUnavailableError) as caught:
+            answer(f"https://127.0.0.1:{listener.getsockname()[1]}", timers)
+        assert not caught.value.ambiguous
+        thread.join(10)
 
 
 def test_a_certificate_for_another_name_is_refused(certificate, timers, either, monkeypatch):
