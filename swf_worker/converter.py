@@ -155,7 +155,8 @@ class HandlerSignature:
     inputs: tuple[Parameter, ...]
     takes: Literal["nothing", "whole", "members"]
     wanted: Any
-    order: tuple[str, ...]
+    ordered: tuple[Parameter, ...]
+    """All of them, as they are declared."""
 
     @classmethod
     def of(
@@ -173,7 +174,7 @@ class HandlerSignature:
             inputs=inputs,
             takes=mode,
             wanted=_wanted(where, inputs, mode),
-            order=tuple(p.name for p in parameters),
+            ordered=tuple(parameters),
         )
 
     def check(self, where: str, converter: Converter) -> None:
@@ -200,17 +201,19 @@ class HandlerSignature:
         self, text: str | None, converter: Converter, context: ActivityContext
     ) -> Arguments:
         """Decode the input into the call's arguments; raises InputDecodeError."""
-        values = self._values(text, converter)
+        if self.takes == "whole" and text is not None:
+            values = {self.inputs[0].name: converter.decode(text, self.wanted)}
+        else:
+            values = self._values(text, converter)
         if self.context is not None:
             values[self.context.name] = context
-        parameters = {p.name: p for p in (*self.inputs, self.context) if p is not None}
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
-        for name in self.order:
+        for index, parameter in enumerate(self.ordered):
+            name = parameter.name
             if name not in values:
                 continue
-            parameter = parameters[name]
-            if parameter.positional and len(positional) == self.order.index(name):
+            if parameter.positional and len(positional) == index:
                 positional.append(values[name])
             else:
                 keywords[name] = values[name]
@@ -222,8 +225,6 @@ class HandlerSignature:
         if text is None:
             return self._without_input()
         value = converter.decode(text, self.wanted)
-        if self.takes == "whole":
-            return {self.inputs[0].name: value}
         members = {p.name: getattr(value, p.name) for p in self.inputs}
         return {name: v for name, v in members.items() if v is not msgspec.UNSET}
 
@@ -336,11 +337,15 @@ def _wanted(where: str, inputs: tuple[Parameter, ...], mode: str) -> Any:
 def encoded_result(converter: Converter, value: Any) -> str | None:
     """A result's text; ResultEncodeError or PayloadTooLargeError. Results are never cut."""
     text = converter.encode(value)
-    if text is not None and not isinstance(text, str):
+    if text is None:
+        return None
+    if not isinstance(text, str):
         raise ResultEncodeError(f"the converter made a {type(text).__name__}, not text")
-    if text is not None and printable(text) != text:
+    if text.isascii() and len(text) <= MAX_PAYLOAD:
+        return text
+    if printable(text) != text:
         raise ResultEncodeError("the result has a lone surrogate, which no JSON in UTF-8 can carry")
-    if text is not None and (units := utf16_units(text)) > MAX_PAYLOAD:
+    if (units := utf16_units(text)) > MAX_PAYLOAD:
         raise PayloadTooLargeError(
             f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"
         )

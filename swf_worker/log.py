@@ -44,7 +44,7 @@ class Log:
         error: BaseException | None = None,
     ) -> None:
         """Write a line; ``error`` with its traceback, and without anybody's locals."""
-        log = self._configured()
+        log = self._structlog or self._configured()
         if log is not None:
             told = fields if error is None else {**fields, "exc_info": error}
             getattr(log, level)(event, **told)

@@ -21,7 +21,12 @@ class Observation:
 
 
 class Observer(Protocol):
-    """Something that is told what happens. Called from many threads; should return quickly."""
+    """Something that is told what happens. Should return quickly.
+
+    It may also have a method ``wants(kind) -> bool``: a record of a kind that no observer wants
+    isn't made, where there are many of it. It is asked again while records come, since the level
+    of a log may change.
+    """
 
     def observe(self, record: Observation, /) -> None: ...
 

@@ -519,6 +519,6 @@ def _silenced(state: Execution) -> Step:
 
 
 def _end(state: Execution, disposition: Disposition) -> Step:
-    state, silence = _silenced(state)
-    ended = replace(state, phase=Phase.ENDED, disposition=disposition)
+    silence = (StopBeats(),) if state.beating else _NOTHING
+    ended = replace(state, phase=Phase.ENDED, disposition=disposition, beating=False)
     return ended, (*silence, Finish(disposition))

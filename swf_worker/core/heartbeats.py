@@ -47,15 +47,14 @@ class BeatPlan:
     in_flight: bool = False
     retry_at: float | None = None
     accepted: int = 0
-    last_accepted: float = 0.0
+    lease_from: float | None = None
+    """When the last beat was heard to be accepted, or left and nobody was heard: that one may have
+    been."""
     failures: int = 0
     ended: bool = False
     cuts: int = 0
     """So often were attempts too short, one after the other."""
     _left: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.last_accepted = self.last_left
 
     @property
     def due(self) -> float:
@@ -101,14 +100,16 @@ class BeatPlan:
         took = now - self._left
         while self.cuts and attempt_limit(self.interval, self.cuts - 1) >= 2 * took:
             self.cuts -= 1  # a shorter one is enough again
-        self.last_left, self.last_accepted = self._left, now
+        self.last_left, self.lease_from = self._left, now
         self.accepted += 1
         return self._queue()
 
-    def miss(self, now: float, wait: float) -> float:
-        """The beat was missed: it is due again after ``wait``, and soon in any case. Returns the
-        wait that was planned."""
+    def miss(self, now: float, wait: float, *, unheard: bool = False) -> float:
+        """The beat was missed: it is due again after ``wait``, and soon in any case. ``unheard``:
+        it left, and nothing came back. Returns the wait that was planned."""
         self.in_flight = False
+        if unheard:
+            self.lease_from = max(self.lease_from or self.last_left, self._left)
         self.failures += 1
         if now - self._left >= self.limit and self.limit < min(self.interval, LONGEST_ATTEMPT):
             self.cuts += 1

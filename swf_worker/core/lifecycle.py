@@ -55,15 +55,16 @@ class Lifecycle:
     @property
     def stopping(self) -> bool:
         """It was told to stop, or has failed."""
-        return self.phase in _LADDER
+        return self.phase in STOPPING
 
     @property
     def fails_new_tasks(self) -> bool:
         """What open polls still bring is failed WorkerShutdown instead of run."""
-        return self.stopping and (self.stops >= 2 or self.phase is not Phase.DRAINING)
+        return self.phase in STOPPING and (self.stops >= 2 or self.phase is not Phase.DRAINING)
 
 
-_LADDER = (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING, Phase.STOPPED)
+STOPPING = (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING, Phase.STOPPED)
+"""The phases of a worker that was told to stop, or has failed."""
 
 
 # --- events -------------------------------------------------------------------------------------

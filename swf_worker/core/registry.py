@@ -26,6 +26,10 @@ class Registry:
             )
         self._definitions[definition.type] = definition
 
+    def get(self, wanted: ActivityType) -> ActivityDefinition | None:
+        """The handler of a type, if it has one."""
+        return self._definitions.get(wanted)
+
     def find(self, wanted: ActivityType) -> ActivityDefinition:
         """The handler of a type; ActivityNotRegisteredError names what is registered."""
         found = self._definitions.get(wanted)

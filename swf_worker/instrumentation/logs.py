@@ -99,6 +99,8 @@ _SAYS: dict[type[Observation], tuple[str, str]] = {
     TaskEnded: ("info", "task ended"),
     HandlerStuck: ("error", "handler is past its deadline and can't be killed; its beats stopped"),
 }
+_ONLY_DEBUG = {PollSucceeded, TaskStarted, HeartbeatAccepted}
+"""Those whose level never depends on what they say."""
 _LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
 _UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
 
@@ -111,6 +113,10 @@ class LogObserver:
         self._late, self._latest = 0, 0.0
         """Late beats that were not told yet, and the latest of them."""
         self._late_told = float("-inf")
+
+    def wants(self, kind: type[Observation]) -> bool:
+        """Whether a record of this kind may become a line, at the level that the log has now."""
+        return kind not in _ONLY_DEBUG or self._log.is_enabled("debug")
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
@@ -128,7 +134,8 @@ class LogObserver:
             return  # most records are for debugging: don't even collect their fields
         if isinstance(record, HeartbeatLate) and not self._is_told(record):
             return
-        self._log.write(level, event, _fields(record), _unexpected(record))
+        raised = _unexpected(record) if isinstance(record, TaskDecided) else None
+        self._log.write(level, event, _fields(record), raised)
 
     def _is_told(self, record: HeartbeatLate) -> bool:
         """What makes one beat late makes thousands late: they are counted, or their lines would
@@ -159,9 +166,9 @@ def say(event: str, /, **fields: Any) -> None:
     Log().write("warning", event, fields)
 
 
-def _unexpected(record: Observation) -> BaseException | None:
+def _unexpected(record: TaskDecided) -> BaseException | None:
     """What a handler raised that it doesn't use to tell SWF how the task ends."""
-    if not isinstance(record, TaskDecided) or not isinstance(record.outcome, Failed):
+    if not isinstance(record.outcome, Failed):
         return None
     told = isinstance(record.error, (ActivityFailed, ActivityCanceled, PayloadError))
     return None if told else record.error

@@ -5,10 +5,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from ..observations import InternalError, Observation, Observer
+from ..clock import now
+from ..observations import (
+    HeartbeatAccepted,
+    InternalError,
+    Observation,
+    Observer,
+    PollSucceeded,
+    TaskStarted,
+)
 from .clock import StartThread
 
 MOST_WAITING = 100_000
@@ -18,10 +27,18 @@ FAREWELL = 2.0
 BREATH = 0.02
 """Seconds between two rounds of telling: a busy worker wakes this thread 50 times a second, not
 for each record."""
+OFTEN = (PollSucceeded, TaskStarted, HeartbeatAccepted)
+"""Records of each poll, task and beat: whoever makes them asks before whether they are wanted."""
+ASKED_EACH = 1.0
+"""Seconds between two questions whether they are, while there is something to tell."""
 
 
 class Bulletin(Protocol):
     """Where the engine's parts report."""
+
+    @property
+    def unwanted(self) -> Container[type[Observation]]:
+        """Kinds of records, of those that are made often, that no observer wants now."""
 
     def tell(self, record: Observation, /) -> None: ...
     def close(self) -> None: ...
@@ -39,6 +56,10 @@ class ThreadBulletin:
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
         self._dropped = 0
+        self.unwanted: set[type[Observation]] = set()
+        self._wanted_by: dict[type[Observation], Sequence[Observer]] = {}
+        self._asked_at = 0.0
+        self._ask_what_is_wanted()
 
     def tell(self, record: Observation) -> None:
         """Have it told; never blocks on an observer."""
@@ -63,8 +84,14 @@ class ThreadBulletin:
 
     def _run(self) -> None:
         while records := self._next():
+            if now() - self._asked_at > ASKED_EACH:
+                self._ask_what_is_wanted()
             for record in records:
-                tell_all(self._observers, record)
+                for observer in self._wanted_by.get(type(record), self._observers):
+                    try:
+                        observer.observe(record)
+                    except BaseException as error:
+                        self._broken(observer, record, error)
             self._closed.wait(BREATH)
 
     def _next(self) -> list[Observation]:
@@ -81,13 +108,30 @@ class ThreadBulletin:
                 records.append(InternalError("observers", lost))
             return records
 
+    def _broken(self, observer: Observer, record: Observation, error: BaseException) -> None:
+        """What one raises is told to the others, and touches no task."""
+        if isinstance(record, InternalError):
+            return
+        told = InternalError(f"the observer {type(observer).__name__}", error)
+        for other in self._observers:
+            if other is not observer:
+                with suppress(BaseException):
+                    other.observe(told)
 
-def tell_all(observers: Sequence[Observer], record: Observation) -> None:
-    """Tell each observer; what one raises is told to the others, and touches no task."""
-    for observer in observers:
-        try:
-            observer.observe(record)
-        except BaseException as error:
-            if not isinstance(record, InternalError):
-                others = [other for other in observers if other is not observer]
-                tell_all(others, InternalError(f"the observer {type(observer).__name__}", error))
+    def _ask_what_is_wanted(self) -> None:
+        self._asked_at = now()
+        for kind in OFTEN:
+            wanting = [observer for observer in self._observers if _wants(observer, kind)]
+            self._wanted_by[kind] = wanting
+            if wanting:
+                self.unwanted.discard(kind)
+            else:
+                self.unwanted.add(kind)
+
+
+def _wants(observer: Observer, kind: type[Observation]) -> bool:
+    asked = getattr(observer, "wants", None)
+    try:
+        return asked is None or bool(asked(kind))
+    except BaseException:  # somebody's own
+        return True

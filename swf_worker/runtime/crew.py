@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from .clock import StartThread
@@ -95,7 +96,7 @@ class ThreadCrew:
             if self._closed or self._idle <= len(self._jobs) or self._lent >= MOST_LENT:
                 return False
             self._lent += 1
-            self._jobs.append(Job(lambda: self._borrowed(job.call), job.done))
+            self._jobs.append(Job(partial(self._borrowed, job.call), job.done))
             self._ready.notify()
             return True
 

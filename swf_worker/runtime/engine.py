@@ -1,7 +1,7 @@
 """One worker at work: puts polls, tasks, beats and the ladder of its stop together.
 
-A poll's task comes in at ``_take``; ``task_run.TaskRun`` takes it to its end; ``task_over`` and
-``slot_free`` are told. The ladder's decisions are ``core/lifecycle.py``'s.
+A poll's task comes in at ``_take``; ``task_run.TaskRun`` takes it to its end; ``_task_over`` is
+told. The ladder's decisions are ``core/lifecycle.py``'s.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Engine:
         self._hooks = hooks
         self._bulletin = seams.bulletin(observers)
         self._observe = self._bulletin.tell
+        self._unwanted = self._bulletin.unwanted
         self._seams = seams
         self._book = TaskBook()
         self._accepted = False
@@ -159,6 +160,7 @@ class Engine:
             senders=self._beat_crew,
             budget=ProgressBudget(self.options.progress_beats_per_second),
             observe=self._observe,
+            unwanted=self._unwanted,
         )
         self._lookups = Lookups(
             self.options.heartbeat_interval,
@@ -178,6 +180,7 @@ class Engine:
             backoff=self._backoff,
             crew=self._slot_crew,
             observe=self._observe,
+            unwanted=self._unwanted,
             on_task=self._take,
             on_accepted=self._poll_accepted,
             on_refused=self._refused,
@@ -191,7 +194,9 @@ class Engine:
             answers=WithIdleHands(self._answer_crew, self._slot_crew),
             heartbeater=self._heartbeater,
             observe=self._observe,
-            keeper=self,
+            task_over=self._task_over,
+            free_slot=self._poller.free_slot,
+            worker_stopping=self.stopping,
             cancel_grace=self.options.cancel_grace,
             wording=self._wording,
         )
@@ -284,7 +289,7 @@ class Engine:
 
     def _count(self) -> None:
         # Before a stop nothing follows from the counts; the stop itself reads them once more.
-        if self.stopping():
+        if self.ladder.state.phase in lifecycle.STOPPING:
             self.ladder.tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
@@ -336,33 +341,41 @@ class Engine:
         if not self._book.reserve(task.task_token):
             self._repeated(task)
             return
-        definition, failure = self._definition_of(polled)
-        if self.ladder.state.fails_new_tasks:
+        definition = None if polled.missing else self._registry.get(task.activity_type)
+        failure: Event | None = None
+        if definition is None:
+            definition, failure = self._unknown(polled, task)
+        ladder = self.ladder.state
+        if ladder.fails_new_tasks:
             failure = self._shutdown_event()
-        runner = self._modes.runner(definition) if definition else None
-        limit = self._lookups.time_limit(definition) if definition else None
+        runner, interval, limit = None, INTERVAL_UNKNOWN, None
+        if definition is not None:
+            runner = self._modes.runner(definition)
+            interval, limit = self._lookups.timing(definition)
         run = TaskRun(self._shop, task, definition, runner, limit)
         self._book.enter(run)
-        interval = self._lookups.interval(definition) if definition else INTERVAL_UNKNOWN
         if failure is not None:
             run.skip(failure, interval)
-        else:
+            return
+        if TaskStarted not in self._unwanted:
             self._observe(TaskStarted(task))
-            run.start(interval)
-        if self.ladder.state.fails_new_tasks and failure is None:
+        run.start(interval)
+        stepped = self.ladder.state is not ladder
+        if stepped and self.ladder.state.fails_new_tasks:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
 
-    def _definition_of(self, polled: Polled) -> tuple[ActivityDefinition | None, Event | None]:
-        task = polled.task
-        assert task is not None
+    def _unknown(
+        self, polled: Polled, task: ActivityTask
+    ) -> tuple[ActivityDefinition | None, Event | None]:
+        """A task of no registered type: what runs it instead, or how it fails."""
         if polled.missing:
             what = f"the poll's answer lacks {', '.join(polled.missing)}"
             return None, self._sdk_failure(FailureReason.MALFORMED_TASK, what)
+        if self._hooks.fallback is not None:
+            return replace(self._hooks.fallback, type=task.activity_type), None
         try:
             return self._registry.find(task.activity_type), None
         except ActivityNotRegisteredError as error:
-            if self._hooks.fallback is not None:
-                return replace(self._hooks.fallback, type=task.activity_type), None
             return None, self._sdk_failure(FailureReason.ACTIVITY_NOT_REGISTERED, str(error))
 
     def _sdk_failure(self, reason: FailureReason, message: str) -> Event:
@@ -384,19 +397,15 @@ class Engine:
             ended.apply(Redelivered())
         self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
 
-    def task_over(self, run: TaskRun) -> None:
+    def _task_over(self, run: TaskRun) -> None:
         """A task is over for this worker."""
         self._book.close(run)
-        self._count()
-
-    def slot_free(self, run: TaskRun) -> None:
-        """A task is over and its handler has ended."""
-        self._poller.free_slot()
+        if self.ladder.state.phase in lifecycle.STOPPING:
+            self._count()
 
     def _interval_known(self, activity_type: ActivityType) -> None:
         definition = self._registry.find(activity_type)
-        interval = self._lookups.interval(definition)
-        limit = self._lookups.time_limit(definition)
+        interval, limit = self._lookups.timing(definition)
         for run in self._book.open_runs():
             if run.task.activity_type == activity_type:
                 run.adopt(interval, limit)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from ..core import verdicts
@@ -52,6 +53,8 @@ class Heartbeater:
     senders: Crew
     budget: ProgressBudget
     observe: Callable[[Observation], None]
+    unwanted: Container[type[Observation]] = frozenset()
+    """Records that nobody wants aren't made."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: deque[Beats] = field(default_factory=deque)
     _pumping: bool = False
@@ -61,7 +64,8 @@ class Heartbeater:
     ) -> Beats:
         """Beat for a task from now on; its first beat is due one interval after ``since``."""
         beats = Beats(owner, BeatPlan(interval=interval, last_left=since), lease)
-        self._arm(beats)
+        wait = since + interval - self.clock.now()
+        beats.timer = self.timers.call_later(wait, partial(self._fire, beats))
         if lease is not None:
             self._arm_lease(beats)
         return beats
@@ -97,7 +101,7 @@ class Heartbeater:
             if beats.timer is not None:
                 beats.timer.cancel()
             wait = beats.plan.due - self.clock.now()
-            beats.timer = self.timers.call_later(wait, lambda: self._fire(beats))
+            beats.timer = self.timers.call_later(wait, partial(self._fire, beats))
 
     def _fire(self, beats: Beats) -> None:
         with self._lock:
@@ -139,7 +143,8 @@ class Heartbeater:
         self._arm(beats)
         if ended:
             return
-        self.observe(HeartbeatAccepted(beats.owner.task, cancel_requested, late_by))
+        if HeartbeatAccepted not in self.unwanted:
+            self.observe(HeartbeatAccepted(beats.owner.task, cancel_requested, late_by))
         if late_by > beats.plan.interval / 2:
             self.observe(HeartbeatLate(beats.owner.task, beats.plan.interval, late_by))
         if cancel_requested:
@@ -156,7 +161,8 @@ class Heartbeater:
         with self._lock:
             ended = beats.plan.ended
             wait = self.backoff.wait(beats.plan.failures + 1, denied=verdicts.is_denied(error))
-            wait = beats.plan.miss(self.clock.now(), wait)
+            unheard = error.ambiguous and not error.code
+            wait = beats.plan.miss(self.clock.now(), wait, unheard=unheard)
         self._arm(beats)
         if not ended:
             self.observe(HeartbeatFailed(beats.owner.task, error, wait))
@@ -187,9 +193,11 @@ class Heartbeater:
     def _arm_lease(self, beats: Beats) -> None:
         assert beats.lease is not None
         with self._lock:
-            wait = beats.plan.last_accepted + beats.lease - self.clock.now()
+            held = beats.plan.lease_from
+            since = beats.plan.last_left if held is None else held
+            wait = since + beats.lease - self.clock.now()
             if not beats.plan.ended and wait > 1e-6:
-                beats.lease_timer = self.timers.call_later(wait, lambda: self._arm_lease(beats))
+                beats.lease_timer = self.timers.call_later(wait, partial(self._arm_lease, beats))
                 return
             ended = beats.plan.ended
         if not ended:

@@ -9,7 +9,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -28,6 +28,8 @@ from ..failure import FailureWording
 from ..options import Wrapper
 from ..outcome import MAX_REASON, Completed, Failed, FailureReason
 from ..text import bounded_text
+
+_BARE = nullcontext()
 
 CANCEL_MARK = "swf_worker asks the handler to stop"
 """The message of every CancelledError that we deliver: how ours are told from others'."""
@@ -68,11 +70,18 @@ class Invocation:
     def _run(self) -> Ended:
         current.set(self.context)
         try:
-            args, kwargs = self._arguments()
-            with self._wrapped():
-                value = self.definition.function(*args, **kwargs)
-                if inspect.isawaitable(value):
-                    raise _not_awaited(value)
+            task, definition = self.context.task, self.definition
+            args, kwargs = definition.signature.arguments(
+                task.input, definition.converter, self.context
+            )
+            with self._wrapped() if self.wrappers else _BARE:
+                try:
+                    value = self.definition.function(*args, **kwargs)
+                    if inspect.isawaitable(value):
+                        raise _not_awaited(value)
+                except BaseException as error:
+                    self._raised = error
+                    raise
             return self._returned(value)
         except BaseException as error:
             return self._ended_by(error)
@@ -82,9 +91,16 @@ class Invocation:
         process = os.getpid()
         current.set(self.context)
         try:
-            args, kwargs = self._arguments()
-            with self._wrapped():
-                value = await self.definition.function(*args, **kwargs)
+            task, definition = self.context.task, self.definition
+            args, kwargs = definition.signature.arguments(
+                task.input, definition.converter, self.context
+            )
+            with self._wrapped() if self.wrappers else _BARE:
+                try:
+                    value = await self.definition.function(*args, **kwargs)
+                except BaseException as error:
+                    self._raised = error
+                    raise
             ended = self._returned(value)
         except BaseException as error:
             ended = self._ended_by(error)
@@ -92,24 +108,14 @@ class Invocation:
             end_of_fork(ended.error)
         return ended
 
-    def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        task, definition = self.context.task, self.definition
-        return definition.signature.arguments(task.input, definition.converter, self.context)
-
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
         with ExitStack() as stack:
             for wrapper in self.wrappers:
                 stack.enter_context(wrapper(self.context))
-            try:
-                yield
-            except BaseException as error:
-                self._raised = error
-                raise
-            finally:
-                inner = self._raised
-        if inner is not None:
-            raise inner  # a wrapper swallowed it: a handler that raised has failed
+            yield
+        if self._raised is not None:
+            raise self._raised  # a wrapper swallowed it: a handler that raised has failed
 
     def _returned(self, value: Any) -> Ended:
         if self.definition.options.manual_completion:

@@ -59,7 +59,7 @@ class Modes:
         self._threads = ThreadRunner(slots, self._invocation)
         self._coroutines: AsyncRunner | None = None
         self._processes: ProcessRunner | None = None
-        self._limited: dict[ActivityType, LimitedRunner] = {}
+        self._runners: dict[ActivityType, Runner] = {}
         inside = [each for each in definitions if each.mode == "process"]
         if inside:
             self._processes = ProcessRunner(
@@ -85,11 +85,12 @@ class Modes:
             runner = self._runner(definition)
             most = definition.options.max_concurrent
             if most is not None:
-                self._limited[definition.type] = LimitedRunner(runner, most, self._observe)
+                runner = LimitedRunner(runner, most, self._observe)
+            self._runners[definition.type] = runner
 
     def runner(self, definition: ActivityDefinition) -> Runner:
         """What runs this handler."""
-        return self._limited.get(definition.type) or self._runner(definition)
+        return self._runners.get(definition.type) or self._runner(definition)
 
     def _runner(self, definition: ActivityDefinition) -> Runner:
         if definition.mode == "process":

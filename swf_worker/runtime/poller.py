@@ -4,7 +4,7 @@ it can be run; a poll that is open is never cut."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from ..core import verdicts
@@ -31,12 +31,16 @@ class Poller:
     on_task: Callable[[Polled], None]
     """Take a task and its slot; ``free_slot`` gives the slot back."""
     on_accepted: Callable[[], None]
+    """The first poll was accepted."""
     on_refused: Callable[[ServiceError], bool]
     """A poll failed; True if that ends the worker."""
     on_change: Callable[[], None]
-    """The number of open polls has changed."""
+    """Of the open polls that a stop waits for, one has ended."""
     open_polls: int = 0
     running: int = 0
+    unwanted: Container[type[Observation]] = frozenset()
+    """Records that nobody wants aren't made."""
+    _accepted: bool = False
     _resting: int = 0
     _closed: bool = True
     _wake_up_at: float = 0.0
@@ -67,13 +71,14 @@ class Poller:
                 now, self.open_polls + self._resting, self.running, self.slots
             )
             self.open_polls += count
-            self._wake_up_later(now)
+            if self.plan.not_before > now:
+                self._wake_up_later(now)
         for _ in range(count):
             self.crew.submit(Job(self._poll, self._polled))
 
     def _wake_up_later(self, now: float) -> None:
         at = self.plan.not_before
-        if at > now and at > self._wake_up_at:
+        if at > self._wake_up_at:
             self._wake_up_at = at
             self.timers.call_later(at - now, self._pump)
 
@@ -106,12 +111,16 @@ class Poller:
             if rest > 0:
                 self._resting += 1
                 self.timers.call_later(rest, self._rested)
-        self.on_change()
+        if self._closed:  # before that, nothing follows from it
+            self.on_change()
         self._pump()
 
     def _succeeded(self, polled: Polled, lasted: float) -> float:
-        self.observe(PollSucceeded(polled.task, lasted))
-        self.on_accepted()
+        if PollSucceeded not in self.unwanted:
+            self.observe(PollSucceeded(polled.task, lasted))
+        if not self._accepted:
+            self._accepted = True
+            self.on_accepted()
         with self._lock:
             if polled.task is None:
                 return self.plan.came_empty(self.clock.now(), lasted)

@@ -7,24 +7,29 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from .clock import Clock, StartThread
 
+MOST_CANCELED = 1000
+"""Canceled entries in the heap; more are swept out where they are most of it."""
+DUE, FUNCTION = 0, 2
 
-class Entry:
-    """Something to run at a time."""
 
-    __slots__ = ("_owner", "function")
+class Entry(list[Any]):
+    """Something to run at a time: when, its number, the function (None: not any more), and the
+    scheduler. A list is what a heap compares without asking us."""
 
-    def __init__(self, function: Callable[[], object], owner: Scheduler) -> None:
-        self.function: Callable[[], object] | None = function
-        self._owner = owner
+    __slots__ = ()
 
     def cancel(self) -> None:
-        """Don't run it any more."""
-        if self.function is not None:
-            self.function = None
-            self._owner.note_canceled()
+        """Don't run it any more. It stays in the heap until there are too many like it."""
+        _, _, function, scheduler = self
+        if function is not None:
+            self[FUNCTION] = None
+            scheduler.canceled += 1
+            if scheduler.canceled > MOST_CANCELED:
+                scheduler.sweep()
 
 
 class Scheduler:
@@ -37,8 +42,9 @@ class Scheduler:
         self._start_thread = start_thread
         self._on_error = on_error
         self._order = itertools.count()
-        self._heap: list[tuple[float, int, Entry]] = []
-        self._canceled = 0
+        self._heap: list[Entry] = []
+        self.canceled = 0
+        """About so many of them are; exact only where nobody looks at it meanwhile."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -46,23 +52,22 @@ class Scheduler:
     def call_later(self, delay: float, function: Callable[[], object]) -> Entry:
         """Run ``function`` after ``delay`` seconds."""
         due = self._clock.now() + max(0.0, delay)
-        entry = Entry(function, self)
+        entry = Entry((due, next(self._order), function, self))
         with self._changed:
-            heapq.heappush(self._heap, (due, next(self._order), entry))
+            heapq.heappush(self._heap, entry)
             if self._thread is None and not self._closed:
                 self._thread = self._start_thread("scheduler", self._run)
-            if self._heap[0][2] is entry:
+            if self._heap[0] is entry:
                 self._changed.notify()
         return entry
 
-    def note_canceled(self) -> None:
-        """Canceled entries stay in the heap until there are too many of them."""
+    def sweep(self) -> None:
+        """Forget what is canceled, where that is most of all."""
         with self._changed:
-            self._canceled += 1
-            if self._canceled > 1000 and self._canceled * 2 > len(self._heap):
-                self._heap = [item for item in self._heap if item[2].function is not None]
+            if self.canceled * 2 > len(self._heap):
+                self._heap = [entry for entry in self._heap if entry[FUNCTION] is not None]
                 heapq.heapify(self._heap)
-                self._canceled = 0
+                self.canceled = 0
 
     def close(self) -> threading.Thread | None:
         """Run nothing more; returns the thread that is ending."""
@@ -85,15 +90,17 @@ class Scheduler:
                 if not self._heap:
                     self._changed.wait()
                     continue
-                due, _, entry = self._heap[0]
-                wait = due - self._clock.now()
-                if entry.function is None:
+                entry = self._heap[0]
+                wait = entry[DUE] - self._clock.now()
+                if entry[FUNCTION] is None:
                     heapq.heappop(self._heap)
-                    self._canceled = max(0, self._canceled - 1)
+                    self.canceled = max(0, self.canceled - 1)
                 elif wait > 0:
                     self._changed.wait(min(wait, threading.TIMEOUT_MAX))
                 else:
                     heapq.heappop(self._heap)
-                    function, entry.function = entry.function, None
-                    return function
+                    function: Callable[[], object] | None
+                    function, entry[FUNCTION] = entry[FUNCTION], None
+                    if function is not None:  # canceled just now
+                        return function
         return None

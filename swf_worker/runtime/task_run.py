@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from ..activity import ActivityDefinition
@@ -56,17 +57,6 @@ class Runner(Protocol):
     def stack(self, run: TaskRun) -> str:
         """Where the handler is, for a report."""
 
-    def ended(self, run: TaskRun) -> None:
-        """The handler has ended."""
-
-
-class Keeper(Protocol):
-    """Who is told when a task is over, and when its slot is free."""
-
-    def task_over(self, run: TaskRun) -> None: ...
-    def slot_free(self, run: TaskRun) -> None: ...
-    def stopping(self) -> bool: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Shop:
@@ -79,7 +69,11 @@ class Shop:
     answers: Crew
     heartbeater: Heartbeater
     observe: Callable[[Observation], None]
-    keeper: Keeper
+    task_over: Callable[[TaskRun], None]
+    """It is over for this worker."""
+    free_slot: Callable[[], None]
+    """It is over, and its handler has ended."""
+    worker_stopping: Callable[[], bool]
     cancel_grace: float
     wording: FailureWording
 
@@ -100,17 +94,20 @@ class TaskRun:
         self.context = ActivityContext(task, self)
         self.thread_id: int | None = None
         """The thread a plain handler runs in."""
+        self.on_handler_end: Callable[[TaskRun], None] | None = None
+        """Somebody waits for the handler's end."""
         self._shop = shop
         self._runner = runner
         self._lock = threading.RLock()
         options = definition.options if definition else None
-        self._state = Execution(
+        self.state = Execution(
             execution.Policy(
                 killable=runner is not None and runner.killable,
                 cancel_kills=bool(options and options.cancel_kills),
                 wording=shop.wording,
             )
         )
+        """The machine's; for reading."""
         self._since = shop.clock.now()
         self._deadline = options.deadline if options else None
         self._time_limit = time_limit
@@ -120,7 +117,7 @@ class TaskRun:
         self._retries = 0
         self._slot_freed = False
         self._last_error: ServiceError | None = None
-        self._outbox: list[Callable[[], None]] = []
+        self._outbox: list[Callable[[], object]] = []
 
     # --- the way in -----------------------------------------------------------------------------
 
@@ -149,7 +146,7 @@ class TaskRun:
         with self._lock:
             self._beat()
         self.apply(event)
-        if not self._state.handler_done:  # given up: there is no handler that could end later
+        if not self.state.handler_done:  # given up: there is no handler that could end later
             self.apply(execution.HandlerHandedOver())
 
     def handler_ended(self, ended: Ended, *, inline: bool = False) -> Job | None:
@@ -166,20 +163,22 @@ class TaskRun:
         """Ask the machine what ``event`` means, and do it."""
         job: Job | None = None
         with self._lock:
-            before, (self._state, commands) = self._state, execution.step(self._state, event)
-            if before.phase is Phase.RUNNING and self._state.phase is not Phase.RUNNING:
-                self._tell(TaskDecided(self.task, self._state.answer, self.seconds, error))
+            before, (self.state, commands) = self.state, execution.step(self.state, event)
+            if before.phase is Phase.RUNNING and self.state.phase is not Phase.RUNNING:
+                seconds = self._shop.clock.now() - self._since
+                decided = TaskDecided(self.task, self.state.answer, seconds, error)
+                self._outbox.append(partial(self._shop.observe, decided))
             for command in commands:
                 sending = self._perform(command)
                 job = sending or job
-            if self._state.handler_done and not before.handler_done and self._runner is not None:
-                runner = self._runner
-                self._outbox.append(lambda: runner.ended(self))
-            if _frees_slot(self._state) and not self._slot_freed:
+            if self.on_handler_end and self.state.handler_done and not before.handler_done:
+                self._outbox.append(partial(self.on_handler_end, self))
+            over = self.state.phase is Phase.ENDED and self.state.handler_done
+            if over and not self._slot_freed:
                 self._slot_freed = True  # once: an answer that is sent again has no slot
-                self._outbox.append(lambda: self._shop.keeper.slot_free(self))
+                self._outbox.append(self._shop.free_slot)
             outbox, self._outbox = self._outbox, []
-        for letter in outbox:  # observers, runners and the keeper are told outside the lock
+        for letter in outbox:  # observers, runners and the engine are told outside the lock
             letter()
         if job is not None and not inline:
             self._shop.answers.submit(job)
@@ -189,7 +188,7 @@ class TaskRun:
     def _perform(self, command: execution.Command) -> Job | None:
         match command:
             case execution.Send(outcome):
-                return Job(lambda: self._respond(outcome), self._answered)
+                return Job(partial(self._respond, outcome), self._answered)
             case execution.AskToStop(reason, interrupt):
                 self._ask(reason, interrupt)
             case execution.StartGrace(reason):
@@ -199,8 +198,8 @@ class TaskRun:
                 self._runner.kill(self)
             case execution.RetryLater():
                 self._retry_later()
-            case execution.StopBeats():
-                self._silence()
+            case execution.StopBeats() if self._beats is not None:
+                self._shop.heartbeater.end(self._beats)
             case execution.StartBeats():
                 self._beat()
             case execution.ReportStuck():
@@ -215,12 +214,11 @@ class TaskRun:
     def _ask(self, reason: CancelReason, interrupt: bool) -> None:
         ask_to_stop(self.context, reason)
         self._tell(StopAsked(self.task, reason))
-        if self._runner is not None and not self._state.handler_done:
-            runner = self._runner
-            self._outbox.append(lambda: runner.ask(self, interrupt=interrupt))
+        if self._runner is not None and not self.state.handler_done:
+            self._outbox.append(partial(self._runner.ask, self, interrupt=interrupt))
 
     def _arm(self, delay: float, event: Event) -> None:
-        self._timers.append(self._shop.timers.call_later(delay, lambda: self.apply(event)))
+        self._timers.append(self._shop.timers.call_later(delay, partial(self.apply, event)))
 
     # --- beats ----------------------------------------------------------------------------------
 
@@ -229,10 +227,6 @@ class TaskRun:
         self._beats = self._shop.heartbeater.watch(
             self, self._interval, self._shop.clock.now(), lease
         )
-
-    def _silence(self) -> None:
-        if self._beats is not None:
-            self._shop.heartbeater.end(self._beats)
 
     def adopt(self, interval: float, time_limit: float | None) -> None:
         """A look-up has told what the type is registered with."""
@@ -258,7 +252,7 @@ class TaskRun:
         return self.apply(verdicts.of_answer(error), inline=True)
 
     def _retry_later(self) -> None:
-        error, outcome = self._last_error, self._state.answer
+        error, outcome = self._last_error, self.state.answer
         assert error is not None
         assert outcome is not None
         self._retries += 1
@@ -272,17 +266,12 @@ class TaskRun:
         self._timers.clear()
         accepted = self._beats.plan.accepted if self._beats else 0
         error = None if disposition is Disposition.ACCEPTED else self._last_error
-        self._tell(
-            TaskEnded(self.task, disposition, self._state.answer, self.seconds, accepted, error)
-        )
-        self._outbox.append(lambda: self._shop.keeper.task_over(self))
+        seconds = self._shop.clock.now() - self._since
+        ended = TaskEnded(self.task, disposition, self.state.answer, seconds, accepted, error)
+        self._outbox.append(partial(self._shop.observe, ended))
+        self._outbox.append(partial(self._shop.task_over, self))
 
     # --- what others ask ------------------------------------------------------------------------
-
-    @property
-    def state(self) -> Execution:
-        """The machine's state."""
-        return self._state
 
     @property
     def seconds(self) -> float:
@@ -291,21 +280,21 @@ class TaskRun:
 
     def report(self) -> TaskReported:
         """Where it is now."""
-        state, stack = self._state, None
+        state, stack = self.state, None
         if self._runner is not None and not state.handler_done:
             stack = self._runner.stack(self)
         causes = tuple(sorted(state.causes))
         return TaskReported(self.task, state.phase.value, self.seconds, causes, stack)
 
     def _tell(self, record: Observation) -> None:
-        self._outbox.append(lambda: self._shop.observe(record))
+        self._outbox.append(partial(self._shop.observe, record))
 
     # TaskLink: what the handler's context asks
 
     def progress(self, details: str | None) -> None:
         """The handler told its progress; after its end that means nothing."""
         beats = self._beats
-        if beats is not None and self._state.phase is Phase.RUNNING:
+        if beats is not None and self.state.phase is Phase.RUNNING:
             self._shop.heartbeater.progress(beats, details)
 
     def shortened(self, why: str) -> None:
@@ -314,7 +303,7 @@ class TaskRun:
 
     def worker_stopping(self) -> bool:
         """Whether the worker was told to stop."""
-        return self._shop.keeper.stopping()
+        return self._shop.worker_stopping()
 
     def time_remaining(self) -> float | None:
         """Until the nearest limit that is known."""
@@ -326,7 +315,3 @@ def stack_of(thread_id: int | None) -> str:
     """Where a thread is now."""
     frame: Any = sys._current_frames().get(thread_id) if thread_id is not None else None
     return "".join(traceback.format_stack(frame)) if frame is not None else "(not running)"
-
-
-def _frees_slot(state: Execution) -> bool:
-    return state.phase is Phase.ENDED and state.handler_done

@@ -31,7 +31,13 @@ def read(
 ) -> dict[str, Any]:
     """The members of an accepted call's answer. ClientError where SWF refused it, NotAnAnswer
     where something else answered."""
-    members = _checked(operation, has_output, status, headers, body, _json_object(body)) or {}
+    try:
+        decoded = msgspec.json.decode(body) if body else None
+    except (ValueError, RecursionError):
+        decoded = _json_object(body)
+    if not isinstance(decoded, dict):
+        decoded = None
+    members = _checked(operation, has_output, status, headers, body, decoded) or {}
     if status < 300:
         return members
     said = {
@@ -85,11 +91,11 @@ def _checked(
         started = members.get("startedEventId")
         if isinstance(started, bool) or not isinstance(started, int):
             raise NotAnAnswer(status, "HTTP 200 without a startedEventId")
-    structures = _STRUCTURES.get(operation, ())
-    if all(isinstance(members.get(name), (dict, NoneType)) for name in structures):
-        return members
-    # botocore stumbles over them, and a task with a token can still be failed.
-    return {name: value for name, value in members.items() if name not in structures}
+    for name in _STRUCTURES.get(operation, ()):
+        if not isinstance(members.get(name), (dict, NoneType)):
+            # botocore stumbles over it, and a task with a token can still be failed.
+            members = {other: value for other, value in members.items() if other != name}
+    return members
 
 
 def _checked_error(

@@ -27,7 +27,7 @@ from urllib3.util import Url, parse_url
 
 from .answers import read
 from .credentials import Kept
-from .limits import Followed, leave_connection
+from .limits import Followed, current
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -121,7 +121,9 @@ class DirectCalls:
             body = b"".join(answer.stream())
         except Exception as error:
             raise _as_botocore(error, request) from error
-        leave_connection()  # one that failed is nobody else's: the attempt may blame it
+        if (attempt := current.attempt) is not None:
+            # It may be somebody else's now. (One that failed isn't: the attempt may blame it.)
+            attempt.connection = None
         return read(operation, has_output, answer.status, answer.headers, body)
 
     def _known(self, operation: str) -> tuple[str, bool]:

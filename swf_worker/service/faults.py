@@ -83,8 +83,10 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
         return _from_service(operation, error)
     if isinstance(error, NotAnAnswer):
         # Something on the way answered for AWS, or cut what AWS said. The request may be there.
-        kind = MalformedResponseError if error.status < 300 else ServiceUnavailableError
-        return kind(operation, "", str(error), ambiguous=True)
+        if error.status < 300:
+            return MalformedResponseError(operation, "", str(error), ambiguous=True)
+        code = str(error.status)
+        return ServiceUnavailableError(operation, code, str(error), ambiguous=True)
     if isinstance(error, CredentialsError):  # nothing was sent
         refused = ServiceUnavailableError if error.passes else OperationNotPermittedFault
         return refused(operation, CREDENTIALS_CODE, f"credentials: {error}")

@@ -15,6 +15,7 @@ from ..errors import (
 from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
+from .answers import NotAnAnswer
 from .api import Polled, RegisteredTimeouts, Timers
 from .clients import Calls, build_clients
 from .credentials import Keeper, Source
@@ -59,7 +60,9 @@ class TokenCalls:
             case Failed(reason, details):
                 operation = "RespondActivityTaskFailed"
                 given = {"reason": reason, "details": details}
-        members |= {name: text for name, text in given.items() if text is not None}
+        for name, text in given.items():
+            if text is not None:
+                members[name] = text
         self._call(self._answers, operation, ANSWER_LIMIT, members)
 
     def close(self) -> None:
@@ -91,7 +94,7 @@ class TokenCalls:
             said = f"no whole answer within {attempt.seconds:g} s"
             return ServiceUnavailableError(operation, "", said, ambiguous=True)
         refused = translate(operation, error, sent=attempt.sent)
-        if refused.ambiguous and not refused.code:
+        if refused.ambiguous and (not refused.code or isinstance(error, NotAnAnswer)):
             attempt.blame()
             calls.close()
         if refused.code in EXPIRED and self._credentials is not None:
@@ -167,25 +170,30 @@ def read_poll(answer: dict[str, Any]) -> Polled:
     if not isinstance(token, str):
         raise MalformedResponseError("PollForActivityTask", "", "a task token that is no text")
     activity, execution = answer.get("activityType"), answer.get("workflowExecution")
-    members = {
-        "activityId": answer.get("activityId"),
-        "activityType.name": _member(activity, "name"),
-        "activityType.version": _member(activity, "version"),
-        "workflowExecution.workflowId": _member(execution, "workflowId"),
-        "workflowExecution.runId": _member(execution, "runId"),
-    }
-    texts = {name: value if isinstance(value, str) else "" for name, value in members.items()}
-    missing = [name for name, text in texts.items() if not text]
+    activity = activity if isinstance(activity, dict) else {}
+    execution = execution if isinstance(execution, dict) else {}
+    texts, missing = [], []
+    for name, text in (
+        ("activityId", answer.get("activityId")),
+        ("activityType.name", activity.get("name")),
+        ("activityType.version", activity.get("version")),
+        ("workflowExecution.workflowId", execution.get("workflowId")),
+        ("workflowExecution.runId", execution.get("runId")),
+    ):
+        if not isinstance(text, str) or not text:
+            text = ""
+            missing.append(name)
+        texts.append(text)
     given = answer.get("input")
     if given is not None and not isinstance(given, str):
-        given, missing = None, [*missing, "input"]
+        given = None
+        missing.append("input")
+    activity_id, type_name, version, workflow_id, run_id = texts
     task = ActivityTask(
         task_token=token,
-        activity_id=texts["activityId"],
-        activity_type=ActivityType(texts["activityType.name"], texts["activityType.version"]),
-        workflow_execution=WorkflowExecution(
-            texts["workflowExecution.workflowId"], texts["workflowExecution.runId"]
-        ),
+        activity_id=activity_id,
+        activity_type=ActivityType(type_name, version),
+        workflow_execution=WorkflowExecution(workflow_id, run_id),
         started_event_id=answer["startedEventId"],
         input=given,
     )

@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 CONNECT_LIMIT = 10.0
 """Seconds to look a name up, to connect and to agree on TLS; each step has less."""
 
-_current = threading.local()
+
+class _Current(threading.local):
+    """What this thread is at."""
+
+    attempt: Attempt | None = None
+    attempts: Attempts
+
+
+current = _Current()
 
 
 class Attempt:
@@ -88,7 +96,7 @@ class Attempts:
         """One of this thread, of ``seconds`` at most."""
         attempt = Attempt(seconds)
         self._running.add(attempt)
-        _current.attempts, _current.attempt = self, attempt
+        current.attempts, current.attempt = self, attempt
         if attempt.until < self._watched:
             self._watch(attempt.until)
         if self._closed:
@@ -97,7 +105,7 @@ class Attempts:
 
     def end(self, attempt: Attempt) -> None:
         """It is over."""
-        _current.attempt = None
+        current.attempt = None
         self._running.discard(attempt)
         attempt.connection = None  # an error that is kept must not keep its socket open
 
@@ -134,13 +142,6 @@ class Attempts:
             self._watch(following)
 
 
-def leave_connection() -> None:
-    """This thread's attempt has read its answer: the connection may be somebody else's now."""
-    attempt = getattr(_current, "attempt", None)
-    if attempt is not None:
-        attempt.connection = None
-
-
 class Followed:
     """Tells the thread's attempt which connection it is on."""
 
@@ -150,12 +151,12 @@ class Followed:
 
     def connect(self) -> None:
         """As urllib3's. What fails here was never sent."""
-        attempt = getattr(_current, "attempt", None)
+        attempt = current.attempt
         if attempt is None:
             super().connect()  # type: ignore[misc]
             return
         attempt.connection, attempt.sent = self, False
-        _current.attempts.give(attempt, max(CONNECT_LIMIT, attempt.seconds))
+        current.attempts.give(attempt, max(CONNECT_LIMIT, attempt.seconds))
         try:
             super().connect()  # type: ignore[misc]
         except (HTTPError, ssl.SSLError):
@@ -169,11 +170,11 @@ class Followed:
         if attempt.cut_short:
             self._not_connected(TimeoutError("the time to connect was over"))
         attempt.sent = True
-        _current.attempts.give(attempt, attempt.seconds)
+        current.attempts.give(attempt, attempt.seconds)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """As urllib3's; connects first where nothing is connected yet."""
-        attempt = getattr(_current, "attempt", None)
+        attempt = current.attempt
         if attempt is not None:
             attempt.connection = self
             if attempt.cut_short:
@@ -199,7 +200,7 @@ class Followed:
             )
         except OSError as error:
             self._not_connected(error)
-        if isinstance(self, HTTPSConnection) and getattr(_current, "attempt", None) is not None:
+        if isinstance(self, HTTPSConnection) and current.attempt is not None:
             self._beneath = sock.dup()
         sys.audit("http.client.connect", self, here.host, here.port)
         return sock

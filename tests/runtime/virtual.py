@@ -136,7 +136,7 @@ class VirtualCrew:
 
 
 def _is_handler(job: Job) -> bool:
-    return job.call.__qualname__.startswith("ThreadRunner.")
+    return getattr(job.call, "__qualname__", "").startswith("ThreadRunner.")
 
 
 class ModelTask:
@@ -236,6 +236,8 @@ class ModelService:
 
 class Direct:
     """Tells observers at once."""
+
+    unwanted = frozenset()
 
     def __init__(self, observers) -> None:
         self._observers = observers
@@ -350,7 +352,7 @@ class Simulation:
         longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0, "lookup": 1.0}[crew]
 
         def seconds(job: Job) -> float:
-            poll = job.done.__qualname__ == "Poller._polled"
+            poll = getattr(job.done, "__qualname__", "") == "Poller._polled"
             return (60.0 if poll else longest) * chance.random() ** 3
 
         return seconds

@@ -170,7 +170,6 @@ def test_a_task_with_members_missing_and_unknown_ones(connect):
         polled = connect(service.url).poll()
     assert polled.task.task_token == "token-1", "with a token, the task can still be failed"
     assert set(polled.missing) == {
-        "activityType.name",
         "activityType.version",
         "workflowExecution.workflowId",
         "workflowExecution.runId",

@@ -243,22 +243,22 @@ class AsyncRunner:
         self._runs.discard(run)
         how = ended[0] if ended else Ended(HandlerCanceled())
         try:
-            run.handler_ended(self._by_the_host(task, how) or how)
+            if self._is_the_hosts and task is not None and task.cancelling():
+                how = self._by_the_host(how)
+            run.handler_ended(how)
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)
 
-    def _by_the_host(self, task: asyncio.Task[None] | None, how: Ended) -> Ended | None:
+    def _by_the_host(self, how: Ended) -> Ended:
         """``asyncio.run`` cancels all tasks of its loop when the program ends under way: that is
         the shutdown, and not the handler's doing."""
-        if not self._is_the_hosts or task is None or not task.cancelling():
-            return None
         match how.event:
             case HandlerFailed(Failed(reason=FailureReason.CANCELLED_ERROR)):
                 why = "the program canceled it, as asyncio.run does with all tasks at its end"
                 reason = FailureReason.WORKER_SHUTDOWN
                 failed = self._wording.of_sdk(reason, why, error=how.error)
                 return Ended(HandlerFailed(failed), how.error)
-        return None
+        return how
 
     def ask(self, run: TaskRun, *, interrupt: bool) -> None:
         """Deliver a CancelledError that can be told from any other."""
@@ -276,9 +276,6 @@ class AsyncRunner:
     def kill(self, run: TaskRun) -> None:
         """Never asked of a coroutine."""
         raise AssertionError("a coroutine can't be killed")
-
-    def ended(self, run: TaskRun) -> None:
-        """Nothing more to do."""
 
     def stack(self, run: TaskRun) -> str:
         """Where the handler waits now."""

@@ -27,6 +27,7 @@ class LimitedRunner:
 
     def start(self, run: TaskRun) -> None:
         """Run the handler now, or when others have ended."""
+        run.on_handler_end = self._ended
         with self._lock:
             held = len(self._running) >= self._most
             if held:
@@ -40,9 +41,8 @@ class LimitedRunner:
         if run.context.should_stop:  # asked before it came here
             self._withdraw(run)
 
-    def ended(self, run: TaskRun) -> None:
-        """A handler has ended: the task that has waited longest is next."""
-        self._runner.ended(run)
+    def _ended(self, run: TaskRun) -> None:
+        """The task that has waited longest is next."""
         with self._lock:
             if run not in self._running:
                 return  # it never ran

@@ -270,9 +270,6 @@ class ProcessRunner:
         if tenancy is not None and self._pool is not None:
             self._pool.terminate(tenancy.child, tenancy, wire.Terminate())
 
-    def ended(self, run: TaskRun) -> None:
-        """Nothing more to do."""
-
     def stack(self, run: TaskRun) -> str:
         """Where to look."""
         with self._lock:

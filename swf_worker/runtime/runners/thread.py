@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 
 from ..crew import Crew, Job
 from ..invoke import Ended
@@ -34,7 +35,7 @@ class ThreadRunner:
                 # What it has blocked in its thread is not for the next one.
                 signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
-        self._slots.submit(Job(call, lambda ended: run.handler_ended(ended, inline=True)))
+        self._slots.submit(Job(call, partial(run.handler_ended, inline=True)))
 
     def ask(self, run: TaskRun, *, interrupt: bool) -> None:
         """The context says it."""
@@ -42,9 +43,6 @@ class ThreadRunner:
     def kill(self, run: TaskRun) -> None:
         """Never asked of a thread."""
         raise AssertionError("a thread can't be killed")
-
-    def ended(self, run: TaskRun) -> None:
-        """Nothing more to do."""
 
     def stack(self, run: TaskRun) -> str:
         """Where the handler is now."""
