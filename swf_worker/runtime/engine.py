@@ -7,6 +7,7 @@ told. The ladder's decisions are ``core/lifecycle.py``'s.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -66,6 +67,8 @@ from .task_run import Shop, TaskRun, stack_of
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
 LOOKUP_THREADS = 2
+LAST_MOMENT = 5.0
+"""Seconds that answers under way have when the program ends without a stop."""
 _JOIN = 5.0
 
 
@@ -465,7 +468,13 @@ class Engine:
             self.internal_error(error, "on_stop")
 
     def program_ends(self) -> None:
-        """Have told what is abandoned: the program has ended, and never stopped the worker."""
+        """Have told what is abandoned: the program has ended, and never stopped the worker. Answers
+        that are under way get a moment."""
+        until = now() + LAST_MOMENT
+        while now() < until and any(
+            run.state.phase in (Phase.SENDING, Phase.WAITING) for run in self._book.open_runs()
+        ):
+            time.sleep(0.02)  # once in a process's life; an event would cost every task
         open_polls, tasks = self.unfinished()
         self._observe(ProgramEnded(tuple(tasks), open_polls))
         self._bulletin.close()

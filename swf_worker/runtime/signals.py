@@ -25,7 +25,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT = signal.SIGUSR1
 SAME_SIGNAL = 1.0
 """The same signal again within so many seconds counts once: terminals and supervisors both
-signal the whole process group. So does SIGHUP right behind another stop: systemd sends both."""
+signal the whole process group. So does SIGHUP right beside another stop: systemd sends both."""
 _END = 0
 
 
@@ -84,7 +84,7 @@ class SignalInbox:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._counted: dict[int, float] = {}
-        self._stopped_at = -math.inf
+        self._stopped_at, self._stopped_by = -math.inf, 0
         self._before: dict[signal.Signals, object] = {}
         self._wakeup = -1
         self._mask: set[int] | None = None
@@ -153,14 +153,14 @@ class SignalInbox:
             return None
         moment = now()
         before = self._counted.get(number, -math.inf)
-        if number == signal.SIGHUP:
+        if signal.SIGHUP in (number, self._stopped_by):  # two that wait come in any order
             before = max(before, self._stopped_at)
         if moment < before + SAME_SIGNAL:
             return None
         self._counted[number] = moment
         if number == REPORT:
             return Order.REPORT
-        self._stopped_at = moment
+        self._stopped_at, self._stopped_by = moment, number
         return Order.STOP
 
     def fileno(self) -> int:

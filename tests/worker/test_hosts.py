@@ -20,7 +20,7 @@ from swf_worker import (
 from swf_worker.local import Completed
 from swf_worker.observations import InternalError
 from tests.cli.test_run import environment
-from tests.wire import Wire, fault, silence, task
+from tests.wire import OK, Wire, fault, silence, task
 
 UNKNOWN = fault("UnknownResourceFault", "Unknown domain: d")
 
@@ -172,6 +172,48 @@ def test_a_program_that_ends_while_its_worker_runs_names_what_it_abandons(setup)
 def test_also_where_it_fails():
     err = last_words(end="raise ValueError('of the program')", code=1)
     assert "Work/1 activity-1 of workflow-1" in err
+
+
+ANSWERS = """
+    import sys
+    from swf_worker import ActivityWorker, activity
+
+    @activity(name="Work", version="1", heartbeat_interval=30)
+    def done() -> None: ...
+
+    worker = ActivityWorker(domain="d", task_list="t", activities=[done], endpoint_url=sys.argv[1],
+                            max_concurrent_activities=2, max_concurrent_polls=1)
+    worker.start()
+    sys.stdin.read()
+"""
+
+
+def test_an_answer_under_way_when_the_program_ends_is_waited_for():
+    """A moment: the work is done, and only its answer's answer is missing."""
+    asked, ending = threading.Event(), threading.Event()
+
+    def after_the_end(sock):
+        asked.set()
+        ending.wait(20)
+        # Nothing tells that the other process is at its end: it waits for us.
+        threading.Event().wait(0.5)
+        sock.sendall(OK)
+
+    with Wire(
+        PollForActivityTask=[task(), silence], RespondActivityTaskCompleted=[after_the_end]
+    ) as wire:
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(ANSWERS), wire.url],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as program:
+            assert asked.wait(20)
+            ending.set()
+            _, err = program.communicate(timeout=20)
+    assert program.returncode == 0
+    assert "Work/1 activity-1" not in err
 
 
 def test_a_worker_that_was_stopped_says_nothing(make_worker, quick_swf):
