@@ -1,7 +1,10 @@
 """What is measured, each in a process of its own: the loop that people write, and this worker with
 logs, an observer and heartbeats on. All end on SIGTERM.
 
-    python -m benchmarks.contestants loop|raw|thread|async|process URL CONCURRENCY
+    python -m benchmarks.contestants NAME URL CONCURRENCY
+
+NAME: loop, loop-clients (two hand-written ones), raw; thread, async, process (this worker), and
+thread-boto3, async-boto3 (its calls through boto3's client).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -23,12 +27,28 @@ from swf_worker import ActivityWorker, Observation, activity
 
 
 def loop(url: str, concurrency: int) -> None:
-    """Threads that poll, work and respond, with boto3's defaults but for the read timeout; each
-    with a client of its own, so that none waits for another's connection."""
+    """Threads that poll, work and respond, with one client, as most people write it; boto3's
+    defaults but for the read timeout, and a connection for each thread."""
+    config = Config(read_timeout=90, max_pool_connections=max(10, concurrency))
+    shared = boto3.Session("x", "y", region_name="us-east-1").client(
+        "swf", endpoint_url=url, config=config
+    )
+    _loop(lambda: shared, concurrency)
 
-    def run() -> None:
+
+def loop_clients(url: str, concurrency: int) -> None:
+    """The same with a client for each thread, so that none waits for another."""
+
+    def own() -> Any:
         session = boto3.Session("x", "y", region_name="us-east-1")
-        swf = session.client("swf", endpoint_url=url, config=Config(read_timeout=90))
+        return session.client("swf", endpoint_url=url, config=Config(read_timeout=90))
+
+    _loop(own, concurrency)
+
+
+def _loop(client: Callable[[], Any], concurrency: int) -> None:
+    def run() -> None:
+        swf = client()
         while True:
             task = swf.poll_for_activity_task(domain="d", taskList={"name": "t"})
             if task.get("taskToken"):
@@ -115,7 +135,7 @@ class Counts:
         self.seen[name] = self.seen.get(name, 0) + 1
 
 
-def worker(handler: Any, url: str, concurrency: int) -> None:
+def worker(handler: Any, url: str, concurrency: int, calls: Any) -> None:
     """This worker; its log goes to stderr as ``swf-worker run`` has it."""
     ActivityWorker(
         domain="d",
@@ -126,10 +146,11 @@ def worker(handler: Any, url: str, concurrency: int) -> None:
         max_concurrent_activities=concurrency,
         max_concurrent_polls=concurrency,
         drain_timeout=0,
+        calls=calls,
     ).run()
 
 
-PLAIN = {"loop": loop, "raw": raw}
+PLAIN = {"loop": loop, "loop-clients": loop_clients, "raw": raw}
 HANDLERS = {"thread": in_thread, "async": on_loop, "process": in_process}
 
 
@@ -141,7 +162,8 @@ def main(name: str, url: str, concurrency: int) -> None:
         from swf_worker.cli.logging import configure_logging
 
         configure_logging("json", "info")
-        worker(HANDLERS[name], url, concurrency)
+        kind, _, way = name.partition("-")
+        worker(HANDLERS[kind], url, concurrency, way or None)
 
 
 if __name__ == "__main__":

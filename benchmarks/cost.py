@@ -46,8 +46,8 @@ class Profile:
         return next(self._all) - self._read, next(self._ours) - self._read
 
 
-def calls_per_task(handler: Any) -> dict[str, float]:
-    """All calls, and ours."""
+def calls_per_task(handler: Any, calls: Any = None) -> dict[str, float]:
+    """All calls, and ours, on the direct way or boto3's."""
     profile = Profile()
     threading.setprofile(profile)
     try:
@@ -60,6 +60,7 @@ def calls_per_task(handler: Any) -> dict[str, float]:
                 region_name="us-east-1",
                 observers=[Counts()],
                 max_concurrent_activities=1,
+                calls=calls,
             )
             with worker:
                 figures(f"{url}/feed?tasks=50")
@@ -75,4 +76,13 @@ def calls_per_task(handler: Any) -> dict[str, float]:
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    print(json.dumps({"thread": calls_per_task(in_thread), "async": calls_per_task(on_loop)}))
+    handlers = {"thread": in_thread, "async": on_loop}
+    print(
+        json.dumps(
+            {
+                f"{name}{way and ', boto3'}": calls_per_task(handler, way or None)
+                for name, handler in handlers.items()
+                for way in ("", "boto3")
+            }
+        )
+    )

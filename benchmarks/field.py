@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,6 @@ ENVIRONMENT = os.environ | {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-NOWHERE = subprocess.DEVNULL
-"""Where logs go: they are written, and thrown away."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -69,7 +68,12 @@ def lane(command: Sequence[str], concurrency: int, *endpoint_arguments: str) -> 
     """A contestant that is running, and warm; its command gets the address and the concurrency."""
     with endpoint(*endpoint_arguments) as url:
         whole = [*command, url, str(concurrency)]
-        with subprocess.Popen(whole, stdout=NOWHERE, stderr=NOWHERE, env=ENVIRONMENT) as process:
+        with (
+            tempfile.TemporaryFile() as log,  # a real one: what a line costs is part of it
+            subprocess.Popen(
+                whole, stdout=subprocess.DEVNULL, stderr=log, env=ENVIRONMENT
+            ) as process,
+        ):
             try:
                 ready = Lane(url, process)
                 ready.run(200)

@@ -34,10 +34,11 @@ class Registry:
         """The handler of a type; ActivityNotRegisteredError names what is registered."""
         found = self._definitions.get(wanted)
         if found is None:
-            raise ActivityNotRegisteredError(self._hint(wanted))
+            raise ActivityNotRegisteredError(self.why_not(wanted))
         return found
 
-    def _hint(self, wanted: ActivityType) -> str:
+    def why_not(self, wanted: ActivityType) -> str:
+        """What to say where a type has no handler."""
         known = sorted(str(known) for known in self._definitions)
         if not known:
             return f"no handler for {wanted}: this worker has no handlers at all"

@@ -110,17 +110,25 @@ class LogObserver:
 
     def __init__(self, **bound: str) -> None:
         self._log = Log(**bound)
+        self._debug = True
+        """Whether lines for debugging are wanted, when it was last asked."""
         self._late, self._latest = 0, 0.0
         """Late beats that were not told yet, and the latest of them."""
         self._late_told = float("-inf")
 
     def wants(self, kind: type[Observation]) -> bool:
         """Whether a record of this kind may become a line, at the level that the log has now."""
-        return kind not in _ONLY_DEBUG or self._log.is_enabled("debug")
+        if kind not in _ONLY_DEBUG:
+            return True
+        self._debug = self._log.is_enabled("debug")
+        return self._debug
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
-        if isinstance(record, HandlerLogged):
+        if not self._debug and isinstance(record, TaskDecided):
+            if not isinstance(record.outcome, Failed):
+                return
+        elif isinstance(record, HandlerLogged):
             self._pass_on(record)
             return
         if isinstance(record, HandlerRecorded):

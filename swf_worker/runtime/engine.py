@@ -30,7 +30,6 @@ from ..core.lifecycle import Command
 from ..core.pollers import PollPlan
 from ..core.registry import Registry
 from ..errors import (
-    ActivityNotRegisteredError,
     ConfigurationError,
     ServiceError,
     SwfWorkerError,
@@ -62,7 +61,7 @@ from .lookups import Lookups
 from .modes import Modes
 from .poller import Poller
 from .seams import ANSWERERS, Seams
-from .task_run import Shop, TaskRun, stack_of
+from .task_run import Runner, Shop, TaskRun, stack_of
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
@@ -82,6 +81,16 @@ class Hooks:
     """What each handler process is to call first."""
     fallback: ActivityDefinition | None
     """``handle_unregistered``, if it is overridden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a task needs that is the same for all of its type."""
+
+    definition: ActivityDefinition | None = None
+    runner: Runner | None = None
+    interval: float = INTERVAL_UNKNOWN
+    time_limit: float | None = None
 
 
 class Engine:
@@ -116,6 +125,7 @@ class Engine:
         self._unwanted = self._bulletin.unwanted
         self._seams = seams
         self._book = TaskBook()
+        self._served: dict[ActivityType, Served] = {}
         self._accepted = False
         self._closed = False
         self._wording = FailureWording(options.failure_tracebacks)
@@ -344,42 +354,48 @@ class Engine:
         if not self._book.reserve(task.task_token):
             self._repeated(task)
             return
-        definition = None if polled.missing else self._registry.get(task.activity_type)
+        served = None if polled.missing else self._served.get(task.activity_type)
         failure: Event | None = None
-        if definition is None:
-            definition, failure = self._unknown(polled, task)
+        if served is None:
+            served, failure = self._first_of_its_type(polled, task)
         ladder = self.ladder.state
         if ladder.fails_new_tasks:
             failure = self._shutdown_event()
-        runner, interval, limit = None, INTERVAL_UNKNOWN, None
-        if definition is not None:
-            runner = self._modes.runner(definition)
-            interval, limit = self._lookups.timing(definition)
-        run = TaskRun(self._shop, task, definition, runner, limit)
+        run = TaskRun(self._shop, task, served.definition, served.runner, served.time_limit)
         self._book.enter(run)
         if failure is not None:
-            run.skip(failure, interval)
+            run.skip(failure, served.interval)
             return
         if TaskStarted not in self._unwanted:
             self._observe(TaskStarted(task))
-        run.start(interval)
+        run.start(served.interval)
         stepped = self.ladder.state is not ladder
         if stepped and self.ladder.state.fails_new_tasks:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
 
-    def _unknown(
-        self, polled: Polled, task: ActivityTask
-    ) -> tuple[ActivityDefinition | None, Event | None]:
-        """A task of no registered type: what runs it instead, or how it fails."""
+    def _first_of_its_type(self, polled: Polled, task: ActivityTask) -> tuple[Served, Event | None]:
+        """What serves a task whose type isn't known to be settled; or how the task fails."""
         if polled.missing:
             what = f"the poll's answer lacks {', '.join(polled.missing)}"
-            return None, self._sdk_failure(FailureReason.MALFORMED_TASK, what)
+            return Served(), self._sdk_failure(FailureReason.MALFORMED_TASK, what)
+        definition = self._registry.get(task.activity_type)
+        if definition is not None:
+            served = self._serving(definition)
+            if not self._lookups.is_pending(definition.type):
+                self._served[definition.type] = served
+            return served, None
         if self._hooks.fallback is not None:
-            return replace(self._hooks.fallback, type=task.activity_type), None
-        try:
-            return self._registry.find(task.activity_type), None
-        except ActivityNotRegisteredError as error:
-            return None, self._sdk_failure(FailureReason.ACTIVITY_NOT_REGISTERED, str(error))
+            return self._serving(replace(self._hooks.fallback, type=task.activity_type)), None
+        why = self._registry.why_not(task.activity_type)
+        return Served(), self._sdk_failure(FailureReason.ACTIVITY_NOT_REGISTERED, why)
+
+    def _serving(self, definition: ActivityDefinition) -> Served:
+        return Served(
+            definition,
+            self._modes.runner(definition),
+            self._lookups.interval(definition),
+            self._lookups.time_limit(definition),
+        )
 
     def _sdk_failure(self, reason: FailureReason, message: str) -> Event:
         return HandlerFailed(self._wording.of_sdk(reason, message))
@@ -407,11 +423,10 @@ class Engine:
             self._count()
 
     def _interval_known(self, activity_type: ActivityType) -> None:
-        definition = self._registry.find(activity_type)
-        interval, limit = self._lookups.timing(definition)
+        served = self._serving(self._registry.find(activity_type))
         for run in self._book.open_runs():
             if run.task.activity_type == activity_type:
-                run.adopt(interval, limit)
+                run.adopt(served.interval, served.time_limit)
 
     def unfinished(self) -> tuple[int, list[ActivityTask]]:
         """Open polls, and tasks that are not over: what an immediate exit abandons."""

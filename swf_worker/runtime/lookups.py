@@ -46,15 +46,11 @@ class Lookups:
         self._found: dict[ActivityType, RegisteredTimeouts | None] = {}
         self._unknown: dict[ActivityType, str] = {}
         self._pending: set[ActivityType] = set()
-        self._types: frozenset[ActivityType] = frozenset()
-        self._settled_of: dict[ActivityType, tuple[float, float | None]] = {}
         self._settled = threading.Event()
         self._closed = False
 
     def start(self, definitions: Iterable[ActivityDefinition]) -> None:
         """Look up the types whose interval nothing sets."""
-        definitions = list(definitions)
-        self._types = frozenset(d.type for d in definitions)
         wanted = [d.type for d in definitions if self._set_interval(d) is None]
         self._pending.update(wanted)
         if not wanted:
@@ -70,15 +66,9 @@ class Lookups:
         """Ask no more."""
         self._closed = True
 
-    def timing(self, definition: ActivityDefinition) -> tuple[float, float | None]:
-        """``interval`` and ``time_limit`` of a task that begins."""
-        settled = self._settled_of.get(definition.type)
-        if settled is not None:
-            return settled
-        timing = self.interval(definition), self.time_limit(definition)
-        if definition.type in self._types and definition.type not in self._pending:
-            self._settled_of[definition.type] = timing
-        return timing
+    def is_pending(self, activity_type: ActivityType) -> bool:
+        """Whether a type's look-up has not ended."""
+        return activity_type in self._pending
 
     def interval(self, definition: ActivityDefinition) -> float:
         """Seconds between the beats of this type's tasks, as far as is known now."""

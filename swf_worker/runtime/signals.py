@@ -25,7 +25,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT = signal.SIGUSR1
 SAME_SIGNAL = 1.0
 """The same signal again within so many seconds counts once: terminals and supervisors both
-signal the whole process group. So does SIGHUP right beside another stop: systemd sends both."""
+signal the whole process group. So does SIGHUP right behind another stop: systemd sends both."""
 _END = 0
 
 
@@ -84,7 +84,7 @@ class SignalInbox:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._counted: dict[int, float] = {}
-        self._stopped_at, self._stopped_by = -math.inf, 0
+        self._stopped_at = -math.inf
         self._before: dict[signal.Signals, object] = {}
         self._wakeup = -1
         self._mask: set[int] | None = None
@@ -145,6 +145,9 @@ class SignalInbox:
         """The next orders; blocks until there is something, which may be no order."""
         taken = self._reader.recv(64)
         self.ended = self.ended or _END in taken
+        if any(number in taken for number in STOPS if number != signal.SIGHUP):
+            # They waited for a busy process together, and come in any order.
+            taken = taken.replace(bytes([signal.SIGHUP]), b"")
         return [order for number in taken if (order := self._order(number)) is not None]
 
     def _order(self, number: int) -> Order | None:
@@ -153,14 +156,14 @@ class SignalInbox:
             return None
         moment = now()
         before = self._counted.get(number, -math.inf)
-        if signal.SIGHUP in (number, self._stopped_by):  # two that wait come in any order
+        if number == signal.SIGHUP:
             before = max(before, self._stopped_at)
         if moment < before + SAME_SIGNAL:
             return None
         self._counted[number] = moment
         if number == REPORT:
             return Order.REPORT
-        self._stopped_at, self._stopped_by = moment, number
+        self._stopped_at = moment
         return Order.STOP
 
     def fileno(self) -> int:

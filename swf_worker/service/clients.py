@@ -73,10 +73,14 @@ class ThroughBoto3:
 
     def __init__(self, client: SWFClient) -> None:
         self._client = client
+        self._methods: dict[str, Callable[..., Any]] = {}
 
     def call(self, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         """The client's method for the operation."""
-        answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**members)
+        method = self._methods.get(operation)
+        if method is None:
+            method = self._methods[operation] = getattr(self._client, xform_name(operation))
+        answer: dict[str, Any] = method(**members)
         return answer
 
     def close(self) -> None:

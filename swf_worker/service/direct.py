@@ -45,6 +45,15 @@ class _TlsConnection(Followed, HTTPSConnection):
     pass
 
 
+class _Request(AWSRequest):
+    """One whose body is prepared: it is bytes."""
+
+    @property
+    def body(self) -> Any:
+        """As it is sent, for the signer."""
+        return self.data
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
@@ -83,6 +92,7 @@ class DirectCalls:
         self._target = where.request_uri
         config: Any = client.meta.config
         self._headers = {
+            "Host": _host(where),
             "Content-Type": f"application/x-amz-json-{said['jsonVersion']}",
             "User-Agent": user_agent,
         }
@@ -93,7 +103,7 @@ class DirectCalls:
     def call(self, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         """One attempt. Raises as boto3's client does."""
         name, has_output = self._operations.get(operation) or self._known(operation)
-        request = AWSRequest(
+        request = _Request(
             "POST",
             self._url,
             self._headers | {"X-Amz-Target": name},
@@ -136,6 +146,12 @@ class DirectCalls:
         do.)"""
         pool, self._pool = self._pool, self._new_pool()
         pool.close()
+
+
+def _host(url: Url) -> str:
+    """As http.client sends it, and botocore signs it: without a port where that is the scheme's."""
+    port = {"http": 80, "https": 443}[url.scheme or "http"]
+    return url.host or "" if url.port in (None, port) else f"{url.host}:{url.port}"
 
 
 def _pool_of(

@@ -53,15 +53,12 @@ current = _Current()
 class Attempt:
     """One attempt of a call, on one thread."""
 
-    __slots__ = ("connection", "cut_short", "seconds", "sent", "until")
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.until = now() + seconds
-        self.connection: Any = None
-        self.cut_short = False
-        self.sent: bool | None = None
-        """Whether its request may have left; None where nobody can tell."""
+    seconds: float
+    until: float
+    connection: Any = None
+    cut_short = False
+    sent: bool | None = None
+    """Whether its request may have left; None where nobody can tell."""
 
     def blame(self) -> None:
         """Nobody answered on this connection: the next one is to another address of the host."""
@@ -94,7 +91,8 @@ class Attempts:
 
     def begin(self, seconds: float) -> Attempt:
         """One of this thread, of ``seconds`` at most."""
-        attempt = Attempt(seconds)
+        attempt = Attempt()
+        attempt.seconds, attempt.until = seconds, now() + seconds
         self._running.add(attempt)
         current.attempts, current.attempt = self, attempt
         if attempt.until < self._watched:
@@ -143,11 +141,14 @@ class Attempts:
 
 
 class Followed:
-    """Tells the thread's attempt which connection it is on."""
+    """A connection that tells the thread's attempt that it is on it, and sends a request's head and
+    body in one piece: one packet, one record of TLS."""
 
     _reached: tuple[addresses.Key, addresses.Address] | None = None
     _beneath: socket.socket | None = None
     """While TLS is agreed on, another handle of the socket: ssl takes the plain one's away."""
+    _pieces: list[bytes] | None = None
+    """Of the request that is being put together."""
 
     def connect(self) -> None:
         """As urllib3's. What fails here was never sent."""
@@ -172,7 +173,7 @@ class Followed:
         attempt.sent = True
         current.attempts.give(attempt, attempt.seconds)
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(self, *args: Any, **kwargs: Any) -> None:
         """As urllib3's; connects first where nothing is connected yet."""
         attempt = current.attempt
         if attempt is not None:
@@ -181,7 +182,20 @@ class Followed:
                 attempt.sent = False
                 raise TimeoutError("the attempt's time was over before its request left")
             attempt.sent = True
-        return super().request(*args, **kwargs)  # type: ignore[misc]
+        pieces: list[bytes] = []
+        self._pieces = pieces
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._pieces = None
+        super().send(b"".join(pieces))  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        """As http.client's, or when the request is whole."""
+        if self._pieces is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._pieces.append(data)
 
     def _not_connected(self, error: OSError) -> NoReturn:
         here: Any = self

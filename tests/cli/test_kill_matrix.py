@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from swf_worker.runtime.signals import Order, signal_inbox
 from tests.cli.test_first_moment import LEAD, namespace
 from tests.cli.test_run import environment
 from tests.cli.test_together import is_alive
@@ -393,16 +394,23 @@ def test_row_71_under_nohup_it_stays_ignored(target, tmp_path):
         assert victim.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("both", [(signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
-def test_row_71_systemd_sends_both_and_that_is_one_step(tmp_path, both):
-    """``SendSIGHUP=`` sends SIGHUP right behind SIGTERM, to everybody. Where both wait for a busy
-    process, they come in any order."""
+@pytest.mark.parametrize("came", [(signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
+def test_row_71_where_both_wait_for_a_busy_process_they_come_in_any_order(came):
+    with signal_inbox() as inbox:
+        for number in came:
+            signal.raise_signal(number)
+        assert inbox.take() == [Order.STOP]
+        assert inbox.waiting() == []
+
+
+def test_row_71_systemd_sends_both_and_that_is_one_step(tmp_path):
+    """``SendSIGHUP=`` sends SIGHUP right behind SIGTERM, to everybody."""
     victim = started("running", "thread", tmp_path)
     with victim.running("group"):
         victim.reach("running")
-        os.killpg(victim.process.pid, both[0])
+        os.killpg(victim.process.pid, signal.SIGTERM)
+        os.killpg(victim.process.pid, signal.SIGHUP)
         victim.wait_for_log("worker stopping")
-        os.killpg(victim.process.pid, both[1])
         assert not eventually(lambda: any("drain is over" in line for line in victim.log), 0.5)
         victim.open_gate()
         victim.release.set()
