@@ -26,9 +26,9 @@ def derived_interval(timeout: float) -> float:
 
 
 def attempt_limit(interval: float, cuts: int = 0) -> float:
-    """How long one attempt of a beat may last: min(5 s, interval), and twice as long after each one
-    that was cut: a service or a proxy that takes 6 s has every beat, and we would hear of none.
-    Never longer than the interval: if it was not heard there, the next must leave in time."""
+    """How long one attempt of a beat has its sender for itself: min(5 s, interval), and twice as
+    long after each one that took longer. After that it goes on as long as no other beat waits for a
+    sender, with a second one beside it."""
     return float(min(ATTEMPT_LIMIT * 2**cuts, interval, LONGEST_ATTEMPT))
 
 
@@ -44,7 +44,8 @@ class BeatPlan:
     """``details`` have not been sent yet, or a beat was asked for."""
     queued: bool = False
     """It waits for the budget of progress beats."""
-    in_flight: bool = False
+    flying: int = 0
+    """Attempts under way: one, and a second beside one that takes long."""
     retry_at: float | None = None
     accepted: int = 0
     lease_from: float | None = None
@@ -54,7 +55,6 @@ class BeatPlan:
     ended: bool = False
     cuts: int = 0
     """So often were attempts too short, one after the other."""
-    _left: float = 0.0
 
     @property
     def due(self) -> float:
@@ -76,7 +76,7 @@ class BeatPlan:
         return self._queue()
 
     def _queue(self) -> bool:
-        if not self.fresh or self.queued or self.in_flight or self.ended:
+        if not self.fresh or self.queued or self.flying or self.ended:
             return False
         self.queued = True
         return True
@@ -84,38 +84,56 @@ class BeatPlan:
     def unqueue(self) -> bool:
         """Its turn has come; True if there is still something new to tell."""
         self.queued = False
-        return self.fresh and not self.in_flight and not self.ended
+        return self.fresh and not self.flying and not self.ended
 
     def leave(self, now: float) -> tuple[str | None, float] | None:
         """A beat leaves: its details and how late it is; None if it must not."""
-        if self.ended or self.in_flight:
+        if self.ended or self.flying:
             return None
         late = max(0.0, now - self.due)
-        self.in_flight, self.fresh, self._left = True, False, now
+        self.flying, self.fresh = 1, False
         return self.details, late
 
-    def accept(self, now: float) -> bool:
-        """The beat was accepted; True if newer details wait for a progress beat."""
-        self.in_flight, self.retry_at, self.failures = False, None, 0
-        took = now - self._left
+    def leave_beside(self) -> bool:
+        """A second attempt leaves, with the same details or newer ones; whether it may."""
+        if self.ended or self.flying != 1:
+            return False
+        self.flying, self.fresh = 2, False
+        return True
+
+    def accept(self, now: float, left: float) -> bool:
+        """The attempt that left then was accepted; True if newer details wait for a progress
+        beat."""
+        self.flying -= 1
+        self.retry_at, self.failures = None, 0
+        took = now - left
+        if took > self.limit:
+            self._lengthen()
         while self.cuts and attempt_limit(self.interval, self.cuts - 1) >= 2 * took:
             self.cuts -= 1  # a shorter one is enough again
-        self.last_left, self.lease_from = self._left, now
+        self.last_left, self.lease_from = max(self.last_left, left), now
         self.accepted += 1
         return self._queue()
 
-    def miss(self, now: float, wait: float, *, unheard: bool = False) -> float:
-        """The beat was missed: it is due again after ``wait``, and soon in any case. ``unheard``:
-        it left, and nothing came back. Returns the wait that was planned."""
-        self.in_flight = False
+    def miss(self, now: float, left: float, wait: float, *, unheard: bool = False) -> float | None:
+        """The attempt that left then was missed: the beat is due again after ``wait``, and soon in
+        any case. ``unheard``: nothing came back. Returns the wait that was planned; None where the
+        one beside it was heard, or may be."""
+        self.flying -= 1
         if unheard:
-            self.lease_from = max(self.lease_from or self.last_left, self._left)
+            self.lease_from = max(self.lease_from or self.last_left, left)
+        if now - left >= self.limit:
+            self._lengthen()
+        if self.flying or self.last_left >= left:
+            return None
         self.failures += 1
-        if now - self._left >= self.limit and self.limit < min(self.interval, LONGEST_ATTEMPT):
-            self.cuts += 1
         wait = min(wait, max(self.interval / 3, 0.05))
         self.retry_at = now + wait
         return wait
+
+    def _lengthen(self) -> None:
+        if self.limit < min(self.interval, LONGEST_ATTEMPT):
+            self.cuts += 1
 
 
 @dataclass(slots=True)

@@ -100,6 +100,21 @@ class ThreadCrew:
             self._ready.notify()
             return True
 
+    def are_wanted(self) -> bool:
+        """Whether jobs wait for a thread."""
+        return len(self._jobs) > self._idle
+
+    def submit_if_free(self, job: Job) -> bool:
+        """Have ``job`` done by a thread that nobody waits for, if there is or may be one; whether
+        there is."""
+        with self._ready:
+            if self._closed or self._jobs:
+                return False
+            if not self._idle and len(self._threads) >= self._most:
+                return False
+            self._hand_over_locked(job)
+            return True
+
     def _borrowed(self, call: Callable[[], Any]) -> Any:
         try:
             return call()
@@ -109,14 +124,17 @@ class ThreadCrew:
 
     def _hand_over(self, job: Job) -> None:
         with self._ready:
-            self._jobs.append(job)
-            if self._idle >= len(self._jobs) or len(self._threads) >= self._most:
-                self._ready.notify()
-                return
-            try:
-                self._grow()
-            except RuntimeError as error:  # no more threads on this machine: those we have serve
-                self._on_error(error)
+            self._hand_over_locked(job)
+
+    def _hand_over_locked(self, job: Job) -> None:
+        self._jobs.append(job)
+        if self._idle >= len(self._jobs) or len(self._threads) >= self._most:
+            self._ready.notify()
+            return
+        try:
+            self._grow()
+        except RuntimeError as error:  # no more threads on this machine: those we have serve
+            self._on_error(error)
 
     def _grow(self) -> None:
         number = len(self._threads) + 1

@@ -11,13 +11,23 @@ from functools import partial
 from typing import Protocol
 
 from ..core import verdicts
-from ..core.heartbeats import BeatPlan, ProgressBudget
+from ..core.heartbeats import LONGEST_ATTEMPT, BeatPlan, ProgressBudget
 from ..errors import ServiceError, UnknownResourceFault
 from ..observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
 from ..service.api import Backoff, SwfService, Timer, Timers
 from ..task import ActivityTask, CancelReason
 from .clock import Clock
 from .crew import Crew, Job
+
+OVERTIME = 1.0
+"""Seconds that a slow attempt gets at a time; then it is asked again who waits."""
+
+
+class Senders(Crew, Protocol):
+    """The threads that send beats."""
+
+    def are_wanted(self) -> bool: ...
+    def submit_if_free(self, job: Job, /) -> bool: ...
 
 
 class BeatingTask(Protocol):
@@ -42,6 +52,19 @@ class Beats:
     lease_timer: Timer | None = None
 
 
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """One call of one beat."""
+
+    beats: Beats
+    left: float
+    details: str | None
+    late_by: float
+    second: _Attempt | None = None
+    """The one beside it."""
+    heard: bool = False
+
+
 @dataclass(slots=True)
 class Heartbeater:
     """Sends every task's beats. One lock guards all plans; nothing blocks under it."""
@@ -50,7 +73,7 @@ class Heartbeater:
     clock: Clock
     timers: Timers
     backoff: Backoff
-    senders: Crew
+    senders: Senders
     budget: ProgressBudget
     observe: Callable[[Observation], None]
     unwanted: Container[type[Observation]] = frozenset()
@@ -112,31 +135,62 @@ class Heartbeater:
             self._arm(beats)
 
     def _leave(self, beats: Beats) -> None:
-        left = beats.plan.leave(self.clock.now())
-        if left is None:
-            return  # one is in flight: its end arms the next
-        details, late_by = left
-        limit = beats.plan.limit
-        token = beats.owner.task.task_token
+        moment = self.clock.now()
+        left = beats.plan.leave(moment)
+        if left is not None:  # else one is under way: its end arms the next
+            details, late_by = left
+            self.senders.submit(self._job(_Attempt(beats, moment, details, late_by)))
+
+    def _job(self, attempt: _Attempt) -> Job:
+        token = attempt.beats.owner.task.task_token
+        limit = attempt.beats.plan.limit
+        overtime = partial(self._overtime, attempt)
 
         def call() -> bool | ServiceError:
             try:
-                return self.service.heartbeat(token, details, limit)
+                return self.service.heartbeat(token, attempt.details, limit, overtime)
             except ServiceError as error:
                 return error
 
         def done(result: bool | ServiceError) -> None:
             if isinstance(result, ServiceError):
-                self._missed(beats, result)
+                self._missed(attempt.beats, attempt.left, result)
             else:
-                self._accepted(beats, result, late_by)
+                attempt.heard = True
+                self._accepted(attempt.beats, attempt.left, result, attempt.late_by)
 
-        self.senders.submit(Job(call, done))
+        return Job(call, done)
 
-    def _accepted(self, beats: Beats, cancel_requested: bool, late_by: float) -> None:
+    def _overtime(self, attempt: _Attempt) -> float:
+        """An attempt has had its time: how many seconds more it gets. A service or a proxy that
+        takes 6 s has every beat, and cut at 5 we would hear of none. But another goes out beside
+        it, and its sender may be needed: what died in silence must not hold up everybody's."""
+        plan, moment = attempt.beats.plan, self.clock.now()
+        left_over = attempt.left + LONGEST_ATTEMPT - moment
+        if plan.ended or plan.last_left >= attempt.left or left_over <= 0:
+            return 0.0  # it is of no use any more
+        if self.senders.are_wanted() or not self._has_second(attempt, moment):
+            return 0.0
+        return min(OVERTIME, plan.interval / 3, left_over)
+
+    def _has_second(self, attempt: _Attempt, moment: float) -> bool:
+        plan = attempt.beats.plan
+        if attempt.second is not None and not attempt.second.heard:
+            return plan.flying == 2  # else it has failed: begin anew
+        with self._lock:
+            if not plan.leave_beside():
+                return False
+            attempt.second = _Attempt(attempt.beats, moment, plan.details, 0.0, attempt)
+        if self.senders.submit_if_free(self._job(attempt.second)):
+            return True
+        with self._lock:
+            plan.flying -= 1
+        return False
+
+    def _accepted(self, beats: Beats, left: float, cancel_requested: bool, late_by: float) -> None:
         with self._lock:
             ended = beats.plan.ended
-            if beats.plan.accept(self.clock.now()):
+            if beats.plan.accept(self.clock.now(), left):
                 self._waiting.append(beats)
                 if not self._pumping:
                     self._pump()
@@ -150,10 +204,10 @@ class Heartbeater:
         if cancel_requested:
             beats.owner.stop_cause(CancelReason.REQUESTED)
 
-    def _missed(self, beats: Beats, error: ServiceError) -> None:
+    def _missed(self, beats: Beats, left: float, error: ServiceError) -> None:
         if verdicts.closes_task(error):
             with self._lock:
-                beats.plan.in_flight = False
+                beats.plan.flying -= 1
             if not isinstance(error, UnknownResourceFault):  # no closed task, but no token at all
                 self.observe(HeartbeatFailed(beats.owner.task, error, 0.0))
             beats.owner.stop_cause(CancelReason.TASK_CLOSED)
@@ -162,10 +216,10 @@ class Heartbeater:
             ended = beats.plan.ended
             wait = self.backoff.wait(beats.plan.failures + 1, denied=verdicts.is_denied(error))
             unheard = error.ambiguous and not error.code
-            wait = beats.plan.miss(self.clock.now(), wait, unheard=unheard)
+            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)
         self._arm(beats)
-        if not ended:
-            self.observe(HeartbeatFailed(beats.owner.task, error, wait))
+        if not ended and planned is not None:
+            self.observe(HeartbeatFailed(beats.owner.task, error, planned))
 
     # --- progress -------------------------------------------------------------------------------
 

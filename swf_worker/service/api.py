@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,10 @@ class RegisteredTimeouts:
     start_to_close: float | None
 
 
+Overtime = Callable[[], float]
+"""How many seconds more an attempt gets whose time is over. Must not block."""
+
+
 class SwfService(Protocol):
     """Each method is one attempt of one call: it blocks, within an overall limit of time, and
     raises a ServiceError when the call was not accepted."""
@@ -38,8 +43,11 @@ class SwfService(Protocol):
     def poll(self) -> Polled:
         """PollForActivityTask."""
 
-    def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
-        """RecordActivityTaskHeartbeat, ``limit`` seconds at most: is a cancel requested?"""
+    def heartbeat(
+        self, task_token: str, details: str | None, limit: float, overtime: Overtime | None = None
+    ) -> bool:
+        """RecordActivityTaskHeartbeat, ``limit`` seconds at most, or longer while ``overtime``
+        gives more: is a cancel requested?"""
 
     def respond(self, task_token: str, outcome: Outcome) -> None:
         """RespondActivityTaskCompleted, …Canceled or …Failed."""

@@ -16,7 +16,7 @@ from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .answers import NotAnAnswer
-from .api import Polled, RegisteredTimeouts, Timers
+from .api import Overtime, Polled, RegisteredTimeouts, Timers
 from .clients import Calls, build_clients
 from .credentials import Keeper, Source
 from .faults import CONNECTION_CODE, EXPIRED, translate
@@ -41,12 +41,15 @@ class TokenCalls:
         self._credentials = credentials
         self._attempts = Attempts(timers)
 
-    def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
+    def heartbeat(
+        self, task_token: str, details: str | None, limit: float, overtime: Overtime | None = None
+    ) -> bool:
         """RecordActivityTaskHeartbeat. Only the JSON value ``true`` is a request."""
         members = {"taskToken": task_token}
         if details is not None:
             members["details"] = details
-        answer = self._call(self._beats, "RecordActivityTaskHeartbeat", limit, members)
+        name = "RecordActivityTaskHeartbeat"
+        answer = self._call(self._beats, name, limit, members, overtime)
         return answer.get("cancelRequested") is True
 
     def respond(self, task_token: str, outcome: Outcome) -> None:
@@ -72,9 +75,14 @@ class TokenCalls:
         self._answers.close()
 
     def _call(
-        self, calls: Calls, operation: str, limit: float, members: dict[str, Any]
+        self,
+        calls: Calls,
+        operation: str,
+        limit: float,
+        members: dict[str, Any],
+        overtime: Overtime | None = None,
     ) -> dict[str, Any]:
-        attempt = self._attempts.begin(limit)
+        attempt = self._attempts.begin(limit, overtime, calls.close)
         try:
             return calls.call(operation, members)
         except Exception as error:

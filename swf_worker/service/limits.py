@@ -15,6 +15,7 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,7 +32,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from ..clock import now
 from . import addresses
-from .api import Timers
+from .api import Overtime, Timers
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -55,10 +56,26 @@ class Attempt:
 
     seconds: float
     until: float
+    overtime: Overtime | None = None
+    close_idle: Callable[[], None] | None = None
     connection: Any = None
     cut_short = False
     sent: bool | None = None
     """Whether its request may have left; None where nobody can tell."""
+
+    def goes_on(self) -> bool:
+        """Its time is over: whether it is given more. What goes out beside it takes a fresh
+        connection: what died in silence on the way may have taken all that were kept."""
+        if self.overtime is None or not self.sent:
+            return False
+        if self.close_idle is not None:
+            self.blame()
+            self.close_idle()
+            self.close_idle = None
+        more = self.overtime()
+        self.until += more
+        self.seconds += more
+        return more > 0
 
     def blame(self) -> None:
         """Nobody answered on this connection: the next one is to another address of the host."""
@@ -89,10 +106,17 @@ class Attempts:
         self._lock = threading.Lock()
         self._closed = False
 
-    def begin(self, seconds: float) -> Attempt:
-        """One of this thread, of ``seconds`` at most."""
+    def begin(
+        self,
+        seconds: float,
+        overtime: Overtime | None = None,
+        close_idle: Callable[[], None] | None = None,
+    ) -> Attempt:
+        """One of this thread, of ``seconds`` at most, or more where it is given overtime."""
         attempt = Attempt()
         attempt.seconds, attempt.until = seconds, now() + seconds
+        if overtime is not None:
+            attempt.overtime, attempt.close_idle = overtime, close_idle
         self._running.add(attempt)
         current.attempts, current.attempt = self, attempt
         if attempt.until < self._watched:
@@ -132,12 +156,19 @@ class Attempts:
         for attempt in list(self._running):
             if attempt.cut_short:
                 continue
-            if attempt.until <= moment:
-                attempt.cut()
-            else:
+            if attempt.until > moment or _goes_on(attempt):
                 following = min(following, attempt.until)
+            else:
+                attempt.cut()
         if following < inf:
             self._watch(following)
+
+
+def _goes_on(attempt: Attempt) -> bool:
+    try:
+        return attempt.goes_on()
+    except Exception:  # others' time is watched here, too
+        return False
 
 
 class Followed:

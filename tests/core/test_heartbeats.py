@@ -22,7 +22,7 @@ def test_the_first_beat_comes_after_one_interval():
 def test_a_beat_counts_from_when_it_left_not_from_when_it_was_confirmed():
     plan = BeatPlan(interval=10, last_left=100)
     plan.leave(110)
-    plan.accept(114)
+    plan.accept(114, 110)
     assert plan.due == 120
 
 
@@ -33,10 +33,10 @@ def test_the_last_details_win_and_are_repeated():
     assert plan.unqueue()
     assert plan.leave(1) == ("two", 0.0)
     assert not plan.progress("three"), "one is in flight: its end queues the next"
-    assert plan.accept(2)
+    assert plan.accept(2, 1)
     assert plan.unqueue()
     assert plan.leave(3) == ("three", 0.0)
-    assert not plan.accept(4)
+    assert not plan.accept(4, 3)
     assert plan.leave(13) == ("three", 0.0)
 
 
@@ -45,7 +45,7 @@ def test_details_that_a_liveness_beat_took_along_leave_the_queue():
     assert plan.progress("one")
     plan.leave(10)
     assert not plan.unqueue()
-    assert not plan.accept(11)
+    assert not plan.accept(11, 10)
     assert plan.progress("two")
 
 
@@ -59,17 +59,17 @@ def test_asking_for_a_beat_without_details_keeps_the_last():
 def test_a_missed_beat_is_retried_soon_whatever_the_backoff_says():
     plan = BeatPlan(interval=9, last_left=0)
     plan.leave(9)
-    assert plan.miss(10, wait=60) == 3
+    assert plan.miss(10, 9, wait=60) == 3
     assert plan.due == 13
     plan.leave(13)
-    assert plan.miss(13.5, wait=0.5) == 0.5
+    assert plan.miss(13.5, 13, wait=0.5) == 0.5
 
 
 def test_one_beat_at_a_time_and_none_after_the_end():
     plan = BeatPlan(interval=9, last_left=0)
     assert plan.leave(9) is not None
     assert plan.leave(9) is None
-    plan.accept(9)
+    plan.accept(9, 9)
     plan.ended = True
     assert plan.leave(18) is None
     assert not plan.progress("late")
@@ -121,20 +121,20 @@ def test_an_attempt_that_was_cut_is_followed_by_longer_ones_until_one_is_heard()
     plan = BeatPlan(interval=60, last_left=0)
     plan.leave(60)
     assert plan.limit == 5
-    plan.miss(65, 0.1)
+    plan.miss(65, 60, 0.1)
     assert plan.limit == 10
     plan.leave(66)
-    plan.accept(72)
+    plan.accept(72, 66)
     assert plan.limit == 10, "5 s are no longer enough"
     plan.leave(126)
-    plan.accept(126.1)
+    plan.accept(126.1, 126)
     assert plan.limit == 5
 
 
 def test_a_beat_that_fails_at_once_is_followed_by_none_that_is_longer():
     plan = BeatPlan(interval=60, last_left=0)
     plan.leave(60)
-    plan.miss(60.1, 0.1)
+    plan.miss(60.1, 60, 0.1)
     assert plan.limit == 5
 
 
@@ -143,10 +143,56 @@ def test_no_attempt_is_longer_than_30_seconds_and_none_shorter_than_the_first(in
     plan, now = BeatPlan(interval=interval, last_left=0), 0.0
     first = plan.limit
     for each in heard:
-        plan.leave(now)
+        left = now
+        plan.leave(left)
         now += plan.limit
         if each:
-            plan.accept(now)
+            plan.accept(now, left)
         else:
-            plan.miss(now, 0.1)
+            plan.miss(now, left, 0.1)
         assert first <= plan.limit <= 30
+
+
+def test_of_two_attempts_the_first_to_be_heard_counts():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.leave(10)
+    assert plan.leave_beside()
+    assert not plan.leave_beside(), "two are enough"
+    assert plan.leave(19) is None
+    plan.accept(16, 15)
+    assert plan.due == 25
+    assert plan.miss(40, 10, 0.1) is None, "the other was heard"
+    assert (plan.due, plan.failures, plan.flying) == (25, 0, 0)
+
+
+def test_an_older_attempt_that_is_heard_last_makes_no_beat_due_sooner():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.leave(10)
+    plan.leave_beside()
+    plan.accept(16, 15)
+    plan.accept(17, 10)
+    assert (plan.due, plan.accepted) == (25, 2)
+
+
+def test_of_two_attempts_that_fail_the_last_plans_the_next():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.leave(10)
+    plan.leave_beside()
+    assert plan.miss(16, 15, 0.2) is None, "the other may be heard"
+    assert plan.miss(17, 10, 0.2) == 0.2
+    assert (plan.due, plan.failures) == (17.2, 1)
+    plan.ended = True
+    assert not plan.leave_beside()
+
+
+def test_an_unheard_beat_is_no_proof_of_a_lost_lease():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.leave(10)
+    plan.miss(15, 10, 0.1)
+    assert plan.lease_from is None
+    plan.leave(16)
+    plan.miss(21, 16, 0.1, unheard=True)
+    assert plan.lease_from == 16
+    plan.leave(22)
+    plan.accept(23, 22)
+    assert plan.lease_from == 23

@@ -108,6 +108,12 @@ class VirtualCrew:
             self.submit(job)
         return idle
 
+    def are_wanted(self) -> bool:
+        return bool(self._waiting)
+
+    def submit_if_free(self, job: Job) -> bool:
+        return not self._waiting and self.offer(job)
+
     def _next(self) -> None:
         while self._waiting and self._busy < self._most:
             self._busy += 1
@@ -183,7 +189,7 @@ class ModelService:
             )
         )
 
-    def heartbeat(self, task_token: str, details: str | None, limit: float) -> bool:
+    def heartbeat(self, task_token, details, limit, overtime) -> bool:
         self._trouble("RecordActivityTaskHeartbeat", self.faulty, None)
         task = self._open(task_token, "RecordActivityTaskHeartbeat")
         if self._world.time >= task.cancel_at:
