@@ -133,6 +133,36 @@ def test_process_isolation():
         assert "reached" in json.loads(long.outcome().details)
 
 
+def test_own_session(tmp_path):
+    from examples.own_session import greet
+
+    (tmp_path / "config").write_text(
+        "[profile worker]\nregion = eu-west-1\naws_access_key_id = x\naws_secret_access_key = y\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    with LocalSwf(poll_hold=0.3) as swf:
+        swf.register([greet], domain="examples")
+        with subprocess.Popen(
+            [sys.executable, str(ROOT / "examples" / "own_session.py"), "worker"],
+            env=clean
+            | {
+                "AWS_ENDPOINT_URL_SWF": swf.endpoint_url,
+                "AWS_CONFIG_FILE": str(tmp_path / "config"),
+            },
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            there = {"domain": "examples", "task_list": "greetings"}
+            assert swf.schedule("Greet", "1.0", "Ada", **there).outcome() == Completed(
+                '"Hello, Ada!"'
+            )
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "calls=direct" in next(line for line in err.splitlines() if "worker started" in line)
+
+
 def test_decider():
     with running("decorator") as swf:
         done = subprocess.run(

@@ -94,12 +94,19 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
         ambiguous = sent is not False
         return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=ambiguous)
     if isinstance(error, _NEVER_LEFT):
-        return ServiceUnavailableError(operation, CONNECTION_CODE, str(error))
+        return ServiceUnavailableError(operation, CONNECTION_CODE, why_not_connected(error))
     said = str(error) or type(error).__name__
     if not isinstance(error, (BotoCoreError, OSError)):
         # An exception of any type can come of a broken answer; none gets through a loop.
         said = f"{type(error).__name__}: {said}"
     return ServiceUnavailableError(operation, "", said, ambiguous=True)
+
+
+def why_not_connected(error: BaseException) -> str:
+    """botocore names the endpoint; what was wrong (its name, its port, TLS) is in what it wraps."""
+    inner: BaseException | None = getattr(error, "kwargs", {}).get("error")
+    cause = inner.__cause__ if inner is not None and inner.__cause__ is not None else inner
+    return str(error) if cause is None else f"{error} ({cause})"
 
 
 def _from_service(operation: str, error: ClientError) -> ServiceError:

@@ -19,7 +19,7 @@ from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
 from .clients import Calls, build_clients
 from .credentials import Keeper, Source
-from .faults import CONNECTION_CODE, EXPIRED, translate
+from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .limits import Attempt, Attempts
 from .refusals import refusal
 
@@ -98,7 +98,7 @@ class TokenCalls:
             # What died in silence on the way: others that were kept as long may have, too.
             calls.close()
             if attempt.sent is False:
-                return ServiceUnavailableError(operation, CONNECTION_CODE, str(error))
+                return ServiceUnavailableError(operation, CONNECTION_CODE, why_not_connected(error))
             said = f"no whole answer within {attempt.seconds:g} s"
             return ServiceUnavailableError(operation, "", said, ambiguous=True)
         refused = translate(operation, error, sent=attempt.sent)
@@ -215,12 +215,17 @@ def _member(structure: object, name: str) -> object:
 def _drop_frames(error: BaseException | None) -> None:
     """Forget the frames of botocore, and urllib3's pool: they hold sockets open for as long as an
     error is kept."""
-    while error is not None:
+    waiting, seen = [error], set()
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
         error.__traceback__ = None
         for holder in ("pool", "_pool", "conn", "_conn"):
             if holder in vars(error):
                 setattr(error, holder, None)
-        error = error.__cause__ or error.__context__
+        waiting += [error.__cause__, error.__context__]
 
 
 def _seconds(text: object) -> float | None:

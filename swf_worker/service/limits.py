@@ -193,8 +193,8 @@ class Followed:
             super().connect()  # type: ignore[misc]
         except (HTTPError, ssl.SSLError):
             raise
-        except OSError as error:  # while the two agreed on TLS
-            self._not_connected(error)
+        except OSError as error:
+            self._not_connected(OSError(f"TLS handshake: {error or type(error).__name__}"))
         finally:
             if self._beneath is not None:
                 self._beneath.close()
