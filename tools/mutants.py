@@ -80,8 +80,8 @@ MUTANTS = [
     (
         "beats go on after the end",
         MACHINE,
-        "    state, silence = _silenced(state)\n    ended",
-        "    silence: tuple[Command, ...] = ()\n    ended",
+        "    silence = (StopBeats(),) if state.beating else _NOTHING\n",
+        "    silence = _NOTHING\n",
     ),
     (
         "beats stop when the answer is decided",
@@ -135,7 +135,7 @@ MUTANTS = [
     (
         "a second signal runs what polls still bring",
         LADDER,
-        "        return self.stopping and (self.stops >= 2 or self.phase is not Phase.DRAINING)",
+        "        return self.phase in STOPPING and (self.stops >= 2 or self.phase is not Phase.DRAINING)",
         "        return False",
     ),
     (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from ..activity import ActivityDefinition
-from ..errors import ActivityNotRegisteredError, ConfigurationError
+from ..errors import ConfigurationError
 from ..task import ActivityType
 
 
@@ -30,15 +30,8 @@ class Registry:
         """The handler of a type, if it has one."""
         return self._definitions.get(wanted)
 
-    def find(self, wanted: ActivityType) -> ActivityDefinition:
-        """The handler of a type; ActivityNotRegisteredError names what is registered."""
-        found = self._definitions.get(wanted)
-        if found is None:
-            raise ActivityNotRegisteredError(self.why_not(wanted))
-        return found
-
     def why_not(self, wanted: ActivityType) -> str:
-        """What to say where a type has no handler."""
+        """What to say where a type has no handler: which ones have."""
         known = sorted(str(known) for known in self._definitions)
         if not known:
             return f"no handler for {wanted}: this worker has no handlers at all"

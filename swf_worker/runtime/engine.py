@@ -423,7 +423,9 @@ class Engine:
             self._count()
 
     def _interval_known(self, activity_type: ActivityType) -> None:
-        served = self._serving(self._registry.find(activity_type))
+        definition = self._registry.get(activity_type)
+        assert definition is not None
+        served = self._serving(definition)
         for run in self._book.open_runs():
             if run.task.activity_type == activity_type:
                 run.adopt(served.interval, served.time_limit)
