@@ -48,9 +48,10 @@ class BeatPlan:
     """Attempts under way: one, and a second beside one that takes long."""
     retry_at: float | None = None
     accepted: int = 0
-    lease_from: float | None = None
-    """When the last beat was heard to be accepted, or left and nobody was heard: that one may have
-    been."""
+    heard_at: float | None = None
+    """When the last beat was heard to be accepted."""
+    unheard_at: float | None = None
+    """When the last one left that nobody was heard of: it may have been accepted."""
     failures: int = 0
     ended: bool = False
     cuts: int = 0
@@ -101,17 +102,25 @@ class BeatPlan:
         self.flying, self.fresh = 2, False
         return True
 
-    def accept(self, now: float, left: float) -> bool:
+    def lease_over(self, lease: float) -> float:
+        """When a lease of so many seconds is lost. An unheard beat is no proof of that; but many of
+        them hold it for one lease more at most."""
+        heard = self.last_left if self.heard_at is None else self.heard_at
+        unheard = heard if self.unheard_at is None else self.unheard_at
+        return max(heard, min(unheard, heard + lease)) + lease
+
+    def accept(self, now: float, left: float, *, stale: bool = False) -> bool:
         """The attempt that left then was accepted; True if newer details wait for a progress
-        beat."""
+        beat. ``stale``: it carried older ones."""
         self.flying -= 1
         self.retry_at, self.failures = None, 0
+        self.fresh = self.fresh or stale
         took = now - left
         if took > self.limit:
             self._lengthen()
         while self.cuts and attempt_limit(self.interval, self.cuts - 1) >= 2 * took:
             self.cuts -= 1  # a shorter one is enough again
-        self.last_left, self.lease_from = max(self.last_left, left), now
+        self.last_left, self.heard_at = max(self.last_left, left), now
         self.accepted += 1
         return self._queue()
 
@@ -121,7 +130,7 @@ class BeatPlan:
         one beside it was heard, or may be."""
         self.flying -= 1
         if unheard:
-            self.lease_from = max(self.lease_from or self.last_left, left)
+            self.unheard_at = left
         if now - left >= self.limit:
             self._lengthen()
         if self.flying or self.last_left >= left:

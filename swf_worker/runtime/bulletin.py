@@ -31,6 +31,7 @@ OFTEN = (PollSucceeded, TaskStarted, HeartbeatAccepted)
 """Records of each poll, task and beat: whoever makes them asks before whether they are wanted."""
 ASKED_EACH = 1.0
 """Seconds between two questions whether they are, while there is something to tell."""
+ASKED_WHILE_IDLE = 5.0
 
 
 class Bulletin(Protocol):
@@ -98,7 +99,8 @@ class ThreadBulletin:
         with self._changed:
             while not self._records and not self._closed.is_set():
                 self._waiting = True
-                self._changed.wait()
+                if not self._changed.wait(ASKED_WHILE_IDLE if self.unwanted else None):
+                    self._ask_what_is_wanted()
             self._waiting = False
             records = list(self._records)
             self._records.clear()
@@ -130,8 +132,8 @@ class ThreadBulletin:
 
 
 def _wants(observer: Observer, kind: type[Observation]) -> bool:
-    asked = getattr(observer, "wants", None)
     try:
+        asked = getattr(observer, "wants", None)
         return asked is None or bool(asked(kind))
-    except BaseException:  # somebody's own
+    except Exception:  # somebody's own
         return True

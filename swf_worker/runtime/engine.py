@@ -366,6 +366,9 @@ class Engine:
         if failure is not None:
             run.skip(failure, served.interval)
             return
+        if task.activity_type not in self._served and served.definition is not None:
+            served = self._serving(served.definition)  # its look-up may have ended meanwhile
+            run.adopt(served.interval, served.time_limit)
         if TaskStarted not in self._unwanted:
             self._observe(TaskStarted(task))
         run.start(served.interval)
@@ -380,8 +383,9 @@ class Engine:
             return Served(), self._sdk_failure(FailureReason.MALFORMED_TASK, what)
         definition = self._registry.get(task.activity_type)
         if definition is not None:
+            settled = not self._lookups.is_pending(definition.type)
             served = self._serving(definition)
-            if not self._lookups.is_pending(definition.type):
+            if settled:
                 self._served[definition.type] = served
             return served, None
         if self._hooks.fallback is not None:

@@ -151,13 +151,14 @@ class Heartbeater:
                 return self.service.heartbeat(token, attempt.details, limit, overtime)
             except ServiceError as error:
                 return error
+            except Exception as error:  # a bug of ours must not end a task's beats
+                return ServiceError("RecordActivityTaskHeartbeat", "", repr(error))
 
         def done(result: bool | ServiceError) -> None:
             if isinstance(result, ServiceError):
                 self._missed(attempt.beats, attempt.left, result)
             else:
-                attempt.heard = True
-                self._accepted(attempt.beats, attempt.left, result, attempt.late_by)
+                self._accepted(attempt, result)
 
         return Job(call, done)
 
@@ -187,10 +188,13 @@ class Heartbeater:
             plan.flying -= 1
         return False
 
-    def _accepted(self, beats: Beats, left: float, cancel_requested: bool, late_by: float) -> None:
+    def _accepted(self, attempt: _Attempt, cancel_requested: bool) -> None:
+        beats, late_by = attempt.beats, attempt.late_by
+        attempt.heard = True
         with self._lock:
             ended = beats.plan.ended
-            if beats.plan.accept(self.clock.now(), left):
+            stale = attempt.details != beats.plan.details
+            if beats.plan.accept(self.clock.now(), attempt.left, stale=stale):
                 self._waiting.append(beats)
                 if not self._pumping:
                     self._pump()
@@ -247,9 +251,7 @@ class Heartbeater:
     def _arm_lease(self, beats: Beats) -> None:
         assert beats.lease is not None
         with self._lock:
-            held = beats.plan.lease_from
-            since = beats.plan.last_left if held is None else held
-            wait = since + beats.lease - self.clock.now()
+            wait = beats.plan.lease_over(beats.lease) - self.clock.now()
             if not beats.plan.ended and wait > 1e-6:
                 beats.lease_timer = self.timers.call_later(wait, partial(self._arm_lease, beats))
                 return

@@ -31,6 +31,7 @@ from .limits import Followed, current
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
+    from urllib3 import BaseHTTPResponse
 
 _ONCE = urllib3.Retry(False, redirect=False)
 _UNSIGNED = {"amz-sdk-request": "attempt=1; max=1"}
@@ -113,21 +114,7 @@ class DirectCalls:
         headers = dict(request.headers.items()) | _UNSIGNED
         headers["amz-sdk-invocation-id"] = str(uuid4())
         try:
-            answer = self._pool.urlopen(
-                "POST",
-                self._target,
-                body=request.data,
-                headers=headers,
-                retries=_ONCE,
-                redirect=False,
-                assert_same_host=False,
-                # As botocore: a body is read piece by piece, whatever length was promised, and
-                # who parses it finds what is missing. (SWF has said 200: nothing is to be sent
-                # again.)
-                preload_content=False,
-                decode_content=False,
-                enforce_content_length=False,
-            )
+            answer = self._sent(request.data, headers)
             body = b"".join(answer.stream())
         except Exception as error:
             raise _as_botocore(error, request) from error
@@ -135,6 +122,29 @@ class DirectCalls:
             # It may be somebody else's now. (One that failed isn't: the attempt may blame it.)
             attempt.connection = None
         return read(operation, has_output, answer.status, answer.headers, body)
+
+    def _sent(self, body: Any, headers: dict[str, str]) -> BaseHTTPResponse:
+        while True:
+            pool = self._pool
+            try:
+                return pool.urlopen(
+                    "POST",
+                    self._target,
+                    body=body,
+                    headers=headers,
+                    retries=_ONCE,
+                    redirect=False,
+                    assert_same_host=False,
+                    # As botocore: a body is read piece by piece, whatever length was promised, and
+                    # who parses it finds what is missing. (SWF has said 200: nothing is to be sent
+                    # again.)
+                    preload_content=False,
+                    decode_content=False,
+                    enforce_content_length=False,
+                )
+            except errors.ClosedPoolError:  # just now, before it had a connection
+                if pool is self._pool:
+                    raise
 
     def _known(self, operation: str) -> tuple[str, bool]:
         has_output = self._model.operation_model(operation).output_shape is not None

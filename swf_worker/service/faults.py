@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from urllib3.exceptions import ClosedPoolError
 
 from ..errors import (
     LimitExceededFault,
@@ -93,7 +94,7 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
     if isinstance(error, SSLError):
         ambiguous = sent is not False
         return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=ambiguous)
-    if isinstance(error, _NEVER_LEFT):
+    if isinstance(error, _NEVER_LEFT) or isinstance(_wrapped_in(error), ClosedPoolError):
         return ServiceUnavailableError(operation, CONNECTION_CODE, why_not_connected(error))
     said = str(error) or type(error).__name__
     if not isinstance(error, (BotoCoreError, OSError)):
@@ -102,9 +103,14 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
     return ServiceUnavailableError(operation, "", said, ambiguous=True)
 
 
+def _wrapped_in(error: BaseException) -> BaseException | None:
+    inner = getattr(error, "kwargs", {}).get("error")
+    return inner if isinstance(inner, BaseException) else None
+
+
 def why_not_connected(error: BaseException) -> str:
     """botocore names the endpoint; what was wrong (its name, its port, TLS) is in what it wraps."""
-    inner: BaseException | None = getattr(error, "kwargs", {}).get("error")
+    inner = _wrapped_in(error)
     cause = inner.__cause__ if inner is not None and inner.__cause__ is not None else inner
     return str(error) if cause is None else f"{error} ({cause})"
 

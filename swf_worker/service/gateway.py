@@ -18,7 +18,7 @@ from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
 from .clients import Calls, build_clients
-from .credentials import Keeper, Source
+from .credentials import CredentialsError, Keeper, Source
 from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .limits import Attempt, Attempts
 from .refusals import refusal
@@ -94,7 +94,7 @@ class TokenCalls:
         self, operation: str, attempt: Attempt, error: Exception, calls: Calls
     ) -> ServiceError:
         _drop_frames(error)
-        if attempt.cut_short:
+        if attempt.cut_short and not isinstance(error, CredentialsError):
             # What died in silence on the way: others that were kept as long may have, too.
             calls.close()
             if attempt.sent is False:

@@ -79,16 +79,17 @@ class Attempt:
 
     def blame(self) -> None:
         """Nobody answered on this connection: the next one is to another address of the host."""
-        reached = getattr(self.connection, "_reached", None)
-        if reached is not None:
-            addresses.NAMES.was_bad(*reached)
+        blame = getattr(self.connection, "blame", None)
+        if blame is not None:
+            blame()
 
     def cut(self) -> None:
         """The time is over: end whatever the attempt is blocked in."""
         self.cut_short = True
         self.blame()
+        connection = self.connection
         for name in ("sock", "_beneath"):
-            sock = getattr(self.connection, name, None)
+            sock = getattr(connection, name, None)
             if isinstance(sock, socket.socket):
                 with suppress(OSError):
                     # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
@@ -187,22 +188,32 @@ class Followed:
         if attempt is None:
             super().connect()  # type: ignore[misc]
             return
-        attempt.connection, attempt.sent = self, False
+        attempt.connection, attempt.sent, self._reached = self, False, None
         current.attempts.give(attempt, max(CONNECT_LIMIT, attempt.seconds))
         try:
+            self._while_there_is_time(attempt)
             super().connect()  # type: ignore[misc]
-        except (HTTPError, ssl.SSLError):
-            raise
-        except OSError as error:
+            self._while_there_is_time(attempt)
+        except BaseException as error:
+            self.blame()  # it took the connection, and no more
+            if isinstance(error, (HTTPError, ssl.SSLError)) or not isinstance(error, OSError):
+                raise
             self._not_connected(OSError(f"TLS handshake: {error or type(error).__name__}"))
         finally:
             if self._beneath is not None:
                 self._beneath.close()
                 self._beneath = None
-        if attempt.cut_short:
-            self._not_connected(TimeoutError("the time to connect was over"))
         attempt.sent = True
         current.attempts.give(attempt, attempt.seconds)
+
+    def blame(self) -> None:
+        """Its address comes last from now on."""
+        if self._reached is not None:
+            addresses.NAMES.was_bad(*self._reached)
+
+    def _while_there_is_time(self, attempt: Attempt) -> None:
+        if attempt.cut_short:
+            self._not_connected(TimeoutError("the time to connect was over"))
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """As urllib3's; connects first where nothing is connected yet."""
@@ -247,6 +258,9 @@ class Followed:
             self._not_connected(error)
         if isinstance(self, HTTPSConnection) and current.attempt is not None:
             self._beneath = sock.dup()
+            if current.attempt.cut_short:
+                sock.close()
+                self._while_there_is_time(current.attempt)
         sys.audit("http.client.connect", self, here.host, here.port)
         return sock
 

@@ -8,8 +8,8 @@ such. It is settled once, when a worker starts, so instrument before.
 from __future__ import annotations
 
 import os
-from functools import partial
-from types import FunctionType, MethodType
+from functools import partial, partialmethod
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -41,6 +41,7 @@ _LAYERS = (
     client.ClientCreator,
     client.BaseClient,
     endpoint.Endpoint,
+    endpoint.EndpointCreator,
     serialize.JSONSerializer,
     signers.RequestSigner,
     parsers.JSONParser,
@@ -160,7 +161,9 @@ def _patched(session: boto3.session.Session, built: SWFClient) -> str | None:
     for each, kind in ((session, boto3.session.Session), (inner, botocore.session.Session)):
         if type(each) is not kind:
             return f"the session is a {type(each).__module__}.{type(each).__qualname__}"
-    for each in (session, inner, built):
+    for each in (session, inner, built, *_parts(built)):
+        if whose := _stranger(type(each)):
+            return f"a {type(each).__name__} of {whose} is in botocore's place"
         for name, value in vars(each).items():
             if callable(value) and (whose := _stranger(value)):
                 return f"{type(each).__name__}.{name} is patched by {whose}"
@@ -179,10 +182,16 @@ def _handled(built: SWFClient, local: bool) -> str | None:
     for event in _EVENTS:
         for operation in _OPERATIONS:
             for handler in handlers.prefix_search(f"{event}.swf.{operation}"):
-                whose = _stranger(handler)
+                whose = "builtins" if isinstance(handler, BuiltinMethodType) else _stranger(handler)
                 if whose and not (local and whose.startswith("moto.")):
                     return f"{whose} handles botocore's event {event}"
     return None
+
+
+def _parts(built: SWFClient) -> list[Any]:
+    """What a client has its calls made by."""
+    endpoint = built._endpoint  # type: ignore[attr-defined]
+    return [endpoint, endpoint.http_session, built._serializer, built._response_parser]  # type: ignore[attr-defined]
 
 
 def inner_session(session: boto3.session.Session) -> Any:
@@ -205,11 +214,11 @@ def _stranger(value: Any) -> str | None:
     if kind is property:
         parts = (value.fget, value.fset, value.fdel)
         return next(filter(None, map(_stranger, filter(None, parts))), None)
-    if kind is partial:
+    if kind in (partial, partialmethod):
         return _stranger(value.func)
     if hasattr(value, "__wrapped__"):
         return _module(getattr(value, "_self_wrapper", value))
-    if not callable(value):
+    if not callable(value) and not hasattr(kind, "__get__"):
         return None
     module = str((value if isinstance(value, type) else kind).__module__)
     return None if module.partition(".")[0] in _THEIRS else module

@@ -189,10 +189,24 @@ def test_an_unheard_beat_is_no_proof_of_a_lost_lease():
     plan = BeatPlan(interval=10, last_left=0)
     plan.leave(10)
     plan.miss(15, 10, 0.1)
-    assert plan.lease_from is None
+    assert plan.lease_over(30) == 30, "since the poll's answer"
     plan.leave(16)
     plan.miss(21, 16, 0.1, unheard=True)
-    assert plan.lease_from == 16
-    plan.leave(22)
-    plan.accept(23, 22)
-    assert plan.lease_from == 23
+    assert plan.lease_over(30) == 46
+    plan.leave(50)
+    plan.miss(55, 50, 0.1, unheard=True)
+    assert plan.lease_over(30) == 60, "of many that are unheard one lease more"
+    plan.leave(56)
+    plan.accept(57, 56)
+    assert plan.lease_over(30) == 87
+
+
+def test_details_that_an_attempt_did_not_carry_go_out_after_it():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.progress("old")
+    plan.unqueue()
+    plan.leave(1)
+    plan.progress("new")
+    plan.leave_beside()
+    assert plan.miss(7, 6, 0.1) is None
+    assert plan.accept(8, 1, stale=True), "the newer ones were lost with the second"

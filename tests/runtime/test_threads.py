@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from swf_worker.observations import HeartbeatAccepted, InternalError
+from swf_worker.runtime import bulletin
+from swf_worker.runtime.bulletin import ThreadBulletin
 from swf_worker.runtime.clock import MonotonicClock, start_daemon
 from swf_worker.runtime.crew import MOST_LENT, Job, ThreadCrew
 from swf_worker.runtime.scheduler import Scheduler
@@ -165,3 +168,40 @@ def test_idle_threads_are_lent_a_few_at_a_time(caught):
     for thread in crew.close():
         thread.join(5)
     assert not caught
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+class Chooses:
+    """Wants records of each beat or not, as a log whose level changes."""
+
+    def __init__(self):
+        self.wanted, self.seen, self.told = False, [], threading.Event()
+
+    def wants(self, kind):
+        return self.wanted
+
+    def observe(self, record):
+        self.seen.append(record)
+        self.told.set()
+
+
+def test_records_that_nobody_wants_are_not_told_and_wanted_ones_are_soon(monkeypatch):
+    monkeypatch.setattr(bulletin, "ASKED_WHILE_IDLE", 0.02)
+    chooses, all_of_them = Chooses(), Chooses()
+    all_of_them.wanted = True
+    beat = HeartbeatAccepted(None, False, 0.0)
+    telling = ThreadBulletin([chooses], start_daemon)
+    assert HeartbeatAccepted in telling.unwanted
+    telling.tell(InternalError("here", ValueError()))
+    assert chooses.told.wait(5), "only of what comes often it is asked"
+    chooses.wanted = True
+    assert eventually(lambda: HeartbeatAccepted not in telling.unwanted), "nothing else came"
+    telling.close()
+    two = ThreadBulletin([Chooses(), all_of_them], start_daemon)
+    assert HeartbeatAccepted not in two.unwanted
+    two.tell(beat)
+    assert all_of_them.told.wait(5)
+    two.close()
+    assert two._observers[0].seen == []

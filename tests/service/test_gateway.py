@@ -16,6 +16,7 @@ from botocore.config import Config
 from swf_worker import errors
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.service import answers, direct, gateway
+from swf_worker.service.credentials import CredentialsError, Keeper
 from swf_worker.task import ActivityType
 from tests import wire
 from tests.service.conftest import service_of
@@ -282,6 +283,36 @@ def test_the_limit_of_one_attempt_cuts_no_other(connect, monkeypatch):
         assert cut
         client.heartbeat("token", None, 5)
         assert len(service._connections) == 1, "nobody's connection was cut"
+
+
+@pytest.mark.parametrize("either", ["direct"], indirect=True)
+def test_a_call_that_meets_a_closing_of_the_kept_connections_goes_out(connect):
+    with Wire(RespondActivityTaskCompleted=[OK]) as service:
+        client = connect(service.url)
+        calls = client._clients.answers
+        pool = calls._pool
+
+        def closes_first(*args, **kinds):
+            calls.close()  # another thread, just now
+            return type(pool).urlopen(pool, *args, **kinds)
+
+        pool.urlopen = closes_first
+        respond(client)
+        assert len(service.calls) == 1
+
+
+def test_an_attempt_cut_while_it_waits_for_credentials_says_so(connect, monkeypatch):
+    def none_yet(*_):
+        time.sleep(0.5)
+        raise CredentialsError("none yet", passes=True)
+
+    monkeypatch.setattr(Keeper, "get_frozen_credentials", none_yet)
+    with Wire(RecordActivityTaskHeartbeat=[OK]) as service:
+        with pytest.raises(errors.ServiceUnavailableError) as caught:
+            connect(service.url).heartbeat("token", None, 0.2)
+        assert caught.value.code == "Credentials"
+        assert not caught.value.ambiguous
+        assert service.calls == []
 
 
 def test_a_dead_keep_alive_connection_costs_one_attempt_at_most(connect):

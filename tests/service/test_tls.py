@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
-from socket import create_connection, create_server
+from socket import SHUT_RDWR, create_connection, create_server
 
 import boto3
 import pytest
@@ -149,6 +149,31 @@ def test_a_handshake_that_hangs_is_cut_and_nothing_was_sent(
         assert not caught.value.ambiguous
         calls.close()
         assert not taken
+
+
+def test_an_address_that_breaks_off_its_handshakes_is_left_for_another(
+    certificate, timers, either, monkeypatch, dns
+):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate / "cert.pem"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    monkeypatch.setenv("NO_PROXY", "*")
+    dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
+    with tls_service(certificate) as (_, port, taken), create_server(("127.0.0.2", port)) as sick:
+
+        def hang_up():
+            with suppress(OSError):
+                while True:
+                    sick.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(errors.ServiceUnavailableError):
+            answer(f"https://swf.test:{port}", timers)
+        answer(f"https://swf.test:{port}", timers)
+        assert taken
+        sick.shutdown(SHUT_RDWR)
+        thread.join(10)
 
 
 def test_a_handshake_that_is_broken_off_was_nothing_sent(timers, either):

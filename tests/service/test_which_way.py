@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from functools import partialmethod
 from importlib.util import find_spec
 from socket import AF_INET6, create_server
 
@@ -17,6 +18,7 @@ from botocore import UNSIGNED, awsrequest, httpsession
 from botocore.awsrequest import AWSResponse
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.endpoint import Endpoint, EndpointCreator
 
 from swf_worker import ActivityWorker, ConfigurationError
 from swf_worker.options import Options
@@ -221,6 +223,39 @@ def test_a_handler_of_a_users_session_takes_boto3s_way(event, scope):
     session = own_session()
     session.events.register(event + scope, noticed)
     assert why(session=session) == f"{__name__} handles botocore's event {event}"
+
+
+def test_a_recorder_that_is_no_function_takes_boto3s_way(monkeypatch):
+    seen = {}
+    session = own_session()
+    session.events.register("before-call.swf", seen.update)
+    assert why(session=session) == "builtins handles botocore's event before-call"
+    monkeypatch.setattr(Endpoint, "_send", partialmethod(noticed))
+    assert "Endpoint._send is patched" in why()
+
+
+class OwnDescriptor:
+    def __get__(self, instance, owner=None):
+        return noticed
+
+
+def test_a_descriptor_in_a_methods_place_takes_boto3s_way(monkeypatch):
+    monkeypatch.setattr(BaseClient, "_make_api_call", OwnDescriptor())
+    assert why() == f"botocore.client.BaseClient._make_api_call is patched by {__name__}"
+
+
+def test_another_class_that_sends_takes_boto3s_way(monkeypatch):
+    class Sends(httpsession.URLLib3Session): ...
+
+    create = EndpointCreator.create_endpoint
+
+    def with_own(self, *args, **kinds):
+        return create(self, *args, **kinds | {"http_session_cls": Sends})
+
+    assert why() is None
+    monkeypatch.setattr(EndpointCreator, "create_endpoint", with_own)
+    assert "EndpointCreator.create_endpoint is patched" in why() or "Sends" in why()
+    monkeypatch.undo()
 
 
 def test_a_class_that_is_changed_as_it_is_created_takes_boto3s_way():
