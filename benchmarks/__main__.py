@@ -26,7 +26,7 @@ def run() -> Results:
     results["throughput"] = {
         str(concurrency): step(
             f"throughput at concurrency {concurrency}",
-            partial(throughput.compare, throughput.CONTESTANTS, concurrency, tasks=800, rounds=5),
+            partial(throughput.compare, throughput.CONTESTANTS, concurrency, tasks=600, rounds=5),
         )
         for concurrency in throughput.CONCURRENCIES
     }

@@ -26,10 +26,11 @@ def test_a_task_costs_so_many_function_calls():
     """No timing: a slow machine adds what is done now and then, one or two of them. Raise a bound
     only with a reason."""
     figures = told("cost")
-    assert figures["thread"]["ours"] < 100
-    assert figures["async"]["ours"] < 101
-    assert figures["thread, boto3"]["ours"] < 106
-    assert figures["async, boto3"]["ours"] < 112
+    # 95, 99, 97 and 102 on a quiet machine.
+    assert figures["thread"]["ours"] < 102
+    assert figures["async"]["ours"] < 106
+    assert figures["thread, boto3"]["ours"] < 105
+    assert figures["async, boto3"]["ours"] < 110
     # botocore's, urllib3's and the standard library's too; other versions of them may cost more.
     assert figures["thread"]["all"] < 1_650
     assert figures["async"]["all"] < 1_700

@@ -41,6 +41,10 @@ CONNECT_LIMIT = 10.0
 """Seconds to look a name up, to connect and to agree on TLS; each step has less."""
 
 
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Nothing that certificates could mend."""
+
+
 class _Current(threading.local):
     """What this thread is at."""
 
@@ -196,7 +200,8 @@ class Followed:
             self._while_there_is_time(attempt)
         except BaseException as error:
             self.blame()  # it took the connection, and no more
-            if isinstance(error, (HTTPError, ssl.SSLError)) or not isinstance(error, OSError):
+            broken_off = not isinstance(error, ssl.SSLError) or isinstance(error, _BROKEN_OFF)
+            if isinstance(error, HTTPError) or not isinstance(error, OSError) or not broken_off:
                 raise
             self._not_connected(OSError(f"TLS handshake: {error or type(error).__name__}"))
         finally:

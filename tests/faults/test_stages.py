@@ -10,8 +10,8 @@ import re
 import ssl
 import threading
 import time
-from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR, create_server, gaierror
+from contextlib import ExitStack, contextmanager, suppress
+from socket import SHUT_RDWR, create_server, gaierror, socket
 from urllib.parse import urlsplit
 
 import boto3
@@ -26,6 +26,7 @@ from swf_worker.observations import (
     CredentialsNotRefreshed,
     HeartbeatFailed,
     PollFailed,
+    PollSucceeded,
     TaskEnded,
 )
 from swf_worker.service import addresses, credentials, limits
@@ -111,7 +112,7 @@ class Front:
         kept, self._kept = self._kept, []
         for each in kept:
             with suppress(OSError):
-                each.shutdown(SHUT_RDWR)
+                socket.shutdown(each, SHUT_RDWR)  # an SSLSocket's own would go on without TLS
 
     def close(self):
         with suppress(OSError):
@@ -132,13 +133,14 @@ class Front:
 
     def _serve(self, plain):
         behind = http.client.HTTPConnection(self._behind, timeout=30)
-        with suppress(OSError, http.client.HTTPException), plain:
+        with suppress(OSError, http.client.HTTPException), ExitStack() as stack:
+            stack.enter_context(plain)
             if not self._trouble.meet("TLS"):
                 return
             plain.settimeout(30)
             with self._context.wrap_socket(plain, server_side=True) as client:
                 self._kept.append(client)
-                stream = client.makefile("rb")
+                stack.enter_context(stream := client.makefile("rb"))
                 while request := _read(stream):
                     headers, body = request
                     call = headers["x-amz-target"].rpartition(".")[2]
@@ -193,18 +195,18 @@ def folder(tmp_path_factory):
 @contextmanager
 def troubled(monkeypatch, trouble):
     """Look-ups and connections of the process, where the trouble is theirs."""
-    import socket
+    import socket as module
 
-    real_lookup, real_connect = socket.getaddrinfo, addresses._begun
+    real_lookup, real_connect = module.getaddrinfo, addresses._begun
 
     def look_up(host, port, *more, **kinds):
         if host != "swf.test":
             return real_lookup(host, port, *more, **kinds)
-        if socket.AI_NUMERICHOST in more:
-            raise gaierror(socket.EAI_NONAME, "no number")
+        if module.AI_NUMERICHOST in more:
+            raise gaierror(module.EAI_NONAME, "no number")
         if not trouble.meet("look-up"):
-            raise gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+            raise gaierror(module.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(module.AF_INET, module.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     def begun(*args):
         if not trouble.meet("connect"):
@@ -212,7 +214,7 @@ def troubled(monkeypatch, trouble):
         return real_connect(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(socket, "getaddrinfo", look_up)
+        patched.setattr(module, "getaddrinfo", look_up)
         patched.setattr(addresses, "_begun", begun)
         patched.setattr(addresses, "FRESH", 0.0)
         patched.setattr(addresses, "PATIENCE", 0.2)
@@ -256,6 +258,7 @@ def test_a_stage_in_trouble(stage, kind, moment, way, folder, monkeypatch, recor
         swf.register(worker)
         try:
             with worker:
+                recorder.wait_for(PollSucceeded)
                 run_through(moment, swf, worker, front, trouble, go_on)
         finally:
             trouble.end()
@@ -283,6 +286,7 @@ def run_through(moment, swf, worker, front, trouble, go_on):
 
     if moment == "poll":
         begin()
+        trouble.over.wait(0.4)  # a poll that was cut has ended at the service by then, too
         if trouble.stage == "answer" and trouble.kind in ("fails", "recovers"):
             # A task that SWF has given to a poll whose answer is lost is lost, whoever polls.
             trouble.over.wait(10)

@@ -189,6 +189,7 @@ def test_a_handshake_that_is_broken_off_was_nothing_sent(timers, either):
         with pytest.raises(errors.ServiceUnavailableError) as caught:
             answer(f"https://127.0.0.1:{listener.getsockname()[1]}", timers)
         assert not caught.value.ambiguous
+        assert caught.value.code == "Connection", "waiting may mend it: no start fails of it"
         thread.join(10)
 
 
