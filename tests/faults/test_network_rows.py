@@ -351,7 +351,7 @@ def test_row_88_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder,
         context.heartbeat()
         began = time.monotonic()
         assert context.wait_for_stop(20)
-        return time.monotonic() - began < 3
+        return time.monotonic() - began < 4.5
 
     with (
         Wire(
@@ -394,6 +394,6 @@ def test_row_88_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, m
         wired(service.url, recorder, hangs, waits),
     ):
         began = time.monotonic()
-        assert beaten.wait(10)
-        assert time.monotonic() - began < 4, "30 s are the longest that one may take"
+        assert beaten.wait(20)
+        assert time.monotonic() - began < 15, "30 s are the longest that one may take"
         service.wait_for("RespondActivityTaskCompleted", 2)

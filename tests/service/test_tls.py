@@ -144,7 +144,7 @@ def test_a_handshake_that_hangs_is_cut_and_nothing_was_sent(
         began = time.monotonic()
         with pytest.raises(errors.ServiceUnavailableError) as caught:
             calls.heartbeat("token", None, 0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 4.5, "5 s are a socket's"
         assert caught.value.code == "Connection"
         assert not caught.value.ambiguous
         calls.close()
