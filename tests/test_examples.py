@@ -127,7 +127,7 @@ def test_process_isolation():
     with running("process_isolation") as swf:
         assert swf.schedule("CountPrimes", "1.0", 10_000).outcome() == Completed("1229")
         assert swf.schedule("Crash", "1.0").outcome().reason == "HandlerDied"
-        long = swf.schedule("CountPrimes", "1.0", 10**9, heartbeat_timeout=2)
+        long = swf.schedule("CountPrimes", "1.0", 10**9)  # its child may take seconds to start
         long.wait_for_heartbeats(2)
         long.request_cancel()
         assert "reached" in json.loads(long.outcome().details)
