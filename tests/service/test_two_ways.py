@@ -221,7 +221,7 @@ ANSWERS = {
     b'a\r\n{"startedE\r\nzz\r\n',
     "a hundred and first": b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
 }
-"""What SWF, or something in its place, may answer: recorded from it, or known of others."""
+"""What SWF, or something in its place, may answer."""
 
 
 def last(reply):
