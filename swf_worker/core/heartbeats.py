@@ -133,7 +133,7 @@ class BeatPlan:
             self.unheard_at = left
         if now - left >= self.limit:
             self._lengthen()
-        if self.flying or self.last_left >= left:
+        if self.flying or (self.heard_at is not None and self.heard_at > left):
             return None
         self.failures += 1
         wait = min(wait, max(self.interval / 3, 0.05))

@@ -7,7 +7,6 @@ told. The ladder's decisions are ``core/lifecycle.py``'s.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -126,7 +125,8 @@ class Engine:
         self._seams = seams
         self._book = TaskBook()
         self._served: dict[ActivityType, Served] = {}
-        self._accepted = False
+        self._task_ended: threading.Event | None = None
+        """Somebody waits for tasks to end: the program does."""
         self._closed = False
         self._wording = FailureWording(options.failure_tracebacks)
         self._build()
@@ -301,17 +301,13 @@ class Engine:
             action(run)
 
     def _count(self) -> None:
-        # Before a stop nothing follows from the counts; the stop itself reads them once more.
-        if self.ladder.state.phase in lifecycle.STOPPING:
-            self.ladder.tell(lifecycle.Counts)
+        self.ladder.tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
-        if not self._accepted:
-            self._accepted = True
-            self.ladder.tell(lifecycle.PollAccepted())
+        self.ladder.tell(lifecycle.PollAccepted())
 
     def _refused(self, error: ServiceError) -> bool:
-        if self._accepted or self.stopping():
+        if self._poller.accepted or self.stopping():
             return False
         fatal = self._service.fatal_at_start(error)
         if fatal is None:
@@ -423,6 +419,9 @@ class Engine:
     def _task_over(self, run: TaskRun) -> None:
         """A task is over for this worker."""
         self._book.close(run)
+        if self._task_ended is not None:
+            self._task_ended.set()
+        # Before a stop nothing follows from the counts; the stop itself reads them once more.
         if self.ladder.state.phase in lifecycle.STOPPING:
             self._count()
 
@@ -491,11 +490,13 @@ class Engine:
     def program_ends(self) -> None:
         """Have told what is abandoned: the program has ended, and never stopped the worker. Answers
         that are under way get a moment."""
+        ended = self._task_ended = threading.Event()
         until = now() + LAST_MOMENT
         while now() < until and any(
             run.state.phase in (Phase.SENDING, Phase.WAITING) for run in self._book.open_runs()
         ):
-            time.sleep(0.02)  # once in a process's life; an event would cost every task
+            ended.wait(until - now())
+            ended.clear()
         open_polls, tasks = self.unfinished()
         self._observe(ProgramEnded(tuple(tasks), open_polls))
         self._bulletin.close()

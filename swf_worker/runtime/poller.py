@@ -36,11 +36,12 @@ class Poller:
     """A poll failed; True if that ends the worker."""
     on_change: Callable[[], None]
     """Of the open polls that a stop waits for, one has ended."""
+    accepted: bool = False
+    """SWF took a poll: domain, permissions and credentials are right."""
     open_polls: int = 0
     running: int = 0
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
-    _accepted: bool = False
     _resting: int = 0
     _closed: bool = True
     _wake_up_at: float = 0.0
@@ -118,8 +119,8 @@ class Poller:
     def _succeeded(self, polled: Polled, lasted: float) -> float:
         if PollSucceeded not in self.unwanted:
             self.observe(PollSucceeded(polled.task, lasted))
-        if not self._accepted:
-            self._accepted = True
+        if not self.accepted:
+            self.accepted = True
             self.on_accepted()
         with self._lock:
             if polled.task is None:

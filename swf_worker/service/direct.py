@@ -194,7 +194,7 @@ def _as_botocore(error: Exception, request: AWSRequest) -> Exception:
     match error:
         case errors.SSLError():
             return botocore_errors.SSLError(endpoint_url=url, error=error)
-        case errors.NewConnectionError() | socket.gaierror():
+        case errors.NewConnectionError():
             return botocore_errors.EndpointConnectionError(endpoint_url=url, error=error)
         case errors.ConnectTimeoutError():
             return botocore_errors.ConnectTimeoutError(endpoint_url=url, error=error)

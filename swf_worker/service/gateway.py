@@ -111,7 +111,7 @@ class TokenCalls:
 
 
 class Boto3Service(TokenCalls):
-    """SWF through boto3. Building it builds the clients and does no I/O."""
+    """SWF itself, by whichever way calls take. Building it does no I/O."""
 
     def __init__(
         self,

@@ -165,6 +165,15 @@ def test_of_two_attempts_the_first_to_be_heard_counts():
     assert (plan.due, plan.failures, plan.flying) == (25, 0, 0)
 
 
+def test_a_newer_attempt_that_is_missed_after_the_older_was_heard_is_no_missed_beat():
+    plan = BeatPlan(interval=10, last_left=0)
+    plan.leave(10)
+    plan.leave_beside()
+    plan.accept(16, 10)
+    assert plan.miss(45, 15, 0.1) is None
+    assert (plan.due, plan.failures) == (20, 0)
+
+
 def test_an_older_attempt_that_is_heard_last_makes_no_beat_due_sooner():
     plan = BeatPlan(interval=10, last_left=0)
     plan.leave(10)
