@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from ..errors import ConfigurationError
 from ..options import Options
-from . import limits, which_way
+from . import connections, which_way
 from .answers import check_response
 from .credentials import NONE_OF_ITS_OWN, Keeper, Kept, Source, give
 from .direct import DirectCalls
@@ -205,7 +205,7 @@ class _Factory:
         )
         give(built, self.credentials)
         built.meta.events.register("before-parse.swf.*", check_response)
-        limits.install(built)
+        connections.install(built)
         return ThroughBoto3(built)
 
     def _ca_bundle(self) -> str | None:

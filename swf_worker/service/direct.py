@@ -26,8 +26,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import Url, parse_url
 
 from .answers import read
+from .attempts import current
+from .connections import Followed
 from .credentials import Kept
-from .limits import Followed, current
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient

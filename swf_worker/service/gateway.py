@@ -17,10 +17,10 @@ from ..outcome import Canceled, Completed, Failed, Outcome
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
+from .attempts import Attempt, Attempts
 from .clients import Calls, build_clients
 from .credentials import CredentialsError, Keeper, Source
 from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
-from .limits import Attempt, Attempts
 from .refusals import refusal
 
 ANSWER_LIMIT = 30.0

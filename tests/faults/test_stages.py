@@ -29,7 +29,7 @@ from swf_worker.observations import (
     PollSucceeded,
     TaskEnded,
 )
-from swf_worker.service import addresses, credentials, limits
+from swf_worker.service import addresses, connections, credentials
 from tests.faults.conftest import wired
 from tests.pairs import pairwise
 from tests.tls import make_certificate
@@ -219,7 +219,7 @@ def troubled(monkeypatch, trouble):
         patched.setattr(addresses, "FRESH", 0.0)
         patched.setattr(addresses, "PATIENCE", 0.2)
         patched.setattr(credentials, "LOOK", 0.1)
-        patched.setattr(limits, "CONNECT_LIMIT", 1.0)
+        patched.setattr(connections, "CONNECT_LIMIT", 1.0)
         addresses.NAMES.forget()
         yield
         trouble.end()

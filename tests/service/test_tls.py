@@ -14,7 +14,7 @@ import pytest
 from swf_worker import errors
 from swf_worker.options import Options
 from swf_worker.outcome import Completed
-from swf_worker.service import limits
+from swf_worker.service import connections
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
 from tests.service.conftest import dead
@@ -135,7 +135,7 @@ def test_the_time_to_connect_is_not_taken_from_the_attempts(
 def test_a_handshake_that_hangs_is_cut_and_nothing_was_sent(
     certificate, timers, either, monkeypatch
 ):
-    monkeypatch.setattr(limits, "CONNECT_LIMIT", 0.5)
+    monkeypatch.setattr(connections, "CONNECT_LIMIT", 0.5)
     with tls_service(certificate, slow=60) as (url, _, taken):
         client, _ = build_client(
             Options(domain="d", task_list="t", endpoint_url=url, region_name="us-east-1")

@@ -1,10 +1,8 @@
-"""An overall limit for each attempt.
+"""Connections that attempts of calls can be followed on, and cut.
 
-botocore's read timeout starts anew with every byte, so an answer that trickles outlasts it.
-Here the attempt's connection is cut instead: the blocked read ends at once, with an error.
-The connection is found through urllib3's documented pool classes: the direct way has its own.
-boto3's client lets nobody set them from outside: two private attributes of its session are needed
-for it. Where they are gone, the limits are off and ``install`` says so (a test of ours fails then).
+They are found through urllib3's documented pool classes: the direct way has its own. boto3's client
+lets nobody set them from outside: two private attributes of its session are needed for it. Where
+they are gone, the limits are off and ``install`` says so (a test of ours fails then).
 
 To connect has a limit of its own, and its time isn't taken from the attempt's.
 """
@@ -14,10 +12,7 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
-import threading
-from collections.abc import Callable
 from contextlib import suppress
-from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore import awsrequest
@@ -30,150 +25,16 @@ from botocore.awsrequest import (
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from ..clock import now
 from . import addresses
-from .api import Overtime, Timers
+from .attempts import Attempt, current
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
 
 CONNECT_LIMIT = 10.0
 """Seconds to look a name up, to connect and to agree on TLS; each step has less."""
-
-
 _BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """Nothing that certificates could mend."""
-
-
-class _Current(threading.local):
-    """What this thread is at."""
-
-    attempt: Attempt | None = None
-    attempts: Attempts
-
-
-current = _Current()
-
-
-class Attempt:
-    """One attempt of a call, on one thread."""
-
-    seconds: float
-    until: float
-    overtime: Overtime | None = None
-    close_idle: Callable[[], None] | None = None
-    connection: Any = None
-    cut_short = False
-    sent: bool | None = None
-    """Whether its request may have left; None where nobody can tell."""
-
-    def goes_on(self) -> bool:
-        """Its time is over: whether it is given more. What goes out beside it takes a fresh
-        connection: what died in silence on the way may have taken all that were kept."""
-        if self.overtime is None or not self.sent:
-            return False
-        if self.close_idle is not None:
-            self.blame()
-            self.close_idle()
-            self.close_idle = None
-        more = self.overtime()
-        self.until += more
-        self.seconds += more
-        return more > 0
-
-    def blame(self) -> None:
-        """Nobody answered on this connection: the next one is to another address of the host."""
-        blame = getattr(self.connection, "blame", None)
-        if blame is not None:
-            blame()
-
-    def cut(self) -> None:
-        """The time is over: end whatever the attempt is blocked in."""
-        self.cut_short = True
-        self.blame()
-        connection = self.connection
-        for name in ("sock", "_beneath"):
-            sock = getattr(connection, name, None)
-            if isinstance(sock, socket.socket):
-                with suppress(OSError):
-                    # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-class Attempts:
-    """Those that run now. One timer watches the one whose time is over first."""
-
-    def __init__(self, timers: Timers) -> None:
-        self._timers = timers
-        self._running: set[Attempt] = set()
-        self._watched = inf
-        """When the timer looks; inf for no timer."""
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def begin(
-        self,
-        seconds: float,
-        overtime: Overtime | None = None,
-        close_idle: Callable[[], None] | None = None,
-    ) -> Attempt:
-        """One of this thread, of ``seconds`` at most, or more where it is given overtime."""
-        attempt = Attempt()
-        attempt.seconds, attempt.until = seconds, now() + seconds
-        if overtime is not None:
-            attempt.overtime, attempt.close_idle = overtime, close_idle
-        self._running.add(attempt)
-        current.attempts, current.attempt = self, attempt
-        if attempt.until < self._watched:
-            self._watch(attempt.until)
-        if self._closed:
-            attempt.cut()
-        return attempt
-
-    def end(self, attempt: Attempt) -> None:
-        """It is over."""
-        current.attempt = None
-        self._running.discard(attempt)
-        attempt.connection = None  # an error that is kept must not keep its socket open
-
-    def give(self, attempt: Attempt, seconds: float) -> None:
-        """It has so many seconds from now."""
-        attempt.until = now() + seconds
-        if attempt.until < self._watched:
-            self._watch(attempt.until)
-
-    def close(self) -> None:
-        """Cut those that run, and those that are about to."""
-        self._closed = True
-        for attempt in list(self._running):
-            attempt.cut()
-
-    def _watch(self, until: float) -> None:
-        with self._lock:
-            if until < self._watched:
-                self._watched = until
-                self._timers.call_later(until - now(), self._look)
-
-    def _look(self) -> None:
-        with self._lock:
-            self._watched = inf  # before the look: who begins now is seen by it, or sees this
-        moment, following = now(), inf
-        for attempt in list(self._running):
-            if attempt.cut_short:
-                continue
-            if attempt.until > moment or _goes_on(attempt):
-                following = min(following, attempt.until)
-            else:
-                attempt.cut()
-        if following < inf:
-            self._watch(following)
-
-
-def _goes_on(attempt: Attempt) -> bool:
-    try:
-        return attempt.goes_on()
-    except Exception:  # others' time is watched here, too
-        return False
 
 
 class Followed:
@@ -215,6 +76,14 @@ class Followed:
         """Its address comes last from now on."""
         if self._reached is not None:
             addresses.NAMES.was_bad(*self._reached)
+
+    def cut(self) -> None:
+        """End what is read from it and written to it."""
+        for sock in (getattr(self, "sock", None), self._beneath):
+            if isinstance(sock, socket.socket):
+                with suppress(OSError):
+                    # The plain socket's shutdown, also under TLS: no handshake with a slow peer.
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def _while_there_is_time(self, attempt: Attempt) -> None:
         if attempt.cut_short:
