@@ -211,7 +211,7 @@ class AsyncRunner:
             # Canceled before its first step, the handler never ran, nor ``call``. (The task's own
             # state tells less: a handler that cancels its task and returns has returned.)
             task.add_done_callback(lambda done: None if ended else self._ended(run, ended))
-            if run.context.should_stop:  # it was asked before it began
+            if run.state.causes:  # it was asked before it began
                 task.cancel(CANCEL_MARK)
 
         # In a context of its own: the end of another handler may be what starts this one, and what
