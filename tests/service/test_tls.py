@@ -151,14 +151,19 @@ def test_a_handshake_that_hangs_is_cut_and_nothing_was_sent(
         assert not taken
 
 
-def test_an_address_that_breaks_off_its_handshakes_is_left_for_another(
-    certificate, timers, either, monkeypatch, dns
-):
+@pytest.fixture
+def two_addresses(certificate, monkeypatch, dns):
+    """swf.test has two, the first one sick."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate / "cert.pem"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
     monkeypatch.setenv("NO_PROXY", "*")
     dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
+
+
+def test_an_address_that_breaks_off_its_handshakes_is_left_for_another(
+    certificate, timers, either, two_addresses
+):
     with tls_service(certificate) as (_, port, taken), create_server(("127.0.0.2", port)) as sick:
 
         def hang_up():
@@ -202,13 +207,8 @@ def test_a_certificate_for_another_name_is_refused(certificate, timers, either, 
 
 
 def test_row_87_a_dead_first_address_costs_little_over_tls(
-    certificate, timers, either, monkeypatch, dns
+    certificate, timers, either, two_addresses
 ):
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate / "cert.pem"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
-    monkeypatch.setenv("NO_PROXY", "*")
-    dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
     with tls_service(certificate) as (_, port, taken), dead("127.0.0.2", port):
         began = time.monotonic()
         answer(f"https://swf.test:{port}", timers)
