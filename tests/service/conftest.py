@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
@@ -63,6 +64,25 @@ def dead(host, port):
                 waiting.settimeout(0.1)
                 waiting.connect(listener.getsockname())
         yield
+
+
+@contextmanager
+def hanging_up(host, port):
+    """An address that takes connections and ends them at once."""
+    with socket.create_server((host, port)) as listener:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 @pytest.fixture

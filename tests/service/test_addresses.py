@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,7 +14,7 @@ from swf_worker import ActivityWorker, activity
 from swf_worker.observations import HeartbeatFailed, PollFailed, TaskEnded
 from swf_worker.service import addresses
 from swf_worker.service.addresses import NAMES, Names, connect
-from tests.service.conftest import dead
+from tests.service.conftest import dead, hanging_up
 from tests.wire import EMPTY_POLL, OK, Wire, http, task
 
 
@@ -210,21 +210,10 @@ def test_row_87_a_dead_first_address_ends_no_task(dns, run, recorder):
 def test_row_87_an_address_that_accepts_and_answers_nothing_is_left_for_another(dns, run, recorder):
     make, port, service, beaten = run
     dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
-    with socket.create_server(("127.0.0.2", port)) as sick:
-
-        def refuse():
-            with suppress(OSError):
-                while True:
-                    sick.accept()[0].close()
-
-        thread = threading.Thread(target=refuse)
-        thread.start()
-        with make():
-            service.wait_for("RecordActivityTaskHeartbeat")
-            beaten.set()
-            assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
-        sick.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with hanging_up("127.0.0.2", port), make():
+        service.wait_for("RecordActivityTaskHeartbeat")
+        beaten.set()
+        assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
     assert recorder.of(PollFailed)
 
 

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR, create_connection, create_server
+from socket import create_connection, create_server
 
 import boto3
 import pytest
@@ -17,7 +17,7 @@ from swf_worker.outcome import Completed
 from swf_worker.service import connections
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
-from tests.service.conftest import dead
+from tests.service.conftest import dead, hanging_up
 from tests.tls import make_certificate
 from tests.wire import OK
 
@@ -164,38 +164,19 @@ def two_addresses(certificate, monkeypatch, dns):
 def test_an_address_that_breaks_off_its_handshakes_is_left_for_another(
     certificate, timers, either, two_addresses
 ):
-    with tls_service(certificate) as (_, port, taken), create_server(("127.0.0.2", port)) as sick:
-
-        def hang_up():
-            with suppress(OSError):
-                while True:
-                    sick.accept()[0].close()
-
-        thread = threading.Thread(target=hang_up)
-        thread.start()
+    with tls_service(certificate) as (_, port, taken), hanging_up("127.0.0.2", port):
         with pytest.raises(errors.ServiceUnavailableError):
             answer(f"https://swf.test:{port}", timers)
         answer(f"https://swf.test:{port}", timers)
         assert taken
-        sick.shutdown(SHUT_RDWR)
-        thread.join(10)
 
 
 def test_a_handshake_that_is_broken_off_was_nothing_sent(timers, either):
-    with create_server(("127.0.0.1", 0)) as listener:
-
-        def hang_up():
-            plain, _ = listener.accept()
-            plain.recv(10)
-            plain.close()
-
-        thread = threading.Thread(target=hang_up)
-        thread.start()
+    with hanging_up("127.0.0.1", 0) as port:
         with pytest.raises(errors.ServiceUnavailableError) as caught:
-            answer(f"https://127.0.0.1:{listener.getsockname()[1]}", timers)
+            answer(f"https://127.0.0.1:{port}", timers)
         assert not caught.value.ambiguous
         assert caught.value.code == "Connection", "waiting may mend it: no start fails of it"
-        thread.join(10)
 
 
 def test_a_certificate_for_another_name_is_refused(certificate, timers, either, monkeypatch):

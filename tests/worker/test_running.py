@@ -25,6 +25,7 @@ from swf_worker.observations import (
     AnswerRetried,
     DetailsShortened,
     HandlerStuck,
+    HeartbeatAccepted,
     HeartbeatFailed,
     HeartbeatIntervalGuessed,
     InternalError,
@@ -35,6 +36,9 @@ from swf_worker.observations import (
     TaskStarted,
     WorkerStopping,
 )
+from swf_worker.runtime import engine
+from swf_worker.runtime.lookups import Lookups
+from swf_worker.task import ActivityType
 from tests import wire
 from tests.conftest import eventually
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http
@@ -627,3 +631,43 @@ def test_a_stop_while_the_service_is_gone_is_bounded(recorder):
     assert worker.stop() == []
     assert time.monotonic() - began < 5
     assert not recorder.of(InternalError)
+
+
+def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monkeypatch):
+    """What serves a type is kept once it is settled: what was read before must not be."""
+    go_on = threading.Event()
+    real = Lookups.time_limit
+
+    def told_just_now(self, definition):
+        # Asked right behind the interval: in between the look-up ends.
+        if self.is_pending(definition.type):
+            go_on.set()
+            assert self._settled.wait(10)
+            assert eventually(lambda: not self.is_pending(definition.type))
+        return real(self, definition)
+
+    def described(sock):
+        assert go_on.wait(20)
+        sock.sendall(http(200, {"configuration": {"defaultTaskHeartbeatTimeout": "1"}}))
+
+    monkeypatch.setattr(Lookups, "time_limit", told_just_now)
+    monkeypatch.setattr(engine, "LOOKUPS_BEFORE_POLLS", 0.0)
+
+    @activity(name="Work", version="1")
+    def until_it_has_beaten(context: ActivityContext) -> None:
+        recorder.wait_for(HeartbeatAccepted, 2)
+
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            DescribeActivityType=[described],
+            RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": False})],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service, recorder, until_it_has_beaten) as worker,
+    ):
+        began = time.monotonic()
+        recorder.wait_for(TaskEnded)
+        assert time.monotonic() - began < 4, "5 s are the interval while a look-up goes on"
+        served = worker._engine._served.get(ActivityType("Work", "1"))
+        assert served is None or served.interval < 1
