@@ -40,17 +40,17 @@ def read(
     members = _checked(operation, has_output, status, headers, body, decoded) or {}
     if status < 300:
         return members
-    said = {
+    said: Any = {
         "Code": _code(members["__type"]),
         "Message": members.get("message", members.get("Message", "")),
     }
-    metadata = {
+    metadata: Any = {
         "RequestId": headers.get(_REQUEST_ID, ""),
         "HTTPStatusCode": status,
         "HTTPHeaders": {name.lower(): value for name, value in headers.items()},
         "RetryAttempts": 0,
     }
-    raise ClientError({"Error": said, "ResponseMetadata": metadata}, operation)  # type: ignore[typeddict-item]
+    raise ClientError({"Error": said, "ResponseMetadata": metadata}, operation)
 
 
 def check_response(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:

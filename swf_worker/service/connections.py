@@ -49,15 +49,16 @@ class Followed:
 
     def connect(self) -> None:
         """As urllib3's. What fails here was never sent."""
+        theirs: Any = super()
         attempt = current.attempt
         if attempt is None:
-            super().connect()  # type: ignore[misc]
+            theirs.connect()
             return
         attempt.connection, attempt.sent, self._reached = self, False, None
         current.attempts.give(attempt, max(CONNECT_LIMIT, attempt.seconds))
         try:
             self._while_there_is_time(attempt)
-            super().connect()  # type: ignore[misc]
+            theirs.connect()
             self._while_there_is_time(attempt)
         except BaseException as error:
             self.blame()  # it took the connection, and no more
@@ -91,6 +92,7 @@ class Followed:
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """As urllib3's; connects first where nothing is connected yet."""
+        theirs: Any = super()
         attempt = current.attempt
         if attempt is not None:
             attempt.connection = self
@@ -101,15 +103,16 @@ class Followed:
         pieces: list[bytes] = []
         self._pieces = pieces
         try:
-            super().request(*args, **kwargs)  # type: ignore[misc]
+            theirs.request(*args, **kwargs)
         finally:
             self._pieces = None
-        super().send(b"".join(pieces))  # type: ignore[misc]
+        theirs.send(b"".join(pieces))
 
     def send(self, data: Any) -> None:
         """As http.client's, or when the request is whole."""
+        theirs: Any = super()
         if self._pieces is None:
-            super().send(data)  # type: ignore[misc]
+            theirs.send(data)
         else:
             self._pieces.append(data)
 

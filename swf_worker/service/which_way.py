@@ -190,8 +190,9 @@ def _handled(built: SWFClient, local: bool) -> str | None:
 
 def _parts(built: SWFClient) -> list[Any]:
     """What a client has its calls made by."""
-    endpoint = built._endpoint  # type: ignore[attr-defined]
-    return [endpoint, endpoint.http_session, built._serializer, built._response_parser]  # type: ignore[attr-defined]
+    inside: Any = built
+    sends = inside._endpoint
+    return [sends, sends.http_session, inside._serializer, inside._response_parser]
 
 
 def inner_session(session: boto3.session.Session) -> Any:
