@@ -19,7 +19,7 @@ from benchmarks.field import ENVIRONMENT
 from swf_worker import ActivityWorker
 from swf_worker.cli.logging import configure_logging
 from swf_worker.outcome import Outcome
-from swf_worker.runtime.seams import Seams
+from swf_worker.runtime.platform import Platform
 from swf_worker.service.api import Polled, RegisteredTimeouts
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
 
@@ -64,7 +64,7 @@ class Free:
     def close(self) -> None: ...
 
 
-class WithFree(Seams):
+class WithFree(Platform):
     """The worker's parts, on that service."""
 
     def service(self, *_: Any) -> Any:
@@ -85,7 +85,7 @@ def measure(kind: str) -> float:
         max_concurrent_activities=1,
         drain_timeout=0,
     )
-    worker._seams = WithFree()
+    worker._platform = WithFree()
     with worker:
         FREE.over.wait()
     return (FREE.ended - FREE.began) / (TASKS - WARM) * 1000

@@ -16,8 +16,8 @@ from .failure import FailureWording
 from .log import Log
 from .options import RetryPolicy, check_converter, check_reach, check_text
 from .outcome import MAX_TOKEN, Canceled, Completed, Outcome
-from .runtime.clock import MonotonicClock, start_daemon
-from .runtime.scheduler import Scheduler
+from .runtime.threads.clock import MonotonicClock, start_daemon
+from .runtime.threads.scheduler import Scheduler
 from .text import bounded_text, heartbeat_text
 
 if TYPE_CHECKING:

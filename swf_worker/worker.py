@@ -24,16 +24,16 @@ from .observations import Observer
 from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
 from .registration import fallback_definition, mark_or_refuse, marked_methods, process_hook
 from .runtime.children import role
-from .runtime.children.blueprint import check_definition, check_wrappers, pickled_or_refused
-from .runtime.departure import LEFT, Departure, Ending, left_behind
+from .runtime.children.setup import check_definition, check_wrappers, pickled_or_refused
 from .runtime.engine import Engine, Hooks
-from .runtime.interpreter import PATH, interpreter
-from .runtime.ladder import Ladder
-from .runtime.running import check_main_thread, check_not_loading, run_until_stopped
-from .runtime.seams import Seams
-from .runtime.signals import StoppedEarly, signal_inbox
-from .runtime.streams import make_standard_streams_safe
-from .runtime.watch import Watch, watching
+from .runtime.platform import Platform
+from .runtime.process.interpreter import PATH, interpreter
+from .runtime.process.streams import make_standard_streams_safe
+from .runtime.stopping.control_thread import ControlThread, control_thread
+from .runtime.stopping.lifecycle_driver import LifecycleDriver
+from .runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit, left_behind
+from .runtime.stopping.signals import StoppedEarly, signal_inbox
+from .runtime.until_stopped import check_main_thread, check_not_loading, run_until_stopped
 from .task import ActivityTask
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ActivityWorker:
         given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
         self._given = {name: value for name, value in given.items() if value is not None}
         self._overrides: dict[str, Any] = {}
-        self._seams = Seams()
+        self._platform = Platform()
         self._engine: Engine | None = None
         self._pid = os.getpid()
         self._entered_on: asyncio.AbstractEventLoop | None = None
@@ -296,7 +296,7 @@ class ActivityWorker:
         engine = self._engine
         if engine is None or os.getpid() != self._pid or engine.finished.done():
             return False
-        return engine.ladder.state.phase is not lifecycle.Phase.NEW
+        return engine.driver.state.phase is not lifecycle.Phase.NEW
 
     # --- running --------------------------------------------------------------------------------
 
@@ -318,17 +318,19 @@ class ActivityWorker:
         which it would block: use ``async with worker:``."""
         check_not_loading("start()")
         self._refuse_on_own_loop()
-        engine = self._prepare(Ladder(), exits_after=False)
+        engine = self._prepare(LifecycleDriver(), exits_after=False)
         atexit.register(self._at_exit)
         engine.finished.add_done_callback(lambda _: atexit.unregister(self._at_exit))
         engine.announce()
-        engine.ladder.open()
+        engine.driver.open()
 
     def _at_exit(self) -> None:
         if self._engine is not None and self.is_running:
             self._engine.program_ends()
 
-    def _prepare(self, ladder: Ladder, *, exits_after: bool, among: bool = False) -> Engine:
+    def _prepare(
+        self, driver: LifecycleDriver, *, exits_after: bool, among: bool = False
+    ) -> Engine:
         self._check_constructed()
         if self._engine is not None:
             raise RuntimeError("a worker runs once: construct a new one to run again")
@@ -363,8 +365,8 @@ class ActivityWorker:
             self._registry,
             hooks,
             observers,
-            self._seams,
-            ladder,
+            self._platform,
+            driver,
             exits_after=exits_after,
         )
         self._engine.prepare()
@@ -520,7 +522,7 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     """Run several workers in this process, as ``ActivityWorker.run`` runs one: a shared task list
     and the host's own, say. In the main thread only.
 
-    They stop together, down one ladder: a signal, ``request_stop()`` of one, or a fatal error of
+    They stop together: a signal, ``request_stop()`` of one, or a fatal error of
     one stops all; the drain has the longest ``drain_timeout`` among them, the grace the longest
     ``cancel_grace``. Returns 0 or 3 for all of them, and raises the first fatal error when all
     have ended. ConfigurationError where two of them poll the same task list with different
@@ -530,35 +532,35 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     check_main_thread()
     own, registered = threading.enumerate(), atexit._ncallbacks()
     make_standard_streams_safe()
-    with signal_inbox(starting=True) as inbox, watching(inbox) as watch:
+    with signal_inbox(starting=True) as inbox, control_thread(inbox) as control:
         try:
-            ending = run_together(workers, watch)
+            exit_plan = run_together(workers, control)
         except StoppedEarly:
             return 0
-    seconds = max(LEFT, ending.until - now())
+    seconds = max(LEFT, exit_plan.until - now())
     if left_behind(own) or atexit._ncallbacks() > registered:
-        Departure(say).after_main(ending.code, seconds, own=own, keeps_on=ending.left)
-    return ending.code
+        ProcessExit(say).after_main(exit_plan.code, seconds, own=own, keeps_on=exit_plan.left)
+    return exit_plan.code
 
 
-def run_together(workers: Sequence[ActivityWorker], watch: Watch) -> Ending:
+def run_together(workers: Sequence[ActivityWorker], control: ControlThread) -> ExitPlan:
     """``run_workers``, in a process that hears what it is told already."""
     _check_together(workers)
-    ladder = Ladder()
+    driver = LifecycleDriver()
     engines: list[Engine] = []
     try:
         for worker in workers:
-            engine = worker._prepare(ladder, exits_after=True, among=len(workers) > 1)
+            engine = worker._prepare(driver, exits_after=True, among=len(workers) > 1)
             engines.append(engine)
     except BaseException:
-        ladder.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
+        driver.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
         for engine in engines:
-            engine.wait(ladder.longest_stop)
+            engine.wait(driver.longest_stop)
         raise
-    ending = run_until_stopped(engines, watch)
+    exit_plan = run_until_stopped(engines, control)
     for worker, engine in zip(workers, engines, strict=True):
         worker._raise_error(engine)
-    return ending
+    return exit_plan
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MACHINE = "swf_worker/core/execution.py"
-LADDER = "swf_worker/core/lifecycle.py"
+LIFECYCLE = "swf_worker/core/lifecycle.py"
 
 # What is planted, where, the code it replaces, and what replaces it.
 MUTANTS = [
@@ -122,25 +122,25 @@ MUTANTS = [
     ),
     (
         "open polls are cut at the drain's end",
-        LADDER,
+        LIFECYCLE,
         "    if state.timer_over and state.polls == 0:",
         "    if state.timer_over:",
     ),
     (
         "a stop ends with tasks still open",
-        LADDER,
+        LIFECYCLE,
         "    if state.polls == 0 and state.tasks == 0:",
         "    if state.polls == 0:",
     ),
     (
         "a second signal runs what polls still bring",
-        LADDER,
+        LIFECYCLE,
         "        return self.phase in STOPPING and (self.stops >= 2 or self.phase is not Phase.DRAINING)",
         "        return False",
     ),
     (
         "a third signal is ignored",
-        LADDER,
+        LIFECYCLE,
         "    if stopped.stops >= 3:",
         "    if stopped.stops >= 99:",
     ),

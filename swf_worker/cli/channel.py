@@ -1,8 +1,8 @@
-"""The channel between a supervisor and its worker processes: orders down, news up.
+"""The channel between a supervisor and its worker processes: requests down, news up.
 
 A worker process doesn't stop at SIGTERM, SIGINT or SIGHUP: terminals and systemd signal the whole
-process group, so each signal comes to the supervisor as well, which orders one step for all. Where
-the channel ends, the supervisor is gone: the worker then drains as after SIGTERM.
+process group, so each signal comes to the supervisor as well, which passes one step
+on to all. Where the channel ends, the supervisor is gone: the worker then drains as after SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from ..clock import now
-from ..runtime.signals import REPORT, SAME_SIGNAL, STOPS, Order, SignalInbox
+from ..runtime.stopping.signals import REPORT, SAME_SIGNAL, STOPS, ControlRequest, SignalInbox
 
 CHANNEL = "_SWF_WORKER_CHANNEL"
 """The environment variable that names the channel's descriptor. Not a flag: whoever has it must
 never take itself for a supervisor, whatever its arguments say."""
 HELD = (*STOPS, REPORT)
 """Signals that are held while a worker process starts, until it has handlers of its own."""
-ORDERS = {b"s": Order.STOP, b"r": Order.REPORT}
+REQUESTS = {b"s": ControlRequest.STOP, b"r": ControlRequest.REPORT}
 LOADED, POLLING, ACCEPTED, FATAL = "loaded", "polling", "accepted", "fatal"
 
 
@@ -41,7 +41,7 @@ def tell(channel: socket.socket, message: str) -> None:
 
 
 class SupervisedInbox:
-    """Orders from the channel. Of the process's own signals only SIGUSR1 is one, once it polls."""
+    """Requests from the channel. Of the process's own signals SIGUSR1 alone, once it polls."""
 
     def __init__(self, signals: SignalInbox, channel: socket.socket) -> None:
         self._signals = signals
@@ -75,34 +75,40 @@ class SupervisedInbox:
         self._signals.settle()
         tell(self._channel, POLLING)
 
-    def __iter__(self) -> Iterator[Order]:
+    def __iter__(self) -> Iterator[ControlRequest]:
         while not self._signals.ended:
             yield from self._ready()
 
-    def _ready(self) -> list[Order]:
-        orders: list[Order] = []
+    def _ready(self) -> list[ControlRequest]:
+        requests: list[ControlRequest] = []
         for key, _ in self._selector.select():
             if key.fileobj is self._signals:
                 starting = self._signals.starting
-                orders += [o for o in self._signals.take() if starting or o is Order.REPORT]
+                requests += [
+                    o for o in self._signals.take() if starting or o is ControlRequest.REPORT
+                ]
             else:
-                orders += self._ordered()
-        return [order for order in orders if order is not Order.REPORT or self._is_new_report()]
+                requests += self._from_channel()
+        return [
+            request
+            for request in requests
+            if request is not ControlRequest.REPORT or self._is_new_report()
+        ]
 
     def _is_new_report(self) -> bool:
         """A SIGUSR1 to the whole group comes here, and through the supervisor once more."""
         before, self._reported_at = self._reported_at, now()
         return self._reported_at - before >= SAME_SIGNAL
 
-    def _ordered(self) -> list[Order]:
+    def _from_channel(self) -> list[ControlRequest]:
         try:
             said = self._channel.recv(64)
         except OSError:
             said = b""
         if said:
-            return [ORDERS[bytes([byte])] for byte in said]
+            return [REQUESTS[bytes([byte])] for byte in said]
         self._selector.unregister(self._channel)
-        return [Order.STOP_ONCE]
+        return [ControlRequest.STOP_ONCE]
 
     def end(self) -> None:
         """End the iteration; from any thread."""

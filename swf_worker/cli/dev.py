@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..options import check_number, check_whole
-from ..runtime.signals import StoppedEarly, signal_inbox
+from ..runtime.stopping.signals import StoppedEarly, signal_inbox
 from .settings import UsageError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from ..context import current_identity
 from ..log import apart, extra_of
-from ..runtime.clock import start_daemon
-from ..runtime.streams import write_line
+from ..runtime.process.streams import write_line
+from ..runtime.threads.clock import start_daemon
 
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 """Their debug records hold requests whole, with payloads, task tokens and signatures."""

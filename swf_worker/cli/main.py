@@ -11,8 +11,8 @@ from typing import Any
 
 from .. import __version__
 from ..errors import SwfWorkerError
-from ..runtime.clock import for_at_most
-from ..runtime.streams import hold_standard_descriptors, write_line
+from ..runtime.process.streams import hold_standard_descriptors, write_line
+from ..runtime.threads.clock import for_at_most
 from ..text import safe_str
 from .settings import Setting, UsageError, add_settings, settled
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import now
-from ..runtime.departure import LEFT, Departure, Ending
-from ..runtime.signals import Inbox, Order, SignalInbox, StoppedEarly
-from ..runtime.streams import make_standard_streams_safe
-from ..runtime.watch import Watch
+from ..runtime.process.streams import make_standard_streams_safe
+from ..runtime.stopping.control_thread import ControlThread
+from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
+from ..runtime.stopping.signals import ControlRequest, Inbox, SignalInbox, StoppedEarly
 from .channel import SupervisedInbox, channel_to_supervisor
 
 EARLY = 0.3
@@ -23,14 +23,14 @@ class Process:
     def __init__(self) -> None:
         make_standard_streams_safe()
         self.channel: socket.socket | None = channel_to_supervisor()
-        self.departure = Departure(_say)
+        self.process_exit = ProcessExit(_say)
         signals = SignalInbox(starting=True)
         inbox: Inbox = signals
         if self.channel is not None:
             inbox = SupervisedInbox(signals, self.channel)
         signals.settle()
-        self.watch = Watch(inbox, hung=self._end_early)
-        self._ending: Ending | None = None
+        self.control = ControlThread(inbox, hung=self._end_early)
+        self._exit_plan: ExitPlan | None = None
 
     def run(self, command: Callable[[], int]) -> int:
         """Run ``command``, and arrange for the end with its exit code."""
@@ -43,31 +43,31 @@ class Process:
             code = error.code if isinstance(error.code, int) else code
             raise
         finally:
-            self.watch.inbox.starting = False
-            self.watch.ended_by(self._hurry)
+            self.control.inbox.starting = False
+            self.control.ended_by(self._hurry)
             self._depart(code)
         return code
 
-    def ended(self, ending: Ending) -> int:
+    def ended(self, exit_plan: ExitPlan) -> int:
         """The workers have ended: what handlers left has what is left of their time."""
-        self._ending = ending
-        return ending.code
+        self._exit_plan = exit_plan
+        return exit_plan.code
 
-    def _hurry(self, order: Order) -> None:
-        if order is not Order.REPORT:
-            self.departure.hurry()
+    def _hurry(self, request: ControlRequest) -> None:
+        if request is not ControlRequest.REPORT:
+            self.process_exit.hurry()
 
     def _depart(self, code: int) -> None:
-        if self.watch.inbox.early:
-            self.departure.begin(code, now() + EARLY, EARLY)
-        elif self._ending is None:
-            self.departure.begin(code, now() + LEFT)
+        if self.control.inbox.early:
+            self.process_exit.begin(code, now() + EARLY, EARLY)
+        elif self._exit_plan is None:
+            self.process_exit.begin(code, now() + LEFT)
         else:
-            self.departure.begin(code, self._ending.until, self._ending.last_words)
+            self.process_exit.begin(code, self._exit_plan.until, self._exit_plan.atexit_limit)
 
     def _end_early(self) -> None:
         """No poll was opened yet, so nothing is lost."""
-        self.departure.begin(0, now(), EARLY)
+        self.process_exit.begin(0, now(), EARLY)
 
 
 def _say(event: str, /, **fields: Any) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 from ..activity import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
-from ..runtime.interpreter import take_over, working_directory
-from ..runtime.running import loading
-from ..runtime.signals import StoppedEarly
+from ..runtime.process.interpreter import take_over, working_directory
+from ..runtime.stopping.signals import StoppedEarly
+from ..runtime.until_stopped import loading
 from ..text import safe_str
 from ..worker import ActivityWorker, run_together
 from .logging import configure_logging
@@ -57,7 +57,7 @@ def run(given: argparse.Namespace, process: Process) -> int:
         from .supervisor import supervise
 
         return supervise(given.arguments, given.processes)
-    return process.ended(run_together(load(given.targets, overrides), process.watch))
+    return process.ended(run_together(load(given.targets, overrides), process.control))
 
 
 def _check_flags(overrides: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A worker process under a supervisor: it runs on the orders that come through the channel."""
+"""A worker process under a supervisor: it does what is requested through the channel."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _FirstPoll:
 
 
 def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -> int:
-    """Run workers on the orders that come through the supervisor's channel."""
+    """Run workers, and stop them as is requested through the supervisor's channel."""
     channel = process.channel
     assert channel is not None
     try:
@@ -60,7 +60,7 @@ def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -
             worker.configure({"observers": [*worker.observers, polls.of_one_worker()]})
         bound = longest_stop((w.drain_timeout for w in workers), (w.cancel_grace for w in workers))
         tell(channel, f"{LOADED} {bound}")
-        return process.ended(run_together(workers, process.watch))
+        return process.ended(run_together(workers, process.control))
     except (UsageError, SwfWorkerError) as error:
         # The supervisor says it, once for all of us.
         tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")

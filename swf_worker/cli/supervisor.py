@@ -1,4 +1,4 @@
-"""``swf-worker run --processes N``: N worker processes, one stop ladder.
+"""``swf-worker run --processes N``: N worker processes that stop together.
 
 The supervisor runs no user code. It starts one process, the others when that one has loaded its
 workers, and another for each that crashes; it passes each step of a stop on through a channel,
@@ -21,9 +21,9 @@ from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import SwfWorkerError
 from ..options import RetryPolicy
-from ..runtime.interpreter import Imports, command
-from ..runtime.running import ABANDONED
-from ..runtime.signals import Order, SignalInbox, signal_inbox
+from ..runtime.process.interpreter import Imports, command
+from ..runtime.stopping.signals import ControlRequest, SignalInbox, signal_inbox
+from ..runtime.until_stopped import ABANDONED
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
 from .channel import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
@@ -40,7 +40,7 @@ _FATAL = (1, 2)
 
 
 @dataclass(slots=True)
-class Place:
+class ProcessSlot:
     """Where one worker process runs, is waited for, or will be started again."""
 
     number: int
@@ -61,7 +61,7 @@ class Supervisor:
     """Keeps the processes running until they are stopped."""
 
     command: Sequence[str]
-    places: list[Place]
+    slots: list[ProcessSlot]
     inbox: SignalInbox
     log: structlog.typing.FilteringBoundLogger
     imports: Imports = field(default_factory=Imports)
@@ -85,7 +85,7 @@ class Supervisor:
         self._selector.register(self.inbox, selectors.EVENT_READ)
         try:
             self._start_due()
-            while any(place.process for place in self.places) or not self.steps:
+            while any(slot.process for slot in self.slots) or not self.steps:
                 self._listen(self._patience())
                 self._reap()
                 self._kill_overdue()
@@ -100,177 +100,177 @@ class Supervisor:
 
     def _start_due(self) -> None:
         moment = now()
-        for place in self.places if self.loaded else self.places[:1]:
-            if place.process is None and place.due <= moment:
-                self._start(place)
+        for slot in self.slots if self.loaded else self.slots[:1]:
+            if slot.process is None and slot.due <= moment:
+                self._start(slot)
 
-    def _start(self, place: Place) -> None:
-        place.started, place.polling = now(), False
+    def _start(self, slot: ProcessSlot) -> None:
+        slot.started, slot.polling = now(), False
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
-            self._not_started(place, error)
+            self._not_started(slot, error)
             return
         # A Ctrl-C while the child starts must not kill it.
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         try:
-            place.process = subprocess.Popen(  # noqa: S603 (our own interpreter)
+            slot.process = subprocess.Popen(  # noqa: S603 (our own interpreter)
                 self.command,
                 pass_fds=(theirs.fileno(),),
                 env=self.imports.environment() | {CHANNEL: str(theirs.fileno())},
             )
         except OSError as error:
             ours.close()
-            self._not_started(place, error)
+            self._not_started(slot, error)
             return
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             theirs.close()
-        place.channel, place.said = ours, b""
-        self._selector.register(ours, selectors.EVENT_READ, place)
-        self.log.info("worker process started", pid=place.process.pid, process=place.number)
+        slot.channel, slot.said = ours, b""
+        self._selector.register(ours, selectors.EVENT_READ, slot)
+        self.log.info("worker process started", pid=slot.process.pid, process=slot.number)
 
-    def _not_started(self, place: Place, error: OSError) -> None:
-        wait = self._again(place)
+    def _not_started(self, slot: ProcessSlot, error: OSError) -> None:
+        wait = self._again(slot)
         self.log.error(
             "a worker process can't be started", error=str(error), in_seconds=round(wait, 1)
         )
 
-    def _again(self, place: Place) -> float:
+    def _again(self, slot: ProcessSlot) -> float:
         moment = now()
-        place.crashes = place.crashes + 1 if moment - place.started < STEADY else 1
-        wait = self.backoff.wait(place.crashes)
-        place.due = moment + wait
+        slot.crashes = slot.crashes + 1 if moment - slot.started < STEADY else 1
+        wait = self.backoff.wait(slot.crashes)
+        slot.due = moment + wait
         return wait
 
     def _reap(self) -> None:
-        for place in self.places:
-            if place.process is None:
+        for slot in self.slots:
+            if slot.process is None:
                 continue
-            code = place.process.poll()
+            code = slot.process.poll()
             if code is None:
                 continue
-            if place.channel is not None:
-                self._hear(place)  # what it said last
-            self._ended(place, place.process.pid, code)
+            if slot.channel is not None:
+                self._hear(slot)  # what it said last
+            self._ended(slot, slot.process.pid, code)
 
-    def _ended(self, place: Place, pid: int, code: int) -> None:
-        place.process = None
-        self._close(place)
-        log = self.log.bind(pid=pid, process=place.number, how=how_it_ended(code))
+    def _ended(self, slot: ProcessSlot, pid: int, code: int) -> None:
+        slot.process = None
+        self._close(slot)
+        log = self.log.bind(pid=pid, process=slot.number, how=how_it_ended(code))
         crashed = code not in (0, ABANDONED)
         if code in _FATAL and not self.accepted:
             if self.code not in _FATAL:
                 self.code = code
             if not self.steps:  # nobody asked for a second step
-                self._order_stop()
+                self._request_stop()
             return
-        if self.code == 0 and place.polling and code != 0:
+        if self.code == 0 and slot.polling and code != 0:
             self.code = ABANDONED  # of a crash: whatever it ran is left to SWF's timeouts
         if self.steps:
-            if crashed and place.polling:
+            if crashed and slot.polling:
                 log.error("worker process crashed")
             else:
                 log.info("worker process ended")
             return
-        wait = round(self._again(place), 1)
+        wait = round(self._again(slot), 1)
         if crashed:
             log.error("worker process crashed: another is started", in_seconds=wait)
         else:
             log.warning("worker process ended by itself: another is started", in_seconds=wait)
 
-    def _close(self, place: Place) -> None:
-        if place.channel is not None:
-            self._selector.unregister(place.channel)
-            place.channel.close()
-            place.channel = None
+    def _close(self, slot: ProcessSlot) -> None:
+        if slot.channel is not None:
+            self._selector.unregister(slot.channel)
+            slot.channel.close()
+            slot.channel = None
 
-    # --- orders and news ------------------------------------------------------------------------
+    # --- requests and news ----------------------------------------------------------------------
 
     def _patience(self) -> float | None:
         moment = now()
         moments = [] if self.kill_at is None else [self.kill_at]
         if not self.steps:
-            waiting = self.places if self.loaded else self.places[:1]
-            moments += [place.due for place in waiting if place.process is None]
+            waiting = self.slots if self.loaded else self.slots[:1]
+            moments += [slot.due for slot in waiting if slot.process is None]
         return max(0.0, min(moments) - moment) if moments else None
 
     def _listen(self, patience: float | None) -> None:
         for key, _ in self._selector.select(patience):
-            if isinstance(key.data, Place):
+            if isinstance(key.data, ProcessSlot):
                 self._hear(key.data)
                 continue
-            for order in self.inbox.take():
-                if order is Order.REPORT:
+            for request in self.inbox.take():
+                if request is ControlRequest.REPORT:
                     self._tell_all(b"r")
                 else:
-                    self._order_stop()
+                    self._request_stop()
 
-    def _hear(self, place: Place) -> None:
-        assert place.channel is not None
+    def _hear(self, slot: ProcessSlot) -> None:
+        assert slot.channel is not None
         try:
-            said = place.channel.recv(4096, socket.MSG_DONTWAIT)
+            said = slot.channel.recv(4096, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             said = b""
         if not said:
-            self._close(place)  # it is ending: SIGCHLD tells
+            self._close(slot)  # it is ending: SIGCHLD tells
             return
-        *lines, place.said = (place.said + said).split(b"\n")
+        *lines, slot.said = (slot.said + said).split(b"\n")
         for line in lines:
             word, _, rest = line.decode().partition(" ")
             if word == LOADED:
                 self.loaded = True
-                place.longest_stop = float(rest)
+                slot.longest_stop = float(rest)
             elif word == POLLING:
-                place.polling = True
+                slot.polling = True
             elif word == ACCEPTED:
                 self.accepted = True
             elif word == FATAL:
                 self.fatal = self.fatal or rest
 
-    def _order_stop(self) -> None:
+    def _request_stop(self) -> None:
         self.steps += 1
-        running = [place for place in self.places if place.process is not None]
-        longest = max((place.longest_stop for place in running), default=0.0)
+        running = [slot for slot in self.slots if slot.process is not None]
+        longest = max((slot.longest_stop for slot in running), default=0.0)
         if self.steps == 1 and running:
             self.log.info(
                 "stopping: waiting for worker processes", processes=len(running), at_most=longest
             )
             self.kill_at = now() + longest + MARGIN
-            for place in running:
-                if not place.polling and place.process is not None:
-                    place.process.terminate()  # it only starts: it has nothing to finish
+            for slot in running:
+                if not slot.polling and slot.process is not None:
+                    slot.process.terminate()  # it only starts: it has nothing to finish
         elif self.steps == 3:
             self.kill_at = now() + LAST_STEP
         self._tell_all(b"s")
 
-    def _tell_all(self, order: bytes) -> None:
-        for place in self.places:
-            if place.channel is not None:
+    def _tell_all(self, request: bytes) -> None:
+        for slot in self.slots:
+            if slot.channel is not None:
                 with suppress(OSError):
-                    place.channel.send(order, socket.MSG_DONTWAIT)
+                    slot.channel.send(request, socket.MSG_DONTWAIT)
 
     # --- the hard end ---------------------------------------------------------------------------
 
     def _kill_overdue(self) -> None:
         if self.kill_at is None or now() < self.kill_at:
             return
-        for place in self.places:
-            if place.process is not None:
-                self.log.error("worker process did not end in time: killed", pid=place.process.pid)
+        for slot in self.slots:
+            if slot.process is not None:
+                self.log.error("worker process did not end in time: killed", pid=slot.process.pid)
         self._kill_all()
 
     def _kill_all(self) -> None:
-        for place in self.places:
-            if place.process is not None:
-                place.process.kill()
-                place.process.wait()
-                place.process = None
-                if place.polling:
+        for slot in self.slots:
+            if slot.process is not None:
+                slot.process.kill()
+                slot.process.wait()
+                slot.process = None
+                if slot.polling:
                     self.code = self.code or ABANDONED
-            self._close(place)
+            self._close(slot)
 
 
 def supervise(arguments: Sequence[str], processes: int) -> int:
@@ -279,9 +279,9 @@ def supervise(arguments: Sequence[str], processes: int) -> int:
         raise UsageError(f"--processes is {processes}: 1 to {MOST_PROCESSES:,} are allowed")
     log = structlog.get_logger("swf_worker")
     with signal_inbox(signal.SIGCHLD) as inbox:
-        places = [Place(number) for number in range(1, processes + 1)]
+        slots = [ProcessSlot(number) for number in range(1, processes + 1)]
         start = command("from swf_worker.cli.main import main; sys.exit(main())", *arguments)
-        supervisor = Supervisor(start, places, inbox, log)
+        supervisor = Supervisor(start, slots, inbox, log)
         code = supervisor.run()
     if supervisor.fatal is not None and code in _FATAL:
         raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)

@@ -44,7 +44,7 @@ class BeatPlan:
     """``details`` have not been sent yet, or a beat was asked for."""
     queued: bool = False
     """It waits for the budget of progress beats."""
-    flying: int = 0
+    in_flight: int = 0
     """Attempts under way: one, and a second beside one that takes long."""
     retry_at: float | None = None
     accepted: int = 0
@@ -77,7 +77,7 @@ class BeatPlan:
         return self._queue()
 
     def _queue(self) -> bool:
-        if not self.fresh or self.queued or self.flying or self.ended:
+        if not self.fresh or self.queued or self.in_flight or self.ended:
             return False
         self.queued = True
         return True
@@ -85,21 +85,21 @@ class BeatPlan:
     def unqueue(self) -> bool:
         """Its turn has come; True if there is still something new to tell."""
         self.queued = False
-        return self.fresh and not self.flying and not self.ended
+        return self.fresh and not self.in_flight and not self.ended
 
     def leave(self, now: float) -> tuple[str | None, float] | None:
         """A beat leaves: its details and how late it is; None if it must not."""
-        if self.ended or self.flying:
+        if self.ended or self.in_flight:
             return None
         late = max(0.0, now - self.due)
-        self.flying, self.fresh = 1, False
+        self.in_flight, self.fresh = 1, False
         return self.details, late
 
     def leave_beside(self) -> bool:
         """A second attempt leaves, with the same details or newer ones; whether it may."""
-        if self.ended or self.flying != 1:
+        if self.ended or self.in_flight != 1:
             return False
-        self.flying, self.fresh = 2, False
+        self.in_flight, self.fresh = 2, False
         return True
 
     def lease_over(self, lease: float) -> float:
@@ -112,7 +112,7 @@ class BeatPlan:
     def accept(self, now: float, left: float, *, stale: bool = False) -> bool:
         """The attempt that left then was accepted; True if newer details wait for a progress
         beat. ``stale``: it carried older ones."""
-        self.flying -= 1
+        self.in_flight -= 1
         self.retry_at, self.failures = None, 0
         self.fresh = self.fresh or stale
         took = now - left
@@ -128,12 +128,12 @@ class BeatPlan:
         """The attempt that left then was missed: the beat is due again after ``wait``, and soon in
         any case. ``unheard``: nothing came back. Returns the wait that was planned; None where the
         one beside it was heard, or may be."""
-        self.flying -= 1
+        self.in_flight -= 1
         if unheard:
             self.unheard_at = left
         if now - left >= self.limit:
             self._lengthen()
-        if self.flying or (self.heard_at is not None and self.heard_at > left):
+        if self.in_flight or (self.heard_at is not None and self.heard_at > left):
             return None
         self.failures += 1
         wait = min(wait, max(self.interval / 3, 0.05))

@@ -1,6 +1,6 @@
 """One worker: starting, running, draining, asking, answering, stopped. Events in, commands out.
 
-A stop goes down a ladder and never up: no new polls; open polls and running tasks are waited
+A stop goes step by step and never back: no new polls; open polls and running tasks are waited
 for; what still runs is asked to stop; what still runs then is answered or abandoned; the last
 answers get their time. ``Counts`` arrives whenever the number of open polls or tasks changes.
 """
@@ -82,7 +82,7 @@ class PollAccepted:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """A signal, which goes a step further down the ladder each time; or (``once``)
+    """A signal, which goes a step further each time; or (``once``)
     ``request_stop()`` and ``stop()``, which only begin."""
 
     once: bool = False
@@ -145,7 +145,7 @@ Step = tuple[Lifecycle, tuple[Command, ...]]
 
 
 def step(state: Lifecycle, event: Event) -> Step:
-    """The whole ladder."""
+    """The whole machine."""
     match event:
         case Started() if state.phase is Phase.NEW:
             return replace(state, phase=Phase.STARTING), (Command.OPEN_POLLS,)
@@ -187,7 +187,7 @@ def _enter(state: Lifecycle, phase: Phase) -> Lifecycle:
 
 
 def _settle(state: Lifecycle, commands: tuple[Command, ...] = ()) -> Step:
-    """Go down the ladder as far as the state allows."""
+    """Go on with the stop as far as the state allows."""
     if not state.counted or state.phase is Phase.STOPPED:
         return state, commands
     if state.polls == 0 and state.tasks == 0:

@@ -52,15 +52,15 @@ from ..options import Options, default_identity
 from ..outcome import FailureReason
 from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
-from .book import TaskBook
-from .crew import WithIdleHands
-from .heartbeater import Heartbeater
-from .ladder import Ladder
-from .lookups import Lookups
-from .modes import Modes
-from .poller import Poller
-from .seams import ANSWERERS, Seams
-from .task_run import Runner, Shop, TaskRun, stack_of
+from .heartbeats.heartbeater import Heartbeater
+from .heartbeats.registered_timeouts import TimeoutLookups
+from .platform import ANSWERERS, Platform
+from .polling.open_tasks import OpenTasks
+from .polling.poller import Poller
+from .runners.runners import Runners
+from .stopping.lifecycle_driver import LifecycleDriver
+from .tasks.task_run import Runner, TaskRun, TaskServices, stack_of
+from .threads.thread_pool import IdleThreadsFirst
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
@@ -83,7 +83,7 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedType:
     """What a task needs that is the same for all of its type."""
 
     definition: ActivityDefinition | None = None
@@ -101,13 +101,13 @@ class Engine:
         registry: Registry,
         hooks: Hooks,
         observers: Sequence[Observer],
-        seams: Seams,
-        ladder: Ladder,
+        platform: Platform,
+        driver: LifecycleDriver,
         *,
         exits_after: bool,
     ) -> None:
         self.options = options
-        self.ladder = ladder
+        self.driver = driver
         self.finished: Future[list[ActivityTask]] = Future()
         self.error: SwfWorkerError | None = None
         self.drain_timeout = options.drain_timeout
@@ -119,37 +119,37 @@ class Engine:
         self._finisher: threading.Thread | None = None
         self._registry = registry
         self._hooks = hooks
-        self._bulletin = seams.bulletin(observers)
-        self._observe = self._bulletin.tell
-        self._unwanted = self._bulletin.unwanted
-        self._seams = seams
-        self._book = TaskBook()
-        self._served: dict[ActivityType, Served] = {}
+        self._observers = platform.observer_thread(observers)
+        self._observe = self._observers.tell
+        self._unwanted = self._observers.unwanted
+        self._platform = platform
+        self._open_tasks = OpenTasks()
+        self._served: dict[ActivityType, ServedType] = {}
         self._task_ended: threading.Event | None = None
         """Somebody waits for tasks to end: the program does."""
         self._closed = False
         self._wording = FailureWording(options.failure_tracebacks)
         self._build()
-        ladder.members.append(self)
+        driver.members.append(self)
 
     # --- building -------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        options, seams, error = self.options, self._seams, self.internal_error
-        self._timers = seams.timers(error)
-        self._service = seams.service(options, self._timers, self._observe)
-        self._backoff = seams.backoff(options.retry_policy)
+        options, platform, error = self.options, self._platform, self.internal_error
+        self._timers = platform.timers(error)
+        self._service = platform.service(options, self._timers, self._observe)
+        self._backoff = platform.backoff(options.retry_policy)
         # Polls and plain handlers share one crew: together they never exceed the slots.
-        self._slot_crew = seams.crew("slot", options.max_concurrent_activities, error)
-        self._beat_crew = seams.crew("beat", SENDERS, error)
-        self._answer_crew = seams.crew("answer", ANSWERERS, error)
-        self._lookup_crew = seams.crew("lookup", LOOKUP_THREADS, error)
-        self._crews = (self._slot_crew, self._beat_crew, self._answer_crew, self._lookup_crew)
-        self._modes = Modes(
+        self._slot_pool = platform.pool("slot", options.max_concurrent_activities, error)
+        self._beat_pool = platform.pool("beat", SENDERS, error)
+        self._answer_pool = platform.pool("answer", ANSWERERS, error)
+        self._lookup_pool = platform.pool("lookup", LOOKUP_THREADS, error)
+        self._pools = (self._slot_pool, self._beat_pool, self._answer_pool, self._lookup_pool)
+        self._runners = Runners(
             self._definitions(),
             options,
-            seams,
-            slots=self._slot_crew,
+            platform,
+            slots=self._slot_pool,
             timers=self._timers,
             backoff=self._backoff,
             wording=self._wording,
@@ -164,21 +164,21 @@ class Engine:
         return [*self._registry, *([self._hooks.fallback] if self._hooks.fallback else [])]
 
     def _build_parts(self) -> None:
-        clock = self._seams.clock
+        clock = self._platform.clock
         self._heartbeater = Heartbeater(
             service=self._service,
             clock=clock,
             timers=self._timers,
             backoff=self._backoff,
-            senders=self._beat_crew,
+            senders=self._beat_pool,
             budget=ProgressBudget(self.options.progress_beats_per_second),
             observe=self._observe,
             unwanted=self._unwanted,
         )
-        self._lookups = Lookups(
+        self._lookups = TimeoutLookups(
             self.options.heartbeat_interval,
             service=self._service,
-            crew=self._lookup_crew,
+            pool=self._lookup_pool,
             timers=self._timers,
             backoff=self._backoff,
             observe=self._observe,
@@ -191,7 +191,7 @@ class Engine:
             clock=clock,
             timers=self._timers,
             backoff=self._backoff,
-            crew=self._slot_crew,
+            pool=self._slot_pool,
             observe=self._observe,
             unwanted=self._unwanted,
             on_task=self._take,
@@ -199,12 +199,12 @@ class Engine:
             on_refused=self._refused,
             on_change=self._count,
         )
-        self._shop = Shop(
+        self._services = TaskServices(
             service=self._service,
             clock=clock,
             timers=self._timers,
             backoff=self._backoff,
-            answers=WithIdleHands(self._answer_crew, self._slot_crew),
+            answers=IdleThreadsFirst(self._answer_pool, self._slot_pool),
             heartbeater=self._heartbeater,
             observe=self._observe,
             task_over=self._task_over,
@@ -220,9 +220,9 @@ class Engine:
         """Start the threads, run ``on_start``, look up heartbeat timeouts. Raises what
         ``on_start`` raises, with everything ended again."""
         try:
-            for crew in (self._slot_crew, self._beat_crew, self._answer_crew):
-                crew.start()
-            self._modes.open()
+            for pool in (self._slot_pool, self._beat_pool, self._answer_pool):
+                pool.start()
+            self._runners.open()
             self._run_hook(self._hooks.on_start())
             self._on_start_done = True
             self._lookups.start(self._registry)
@@ -231,9 +231,9 @@ class Engine:
             if self._on_start_done:
                 self._run_on_stop()
             self._close()
-            self._bulletin.close()
+            self._observers.close()
             self.finished.set_result([])
-            self.ladder.tell(lifecycle.StopAsked(once=True))  # the others on it end, too
+            self.driver.tell(lifecycle.StopAsked(once=True))  # the others on it end, too
             raise
 
     def announce(self) -> None:
@@ -249,13 +249,13 @@ class Engine:
         was_stopping = self.stopping()
         if drain_timeout is not None:
             self.drain_timeout = drain_timeout
-        self.ladder.request_stop()
+        self.driver.request_stop()
         if drain_timeout is not None and was_stopping:
-            self.ladder.drain_changed()
+            self.driver.drain_changed()
 
     def stopping(self) -> bool:
         """Whether the worker was told to stop, or has failed."""
-        return self.ladder.state.stopping
+        return self.driver.state.stopping
 
     @property
     def timers(self) -> Timers:
@@ -264,7 +264,7 @@ class Engine:
 
     def counts(self) -> tuple[int, int]:
         """Open polls, and tasks that are not over."""
-        return self._poller.open_polls, len(self._book)
+        return self._poller.open_polls, len(self._open_tasks)
 
     def perform(self, command: Command) -> None:
         """This worker's part of a step of the ladder."""
@@ -274,10 +274,10 @@ class Engine:
             case Command.CLOSE_POLLING:
                 self._poller.close()
                 self._lookups.close()
-                self._modes.worker_stopping()
-                self._observe(WorkerStopping(*self.counts(), self.ladder.longest_stop))
+                self._runners.worker_stopping()
+                self._observe(WorkerStopping(*self.counts(), self.driver.longest_stop))
             case Command.ASK_HANDLERS:
-                self._observe(DrainEnded(len(self._book), self._poller.open_polls))
+                self._observe(DrainEnded(len(self._open_tasks), self._poller.open_polls))
                 self._apply_to_all(lambda run: run.stop_cause(CancelReason.WORKER_SHUTDOWN))
             case Command.ANSWER_RUNNING:
                 self._apply_to_all(lambda run: run.apply(self._last_event(run)))
@@ -297,14 +297,14 @@ class Engine:
         return ProcessExiting()
 
     def _apply_to_all(self, action: Callable[[TaskRun], object]) -> None:
-        for run in self._book.open_runs():
+        for run in self._open_tasks.open_runs():
             action(run)
 
     def _count(self) -> None:
-        self.ladder.tell(lifecycle.Counts)
+        self.driver.tell(lifecycle.Counts)
 
     def _poll_accepted(self) -> None:
-        self.ladder.tell(lifecycle.PollAccepted())
+        self.driver.tell(lifecycle.PollAccepted())
 
     def _refused(self, error: ServiceError) -> bool:
         if self._poller.accepted or self.stopping():
@@ -316,7 +316,7 @@ class Engine:
         return True
 
     def _loop_closed(self) -> None:
-        if self.error is None and (self._modes.on_loop or not self.stopping()):
+        if self.error is None and (self._runners.on_loop or not self.stopping()):
             self._fail(
                 ConfigurationError(
                     "the event loop of event_loop= was closed while the worker ran: stop the "
@@ -326,7 +326,7 @@ class Engine:
 
     def _fail(self, error: SwfWorkerError) -> None:
         self.error = error
-        self.ladder.tell(lifecycle.Fatal())
+        self.driver.tell(lifecycle.Fatal())
         tell = self.options.on_fatal_error
         if tell is None:
             return
@@ -338,7 +338,7 @@ class Engine:
                 self.internal_error(broken, "on_fatal_error")
 
         try:
-            self._seams.start_thread("fatal-error", call)
+            self._platform.start_thread("fatal-error", call)
         except RuntimeError:  # no more threads
             call()
 
@@ -347,18 +347,18 @@ class Engine:
     def _take(self, polled: Polled) -> None:
         task = polled.task
         assert task is not None
-        if not self._book.reserve(task.task_token):
+        if not self._open_tasks.reserve(task.task_token):
             self._repeated(task)
             return
         served = None if polled.missing else self._served.get(task.activity_type)
         failure: Event | None = None
         if served is None:
             served, failure = self._first_of_its_type(polled, task)
-        ladder = self.ladder.state
-        if ladder.fails_new_tasks:
+        driver = self.driver.state
+        if driver.fails_new_tasks:
             failure = self._shutdown_event()
-        run = TaskRun(self._shop, task, served.definition, served.runner, served.time_limit)
-        self._book.enter(run)
+        run = TaskRun(self._services, task, served.definition, served.runner, served.time_limit)
+        self._open_tasks.enter(run)
         if failure is not None:
             run.skip(failure, served.interval)
             return
@@ -368,15 +368,17 @@ class Engine:
         if TaskStarted not in self._unwanted:
             self._observe(TaskStarted(task))
         run.start(served.interval)
-        stepped = self.ladder.state is not ladder
-        if stepped and self.ladder.state.fails_new_tasks:
+        stepped = self.driver.state is not driver
+        if stepped and self.driver.state.fails_new_tasks:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
 
-    def _first_of_its_type(self, polled: Polled, task: ActivityTask) -> tuple[Served, Event | None]:
+    def _first_of_its_type(
+        self, polled: Polled, task: ActivityTask
+    ) -> tuple[ServedType, Event | None]:
         """What serves a task whose type isn't known to be settled; or how the task fails."""
         if polled.missing:
             what = f"the poll's answer lacks {', '.join(polled.missing)}"
-            return Served(), self._sdk_failure(FailureReason.MALFORMED_TASK, what)
+            return ServedType(), self._sdk_failure(FailureReason.MALFORMED_TASK, what)
         definition = self._registry.get(task.activity_type)
         if definition is not None:
             settled = not self._lookups.is_pending(definition.type)
@@ -387,12 +389,12 @@ class Engine:
         if self._hooks.fallback is not None:
             return self._serving(replace(self._hooks.fallback, type=task.activity_type)), None
         why = self._registry.why_not(task.activity_type)
-        return Served(), self._sdk_failure(FailureReason.ACTIVITY_NOT_REGISTERED, why)
+        return ServedType(), self._sdk_failure(FailureReason.ACTIVITY_NOT_REGISTERED, why)
 
-    def _serving(self, definition: ActivityDefinition) -> Served:
-        return Served(
+    def _serving(self, definition: ActivityDefinition) -> ServedType:
+        return ServedType(
             definition,
-            self._modes.runner(definition),
+            self._runners.runner(definition),
             self._lookups.interval(definition),
             self._lookups.time_limit(definition),
         )
@@ -411,41 +413,41 @@ class Engine:
         """SWF delivered a token again: it doesn't run again, but an answer that was not accepted
         is sent again."""
         self._poller.free_slot()
-        ended = self._book.reopen(task.task_token)
+        ended = self._open_tasks.reopen(task.task_token)
         if ended is not None:
             ended.apply(Redelivered())
         self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
 
     def _task_over(self, run: TaskRun) -> None:
         """A task is over for this worker."""
-        self._book.close(run)
+        self._open_tasks.close(run)
         if self._task_ended is not None:
             self._task_ended.set()
         # Before a stop nothing follows from the counts; the stop itself reads them once more.
-        if self.ladder.state.phase in lifecycle.STOPPING:
+        if self.driver.state.phase in lifecycle.STOPPING:
             self._count()
 
     def _interval_known(self, activity_type: ActivityType) -> None:
         definition = self._registry.get(activity_type)
         assert definition is not None
         served = self._serving(definition)
-        for run in self._book.open_runs():
+        for run in self._open_tasks.open_runs():
             if run.task.activity_type == activity_type:
                 run.adopt(served.interval, served.time_limit)
 
     def unfinished(self) -> tuple[int, list[ActivityTask]]:
         """Open polls, and tasks that are not over: what an immediate exit abandons."""
-        return self._poller.open_polls, [run.task for run in self._book.open_runs()]
+        return self._poller.open_polls, [run.task for run in self._open_tasks.open_runs()]
 
     def report(self, *, threads: bool = True) -> None:
         """Have told what runs now, and where every thread of the process is."""
-        runs = self._book.open_runs()
+        runs = self._open_tasks.open_runs()
         self._observe(
-            WorkerReported(self.ladder.state.phase.value, self._poller.open_polls, len(runs))
+            WorkerReported(self.driver.state.phase.value, self._poller.open_polls, len(runs))
         )
         for run in runs:
             self._observe(run.report())
-        self._modes.report()
+        self._runners.report()
         for thread in threading.enumerate() if threads else ():
             self._observe(ThreadReported(thread.name, stack_of(thread.ident)))
 
@@ -465,7 +467,7 @@ class Engine:
         if self.finished.done():
             return  # its start failed
         try:
-            self._seams.start_thread("stop", self._finish)
+            self._platform.start_thread("stop", self._finish)
         except RuntimeError as error:  # no more threads: here, then
             self.internal_error(error)
             self._finish()
@@ -473,11 +475,11 @@ class Engine:
     def _finish(self) -> None:
         self._finisher = threading.current_thread()
         self._run_on_stop()
-        abandoned = list(self._book.abandoned)
+        abandoned = list(self._open_tasks.abandoned)
         try:
             self._close()
             self._observe(WorkerStopped(tuple(abandoned), str(self.error) if self.error else None))
-            self._bulletin.close()
+            self._observers.close()
         finally:
             self.finished.set_result(abandoned)
 
@@ -493,19 +495,20 @@ class Engine:
         ended = self._task_ended = threading.Event()
         until = now() + LAST_MOMENT
         while now() < until and any(
-            run.state.phase in (Phase.SENDING, Phase.WAITING) for run in self._book.open_runs()
+            run.state.phase in (Phase.SENDING, Phase.WAITING)
+            for run in self._open_tasks.open_runs()
         ):
             ended.wait(until - now())
             ended.clear()
         open_polls, tasks = self.unfinished()
         self._observe(ProgramEnded(tuple(tasks), open_polls))
-        self._bulletin.close()
+        self._observers.close()
 
     def overdue(self) -> None:
         """Have told that the worker's time is over and its end hangs, in ``on_stop`` say."""
         finisher = self._finisher
         self._observe(StopOverdue(stack_of(finisher.ident if finisher is not None else None)))
-        self._bulletin.close()
+        self._observers.close()
 
     def finishes_here(self) -> bool:
         """Whether the calling thread is the one that ends the worker."""
@@ -517,13 +520,13 @@ class Engine:
         self._closed = True
         threads: list[threading.Thread | None] = []
         self._service.close()  # also cuts the beats that are under way
-        for crew in self._crews:
-            threads.extend(crew.close())
-        threads.append(self._modes.close())
+        for pool in self._pools:
+            threads.extend(pool.close())
+        threads.append(self._runners.close())
         threads.append(self._timers.close())
-        threads.append(self._seams.close())
+        threads.append(self._platform.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.
-        until = now() + (0.1 if self._book.abandoned or self._poller.running else _JOIN)
+        until = now() + (0.1 if self._open_tasks.abandoned or self._poller.running else _JOIN)
         for thread in threads:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(max(0.0, until - now()))
@@ -536,7 +539,7 @@ class Engine:
             async def awaited() -> None:
                 await result
 
-            self._modes.loop.submit(awaited()).result()
+            self._runners.loop.submit(awaited()).result()
 
     # --- telling --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the runtime asks of SWF, as a protocol: the seam where tests put a service of their own."""
+"""What the runtime asks of SWF, as a protocol: where tests put a service of their own."""
 
 from __future__ import annotations
 

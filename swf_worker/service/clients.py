@@ -19,9 +19,15 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from ..errors import ConfigurationError
 from ..options import Options
-from . import connections, which_way
+from . import connections, direct_or_boto3
 from .answers import check_response
-from .credentials import NONE_OF_ITS_OWN, Keeper, Kept, Source, give
+from .credentials import (
+    NONE_OF_ITS_OWN,
+    CredentialsOfCalls,
+    CredentialsRefresher,
+    ProviderChain,
+    give,
+)
 from .direct import DirectCalls
 
 if TYPE_CHECKING:
@@ -96,7 +102,7 @@ class Clients:
     beats: Calls
     answers: Calls
     where: Where
-    credentials: Keeper
+    credentials: CredentialsRefresher
     why_boto3: str | None
     """Why they go through boto3's client; None where they go the direct way."""
 
@@ -106,19 +112,19 @@ def build_clients(
     *,
     senders: int,
     answerers: int,
-    keeper_of: Callable[[Source], Keeper],
+    refresher_of: Callable[[ProviderChain], CredentialsRefresher],
 ) -> Clients:
     """A worker's three, in this thread; no I/O. ConfigurationError for a missing region or
     profile."""
     with _set_up_errors():
         factory = _Factory(options, options.calls)
-        keeper = factory.credentials = keeper_of(factory.source)
+        refresher = factory.credentials = refresher_of(factory.source)
         return Clients(
             polls=factory.calls(POLL_READ_TIMEOUT, options.polls),
             beats=factory.calls(CALL_READ_TIMEOUT, senders),
             answers=factory.calls(CALL_READ_TIMEOUT, answerers),
             where=factory.where,
-            credentials=keeper,
+            credentials=refresher,
             why_boto3=factory.why_boto3,
         )
 
@@ -160,8 +166,8 @@ def _session(reach: Reach) -> boto3.Session:
 class _Factory:
     def __init__(self, reach: Reach, calls: str | None = None) -> None:
         self._session = reach.session or _session(reach)
-        self.source = Source(self._session)
-        self.credentials: Kept = self.source
+        self.source = ProviderChain(self._session)
+        self.credentials: CredentialsOfCalls = self.source
         self._reach = reach
         self._base = reach.client_config or Config()
         local = _is_local(_endpoint(reach))
@@ -177,13 +183,13 @@ class _Factory:
             )
         )
         self._probe = probe = self._build(self._base)
-        self.why_boto3 = which_way.why_boto3(calls, self._session, probe, local=local)
+        self.why_boto3 = direct_or_boto3.why_boto3(calls, self._session, probe, local=local)
         region = probe.meta.region_name
         self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
         # To one that is set it adds what its session does.
         built: Any = probe.meta.config
-        added = getattr(which_way.inner_session(self._session), "user_agent_extra", "")
+        added = getattr(direct_or_boto3.inner_session(self._session), "user_agent_extra", "")
         agent = built.user_agent.replace(f" {added}", "", 1) if added else built.user_agent
         self._base = self._base.merge(Config(user_agent=agent, user_agent_extra=""))
         self._user_agent = f"{agent} {added}" if added else agent
@@ -210,7 +216,7 @@ class _Factory:
 
     def _ca_bundle(self) -> str | None:
         """The file of certificates that is configured, looked for where botocore looks for it."""
-        configured = which_way.inner_session(self._session).get_config_variable("ca_bundle")
+        configured = direct_or_boto3.inner_session(self._session).get_config_variable("ca_bundle")
         return configured or os.environ.get("REQUESTS_CA_BUNDLE")
 
     def _build(self, config: Config) -> SWFClient:

@@ -1,9 +1,9 @@
 """Credentials: found by whatever chain of providers the session has, kept fresh by a thread.
 
 A provider may start a process, ask STS or a machine's metadata service: that takes seconds, or
-hangs. So no call looks for credentials itself. It takes what the keeper has, and only the first
-ones are waited for, for a moment. The keeper asks botocore's own credentials again and again;
-those refresh themselves well before they end, in the keeper's thread. What is no longer valid is
+hangs. So no call looks for credentials itself. It takes what the refresher has, and only the first
+ones are waited for, for a moment. The refresher asks botocore's own credentials again and again;
+those refresh themselves well before they end, in the refresher's thread. What is no longer valid is
 for SWF to say.
 """
 
@@ -52,7 +52,7 @@ class CredentialsError(Exception):
         self.passes = passes
 
 
-class Source:
+class ProviderChain:
     """A session's chain of providers. What it raises is known by where it arises."""
 
     def __init__(self, session: boto3.Session) -> None:
@@ -138,12 +138,12 @@ def _may_pass(error: BaseException) -> bool:
     return False
 
 
-class Keeper:
+class CredentialsRefresher:
     """Keeps a worker's credentials. Stands where botocore asks for credentials, in each call."""
 
     def __init__(
         self,
-        source: Source,
+        source: ProviderChain,
         *,
         start_thread: Callable[[str, Callable[[], None]], threading.Thread],
         timers: Timers,
@@ -276,7 +276,7 @@ def _has_metadata_service() -> bool:
     return os.environ.get("AWS_EC2_METADATA_DISABLED", "false").lower() != "true"
 
 
-class Kept(Protocol):
+class CredentialsOfCalls(Protocol):
     """What botocore asks for credentials."""
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials: ...
@@ -289,7 +289,7 @@ NONE_OF_ITS_OWN: dict[str, Any] = {
 """For a client that is given its credentials with each call: building it doesn't look for any."""
 
 
-def give(client: SWFClient, credentials: Kept) -> None:
+def give(client: SWFClient, credentials: CredentialsOfCalls) -> None:
     """Have each call of the client signed with these."""
 
     def choose(context: dict[str, Any], **_: Any) -> None:

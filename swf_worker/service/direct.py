@@ -28,7 +28,7 @@ from urllib3.util import Url, parse_url
 from .answers import read
 from .attempts import current
 from .connections import Followed
-from .credentials import Kept
+from .credentials import CredentialsOfCalls
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -74,7 +74,7 @@ class DirectCalls:
     def __init__(
         self,
         client: SWFClient,
-        credentials: Kept,
+        credentials: CredentialsOfCalls,
         *,
         user_agent: str,
         read_timeout: float,

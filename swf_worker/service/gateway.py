@@ -19,7 +19,7 @@ from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
 from .attempts import Attempt, Attempts
 from .clients import Calls, build_clients
-from .credentials import CredentialsError, Keeper, Source
+from .credentials import CredentialsError, CredentialsRefresher, ProviderChain
 from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .refusals import refusal
 
@@ -34,7 +34,7 @@ class TokenCalls:
         beats: Calls,
         answers: Calls,
         timers: Timers,
-        credentials: Keeper | None = None,
+        credentials: CredentialsRefresher | None = None,
     ) -> None:
         self._beats = beats
         self._answers = answers
@@ -120,11 +120,13 @@ class Boto3Service(TokenCalls):
         *,
         senders: int,
         answerers: int,
-        keeper_of: Callable[[Source], Keeper],
+        refresher_of: Callable[[ProviderChain], CredentialsRefresher],
     ) -> None:
         # Slot threads answer as well. (A pool's size costs nothing until it is used.)
         answerers += options.max_concurrent_activities
-        clients = build_clients(options, senders=senders, answerers=answerers, keeper_of=keeper_of)
+        clients = build_clients(
+            options, senders=senders, answerers=answerers, refresher_of=refresher_of
+        )
         super().__init__(clients.beats, clients.answers, timers, clients.credentials)
         self._clients = clients
         self._options = options

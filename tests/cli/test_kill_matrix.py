@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from swf_worker.runtime.signals import Order, signal_inbox
+from swf_worker.runtime.stopping.signals import ControlRequest, signal_inbox
 from tests.cli.test_first_moment import LEAD, namespace
 from tests.cli.test_run import environment
 from tests.cli.test_together import is_alive
@@ -399,7 +399,7 @@ def test_row_71_where_both_wait_for_a_busy_process_they_come_in_any_order(came):
     with signal_inbox() as inbox:
         for number in came:
             signal.raise_signal(number)
-        assert inbox.take() == [Order.STOP]
+        assert inbox.take() == [ControlRequest.STOP]
         assert inbox.waiting() == []
 
 

@@ -1,4 +1,4 @@
-"""Several workers under one ladder: ``run_workers``, several targets, ``--processes``."""
+"""Several workers that stop together: ``run_workers``, several targets, ``--processes``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_several_targets_run_and_stop_together(swf):
     assert {line["task_list"] for line in logged(err, "worker stopped")} == {"tasks", "others"}
 
 
-def test_the_ladder_is_one_the_drain_is_the_longest(swf):
+def test_they_stop_together_with_the_longest_drain(swf):
     """A worker with drain_timeout=0 waits for the other's drain: the process lives anyway."""
     script = (
         "import sys\n"
@@ -256,7 +256,7 @@ def test_row_62_workers_whose_supervisor_is_killed_drain(swf):
         assert eventually(lambda: not any(is_alive(pid) for pid in pids), 20)
 
 
-def test_the_steps_of_the_ladder_reach_every_process(swf):
+def test_the_steps_of_a_stop_reach_every_process(swf):
     deaf = [swf.schedule("Deaf", "1", heartbeat_timeout=1) for _ in range(4)]
     with running(
         "tests.cli.workers:patient", "--processes", "2", "--max-concurrent-activities", "2", swf=swf
@@ -404,7 +404,7 @@ def test_a_longer_drain_asked_for_too_late_changes_nothing(swf):
         scheduled.wait_for_heartbeats()
         asking = threading.Thread(target=worker.stop, args=(0,))
         asking.start()
-        assert eventually(lambda: worker._engine.ladder.state.phase.value == "asking")
+        assert eventually(lambda: worker._engine.driver.state.phase.value == "asking")
         assert [task.activity_id for task in worker.stop(100)] == ["activity-1"]
         asking.join()
         held.set()

@@ -162,7 +162,7 @@ def test_of_two_attempts_the_first_to_be_heard_counts():
     plan.accept(16, 15)
     assert plan.due == 25
     assert plan.miss(40, 10, 0.1) is None, "the other was heard"
-    assert (plan.due, plan.failures, plan.flying) == (25, 0, 0)
+    assert (plan.due, plan.failures, plan.in_flight) == (25, 0, 0)
 
 
 def test_a_newer_attempt_that_is_missed_after_the_older_was_heard_is_no_missed_beat():

@@ -1,4 +1,4 @@
-"""Walks every state of the worker's ladder with every event."""
+"""Walks every state of the worker's life with every event."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_phase_and_command_is_reached(walk):
     assert {command for *_, commands in walk for command in commands} == set(Command)
 
 
-def test_the_ladder_goes_down_and_never_up(walk):
+def test_a_stop_goes_on_and_never_back(walk):
     for before, event, after, _ in walk:
         assert ORDER.index(after.phase) >= ORDER.index(before.phase), (before, event)
 
@@ -82,8 +82,8 @@ def test_a_second_stop_fails_what_open_polls_still_bring(walk):
 
 def test_a_third_stop_exits_at_once(walk):
     for before, event, after, commands in walk:
-        ladder = before.phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
-        if event == lifecycle.StopAsked() and ladder and after.stops >= 3:
+        driver = before.phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
+        if event == lifecycle.StopAsked() and driver and after.stops >= 3:
             assert Command.EXIT_NOW in commands
 
 

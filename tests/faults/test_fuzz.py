@@ -158,7 +158,7 @@ def fuzz(operation: str, handler: Any, examples: int) -> None:
         try:
             feed()
             assert worker.error is None
-            assert threading.active_count() <= threads + 24, "crews have bounds"
+            assert threading.active_count() <= threads + 24, "thread pools have bounds"
         finally:
             service.fed.put(EMPTY_POLL)
             worker.request_stop()

@@ -28,7 +28,8 @@ from swf_worker.observations import (
     PollSucceeded,
     TaskEnded,
 )
-from swf_worker.runtime import engine, heartbeater
+from swf_worker.runtime import engine
+from swf_worker.runtime.heartbeats import heartbeater
 from swf_worker.service import clients, gateway
 from tests import proxy
 from tests.conftest import eventually

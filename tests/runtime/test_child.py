@@ -10,8 +10,8 @@ import structlog
 from swf_worker import ActivityContext, ActivityTask, ActivityType, JsonConverter, activity
 from swf_worker.activity import mark_of
 from swf_worker.runtime.children import wire
-from swf_worker.runtime.children.blueprint import Blueprint, pickled_or_refused
 from swf_worker.runtime.children.child import Child
+from swf_worker.runtime.children.setup import ChildSetup, pickled_or_refused
 from swf_worker.task import WorkflowExecution
 
 TASK = ActivityTask(
@@ -36,8 +36,8 @@ def pipe():
 def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):
     """The main thread has not begun with it yet: an Ask must not fall between the two."""
     ours, theirs = pipe
-    blueprint = Blueprint([(asks, mark_of(asks), JsonConverter())], (), True, None)
-    begin = wire.Begin([], None, None, pickled_or_refused("the blueprint", blueprint))
+    setup = ChildSetup([(asks, mark_of(asks), JsonConverter())], (), True, None)
+    begin = wire.Begin([], None, None, pickled_or_refused("the setup", setup))
     ours.sendall(wire.encode(begin))
     child = Child(theirs)
     assert child.load()

@@ -1,4 +1,4 @@
-"""The scheduler and the crews: the only threads that the worker's own work runs in."""
+"""The scheduler and the thread pools: the only threads that the worker's own work runs in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 import pytest
 
 from swf_worker.observations import HeartbeatAccepted, InternalError
-from swf_worker.runtime import bulletin
-from swf_worker.runtime.bulletin import ThreadBulletin
-from swf_worker.runtime.clock import MonotonicClock, start_daemon
-from swf_worker.runtime.crew import MOST_LENT, Job, ThreadCrew
-from swf_worker.runtime.scheduler import Scheduler
+from swf_worker.runtime.threads import observer_thread
+from swf_worker.runtime.threads.clock import MonotonicClock, start_daemon
+from swf_worker.runtime.threads.observer_thread import ObserverThread
+from swf_worker.runtime.threads.scheduler import Scheduler
+from swf_worker.runtime.threads.thread_pool import MOST_LENT, Job, ThreadPool
 from tests.conftest import eventually
 
 
@@ -31,8 +31,8 @@ def scheduler(caught):
 
 
 @pytest.fixture
-def crew(caught):
-    made = ThreadCrew("test", 3, start_daemon, caught.append)
+def pool(caught):
+    made = ThreadPool("test", 3, start_daemon, caught.append)
     yield made
     for thread in made.close():
         thread.join()
@@ -69,15 +69,15 @@ def test_a_raising_entry_stops_nobody_elses(scheduler, caught):
     assert isinstance(caught[0], ZeroDivisionError)
 
 
-def test_a_crew_grows_only_as_far_as_it_must(crew):
+def test_a_pool_grows_only_as_far_as_it_must(pool):
     for _ in range(5):
         done = threading.Event()
-        crew.submit(Job(lambda: None, lambda _, done=done: done.set()))
+        pool.submit(Job(lambda: None, lambda _, done=done: done.set()))
         assert done.wait(5)
-    assert len(crew._threads) <= 2
+    assert len(pool._threads) <= 2
 
 
-def test_a_crew_has_a_bound_and_loses_no_job(crew):
+def test_a_pool_has_a_bound_and_loses_no_job(pool):
     release, begun = threading.Event(), threading.Semaphore(0)
     finished = threading.Semaphore(0)
 
@@ -86,29 +86,29 @@ def test_a_crew_has_a_bound_and_loses_no_job(crew):
         release.wait(10)
 
     for _ in range(10):
-        crew.submit(Job(call, lambda _: finished.release()))
+        pool.submit(Job(call, lambda _: finished.release()))
     for _ in range(3):
         assert begun.acquire(timeout=5)
     assert not begun.acquire(timeout=0.05)
     release.set()
     for _ in range(10):
         assert finished.acquire(timeout=5)
-    assert len(crew._threads) == 3
+    assert len(pool._threads) == 3
 
 
-def test_a_job_may_ask_for_one_more_on_the_same_thread(crew):
+def test_a_job_may_ask_for_one_more_on_the_same_thread(pool):
     seen, done = [], threading.Event()
     second = Job(lambda: seen.append(threading.get_ident()), lambda _: done.set())
-    crew.submit(Job(lambda: seen.append(threading.get_ident()), lambda _: second))
+    pool.submit(Job(lambda: seen.append(threading.get_ident()), lambda _: second))
     assert done.wait(5)
     assert seen[0] == seen[1]
 
 
-def test_a_bug_in_a_job_costs_no_thread(crew, caught):
+def test_a_bug_in_a_job_costs_no_thread(pool, caught):
     done = threading.Event()
     for _ in range(5):
-        crew.submit(Job(lambda: 1 / 0, lambda _: None))
-    crew.submit(Job(lambda: None, lambda _: done.set()))
+        pool.submit(Job(lambda: 1 / 0, lambda _: None))
+    pool.submit(Job(lambda: None, lambda _: done.set()))
     assert done.wait(5)
     assert len(caught) == 5
 
@@ -122,14 +122,14 @@ def test_row_54_a_machine_without_threads_left_queues_the_work(caught):
         started.append(start_daemon(name, target))
         return started[0]
 
-    crew = ThreadCrew("test", 3, start, caught.append)
-    crew.start()
+    pool = ThreadPool("test", 3, start, caught.append)
+    pool.start()
     hold, done = threading.Event(), threading.Event()
-    crew.submit(Job(lambda: hold.wait(5), lambda _: None))
-    crew.submit(Job(lambda: None, lambda _: done.set()))
+    pool.submit(Job(lambda: hold.wait(5), lambda _: None))
+    pool.submit(Job(lambda: None, lambda _: done.set()))
     hold.set()
     assert done.wait(5)
-    for thread in crew.close():
+    for thread in pool.close():
         thread.join()
 
 
@@ -141,8 +141,8 @@ def test_row_59_the_clock_is_monotonic(monkeypatch):
 
 
 def test_idle_threads_are_lent_a_few_at_a_time(caught):
-    """Answers that all wait must not make the crew that polls grow without a bound."""
-    crew = ThreadCrew("many", 20, start_daemon, caught.append)
+    """Answers that all wait must not make the pool that polls grow without a bound."""
+    pool = ThreadPool("many", 20, start_daemon, caught.append)
     gate, begun = threading.Event(), threading.Semaphore(0)
 
     def wait():
@@ -150,22 +150,22 @@ def test_idle_threads_are_lent_a_few_at_a_time(caught):
         gate.wait(10)
 
     for _ in range(10):
-        crew.submit(Job(wait, lambda _: None))
+        pool.submit(Job(wait, lambda _: None))
     for _ in range(10):
         assert begun.acquire(timeout=5)
-    assert not crew.offer(Job(wait, lambda _: None)), "nobody is idle"
+    assert not pool.offer(Job(wait, lambda _: None)), "nobody is idle"
     gate.set()
-    assert eventually(lambda: crew._idle == 10)
+    assert eventually(lambda: pool._idle == 10)
     gate.clear()
-    taken = [crew.offer(Job(wait, lambda _: None)) for _ in range(8)]
+    taken = [pool.offer(Job(wait, lambda _: None)) for _ in range(8)]
     assert sum(taken) == MOST_LENT
     for _ in range(MOST_LENT):
         assert begun.acquire(timeout=5)
     gate.set()
-    assert eventually(lambda: crew._idle == 10)
-    assert crew.offer(Job(lambda: None, lambda _: None)), "they are back"
-    assert len(crew._threads) == 10
-    for thread in crew.close():
+    assert eventually(lambda: pool._idle == 10)
+    assert pool.offer(Job(lambda: None, lambda _: None)), "they are back"
+    assert len(pool._threads) == 10
+    for thread in pool.close():
         thread.join(5)
     assert not caught
 
@@ -188,18 +188,18 @@ class Chooses:
 
 
 def test_records_that_nobody_wants_are_not_told_and_wanted_ones_are_soon(monkeypatch):
-    monkeypatch.setattr(bulletin, "ASKED_WHILE_IDLE", 0.02)
+    monkeypatch.setattr(observer_thread, "ASKED_WHILE_IDLE", 0.02)
     chooses, all_of_them = Chooses(), Chooses()
     all_of_them.wanted = True
     beat = HeartbeatAccepted(None, False, 0.0)
-    telling = ThreadBulletin([chooses], start_daemon)
+    telling = ObserverThread([chooses], start_daemon)
     assert HeartbeatAccepted in telling.unwanted
     telling.tell(InternalError("here", ValueError()))
     assert chooses.told.wait(5), "only of what comes often it is asked"
     chooses.wanted = True
     assert eventually(lambda: HeartbeatAccepted not in telling.unwanted), "nothing else came"
     telling.close()
-    two = ThreadBulletin([Chooses(), all_of_them], start_daemon)
+    two = ObserverThread([Chooses(), all_of_them], start_daemon)
     assert HeartbeatAccepted not in two.unwanted
     two.tell(beat)
     assert all_of_them.told.wait(5)

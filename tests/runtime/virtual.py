@@ -1,4 +1,4 @@
-"""A virtual world for the real engine: a clock, timers and crews that a seed schedules."""
+"""A virtual world for the real engine: a clock, timers and thread pools that a seed schedules."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from swf_worker.errors import ActivityCanceled
 from swf_worker.observations import InternalError, StopAsked, TaskEnded, TaskHeld, WorkerStopped
 from swf_worker.options import Options, RetryPolicy
 from swf_worker.outcome import Canceled, Outcome
-from swf_worker.runtime.crew import Job
 from swf_worker.runtime.engine import Engine, Hooks
-from swf_worker.runtime.ladder import Ladder
-from swf_worker.runtime.seams import Seams
+from swf_worker.runtime.platform import Platform
+from swf_worker.runtime.stopping.lifecycle_driver import LifecycleDriver
+from swf_worker.runtime.threads.thread_pool import Job
 from swf_worker.service.api import Polled, RegisteredTimeouts
 from swf_worker.task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
 
@@ -255,7 +255,7 @@ class Direct:
     def close(self) -> None: ...
 
 
-class VirtualSeams(Seams):
+class VirtualSeams(Platform):
     """The engine's parts, in the virtual world."""
 
     def __init__(self, simulation: Simulation) -> None:
@@ -267,13 +267,13 @@ class VirtualSeams(Seams):
         self.simulation.world.at(0, target)
         return threading.Thread(name=name)
 
-    def bulletin(self, observers):
+    def observer_thread(self, observers):
         return Direct(observers)
 
     def timers(self, on_error):
         return VirtualTimers(self.simulation.world)
 
-    def crew(self, name, most, on_error):
+    def pool(self, name, most, on_error):
         return VirtualCrew(self.simulation.world, most, self.simulation.duration(name))
 
     def service(self, options, timers, observe):
@@ -349,13 +349,13 @@ class Simulation:
             hooks,
             [self],
             VirtualSeams(self),
-            Ladder(),
+            LifecycleDriver(),
             exits_after=self.exits_after,
         )
 
-    def duration(self, crew: str) -> Callable[[Job], float]:
+    def duration(self, pool: str) -> Callable[[Job], float]:
         chance = self.world.random
-        longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0, "lookup": 1.0}[crew]
+        longest = {"slot": 30.0, "beat": 5.0, "answer": 5.0, "lookup": 1.0}[pool]
 
         def seconds(job: Job) -> float:
             poll = getattr(job.done, "__qualname__", "") == "Poller._polled"
@@ -390,14 +390,14 @@ class Simulation:
     def run_and_check(self) -> None:
         chance, world, engine = self.world.random, self.world, self.engine
         engine.prepare()
-        engine.ladder.open()
+        engine.driver.open()
         world.run(1000.0 + chance.choice([1, 20, 100, 400]) * chance.random())
         asked_at = world.time
-        if engine._book:
+        if engine._open_tasks:
             self.seen.add("stopped while running")
         engine.request_stop()
         if chance.random() < 0.3:
-            world.at(chance.uniform(1.1, 30), engine.ladder.signaled)
+            world.at(chance.uniform(1.1, 30), engine.driver.signaled)
             self.seen.add("second signal")
         bound = (
             max(POLL_LIMIT, self.options.drain_timeout) + self.options.cancel_grace + LAST_ANSWERS
@@ -407,7 +407,7 @@ class Simulation:
 
     def _check(self, asked_at: float, bound: float) -> None:
         assert not self.problems, self.problems
-        at_once = self.engine._slot_crew.most_handlers
+        at_once = self.engine._slot_pool.most_handlers
         assert at_once <= (self.most_at_once or self.slots), f"{at_once} handlers at once"
         assert self.stopped_at is not None, "the stop never ended"
         assert self.stopped_at - asked_at <= bound + 1e-6, "the stop broke its bound"

@@ -10,10 +10,10 @@ from functools import partial
 import pytest
 
 from swf_worker.options import Options, RetryPolicy
-from swf_worker.runtime.clock import MonotonicClock, start_daemon
-from swf_worker.runtime.scheduler import Scheduler
-from swf_worker.service import which_way
-from swf_worker.service.credentials import Keeper
+from swf_worker.runtime.threads.clock import MonotonicClock, start_daemon
+from swf_worker.runtime.threads.scheduler import Scheduler
+from swf_worker.service import direct_or_boto3
+from swf_worker.service.credentials import CredentialsRefresher
 from swf_worker.service.gateway import Boto3Service
 from swf_worker.service.retries import TenacityBackoff
 
@@ -33,21 +33,21 @@ def timers():
 def either(request, monkeypatch):
     """Both ways of a call, whatever else would settle it."""
     reason = "told so" if request.param == "boto3" else None
-    monkeypatch.setattr(which_way, "why_boto3", lambda *args, **kinds: reason)
+    monkeypatch.setattr(direct_or_boto3, "why_boto3", lambda *args, **kinds: reason)
     return request.param
 
 
 def service_of(url, timers, **options):
     """SWF at an address, as a worker has it."""
-    keeper_of = partial(
-        Keeper,
+    refresher_of = partial(
+        CredentialsRefresher,
         start_thread=start_daemon,
         timers=timers,
         backoff=TenacityBackoff(RetryPolicy()),
         observe=lambda record: None,
     )
     options = Options(domain="d", task_list="t", endpoint_url=url, **options)
-    return Boto3Service(options, timers, senders=2, answerers=2, keeper_of=keeper_of)
+    return Boto3Service(options, timers, senders=2, answerers=2, refresher_of=refresher_of)
 
 
 @contextmanager

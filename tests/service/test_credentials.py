@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from swf_worker import RetryPolicy
 from swf_worker.errors import OperationNotPermittedFault, ServiceUnavailableError
 from swf_worker.observations import CredentialsNotRefreshed
-from swf_worker.runtime.clock import start_daemon
-from swf_worker.service.credentials import CredentialsError, Keeper, Source
+from swf_worker.runtime.threads.clock import start_daemon
+from swf_worker.service.credentials import CredentialsError, CredentialsRefresher, ProviderChain
 from swf_worker.service.faults import CREDENTIALS_CODE, translate
 from swf_worker.service.retries import TenacityBackoff
 
@@ -79,7 +79,7 @@ class Session:
 )
 def test_whatever_a_chain_raises_says_credentials_and_that_nothing_was_sent(error, passes):
     with pytest.raises(CredentialsError) as raised:
-        Source(Session(error)).get_frozen_credentials()
+        ProviderChain(Session(error)).get_frozen_credentials()
     assert raised.value.passes is passes
     typed = translate("PollForActivityTask", raised.value)
     assert type(typed) is (ServiceUnavailableError if passes else OperationNotPermittedFault)
@@ -93,75 +93,77 @@ def test_the_same_error_of_a_call_is_none_of_the_credentials():
 
 
 @pytest.fixture
-def keeper_of(timers):
+def refresher_of(timers):
     kept = []
 
     def make(*steps):
         seen = []
-        keeper = Keeper(
-            Source(Session(*steps)),
+        refresher = CredentialsRefresher(
+            ProviderChain(Session(*steps)),
             start_thread=start_daemon,
             timers=timers,
             backoff=TenacityBackoff(RetryPolicy(initial_wait=0.01)),
             observe=seen.append,
         )
-        kept.append(keeper)
-        return keeper, seen
+        kept.append(refresher)
+        return refresher, seen
 
     yield make
-    for keeper in kept:
-        keeper.close()
+    for refresher in kept:
+        refresher.close()
 
 
-def test_those_that_are_fixed_are_looked_for_once(keeper_of):
-    keeper, seen = keeper_of(Credentials("key", "secret"))
-    frozen = keeper.get_frozen_credentials()
+def test_those_that_are_fixed_are_looked_for_once(refresher_of):
+    refresher, seen = refresher_of(Credentials("key", "secret"))
+    frozen = refresher.get_frozen_credentials()
     assert (frozen.access_key, frozen.secret_key) == ("key", "secret")
-    keeper._thread.join(5)
-    assert not keeper._thread.is_alive()
+    refresher._thread.join(5)
+    assert not refresher._thread.is_alive()
     assert not seen
-    keeper._source._found.access_key = "rotated"
-    assert keeper.get_frozen_credentials().access_key == "rotated", "in the session, by somebody"
+    refresher._source._found.access_key = "rotated"
+    assert refresher.get_frozen_credentials().access_key == "rotated", "in the session, by somebody"
 
 
-def test_a_chain_that_comes_round_is_asked_again(keeper_of):
-    keeper, seen = keeper_of(TimeoutError("no answer"), Credentials("key", "secret"))
+def test_a_chain_that_comes_round_is_asked_again(refresher_of):
+    refresher, seen = refresher_of(TimeoutError("no answer"), Credentials("key", "secret"))
     with pytest.raises(CredentialsError, match="no answer"):
-        keeper.get_frozen_credentials()
-    keeper._thread.join(5)
-    assert keeper.get_frozen_credentials().access_key == "key"
+        refresher.get_frozen_credentials()
+    refresher._thread.join(5)
+    assert refresher.get_frozen_credentials().access_key == "key"
     (told, _) = seen
     assert isinstance(told, CredentialsNotRefreshed)
     assert told.ended
 
 
-def test_a_metadata_service_that_stutters_at_the_start_is_asked_once_more(keeper_of, monkeypatch):
+def test_a_metadata_service_that_stutters_at_the_start_is_asked_once_more(
+    refresher_of, monkeypatch
+):
     """It looks like one that isn't there."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-    keeper, seen = keeper_of(None, Credentials("key", "secret"))
-    assert keeper.get_frozen_credentials().access_key == "key"
+    refresher, seen = refresher_of(None, Credentials("key", "secret"))
+    assert refresher.get_frozen_credentials().access_key == "key"
     assert not seen
 
 
-def test_one_that_hangs_is_not_waited_for_at_the_end(keeper_of):
+def test_one_that_hangs_is_not_waited_for_at_the_end(refresher_of):
     go_on = threading.Event()
-    keeper, _ = keeper_of(lambda: go_on.wait(30) and None)
+    refresher, _ = refresher_of(lambda: go_on.wait(30) and None)
     waiting = []
 
     def call():
         try:
-            keeper.get_frozen_credentials()
+            refresher.get_frozen_credentials()
         except CredentialsError as error:
             waiting.append(error.passes)
 
     caller = threading.Thread(target=call)
     caller.start()
-    keeper.close()
+    refresher.close()
     caller.join(3)
     assert waiting == [True]
     go_on.set()
-    if keeper._thread is not None:
-        keeper._thread.join(5)
+    if refresher._thread is not None:
+        refresher._thread.join(5)
 
 
 def test_a_real_chain_names_its_provider(tmp_path, monkeypatch):
@@ -169,4 +171,4 @@ def test_a_real_chain_names_its_provider(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     session = boto3.Session(botocore_session=botocore.session.Session(profile="p"))
     with pytest.raises(CredentialsError, match="custom-process: FileNotFoundError"):
-        Source(session).get_frozen_credentials()
+        ProviderChain(session).get_frozen_credentials()

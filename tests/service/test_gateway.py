@@ -16,7 +16,7 @@ from botocore.config import Config
 from swf_worker import errors
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.service import answers, direct, gateway
-from swf_worker.service.credentials import CredentialsError, Keeper
+from swf_worker.service.credentials import CredentialsError, CredentialsRefresher
 from swf_worker.task import ActivityType
 from tests import wire
 from tests.service.conftest import service_of
@@ -306,7 +306,7 @@ def test_an_attempt_cut_while_it_waits_for_credentials_says_so(connect, monkeypa
         time.sleep(0.5)
         raise CredentialsError("none yet", passes=True)
 
-    monkeypatch.setattr(Keeper, "get_frozen_credentials", none_yet)
+    monkeypatch.setattr(CredentialsRefresher, "get_frozen_credentials", none_yet)
     with Wire(RecordActivityTaskHeartbeat=[OK]) as service:
         with pytest.raises(errors.ServiceUnavailableError) as caught:
             connect(service.url).heartbeat("token", None, 0.2)

@@ -254,7 +254,7 @@ def soak(seconds: float, rate: float, seed: int) -> dict[str, Any]:
 
 
 def is_flat(early: dict[str, int], late: dict[str, int]) -> bool:
-    """Crews and pools may still fill; nothing may grow with the number of tasks."""
+    """Pools may still fill; nothing may grow with the number of tasks."""
     return (
         late["VmRSS"] < early["VmRSS"] * 1.3 + 20_000
         and late["Threads"] <= early["Threads"] + 16

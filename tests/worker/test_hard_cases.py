@@ -391,7 +391,7 @@ def test_what_was_handed_over_or_closed_is_not_kept_in_memory(recorder):
         wired(service, recorder, handler) as worker,
     ):
         recorder.wait_for(TaskEnded)
-        assert eventually(lambda: worker._engine._book._ended == {"token-1": None})
+        assert eventually(lambda: worker._engine._open_tasks._ended == {"token-1": None})
 
 
 def test_progress_queues_each_task_once(recorder):

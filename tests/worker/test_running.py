@@ -37,7 +37,7 @@ from swf_worker.observations import (
     WorkerStopping,
 )
 from swf_worker.runtime import engine
-from swf_worker.runtime.lookups import Lookups
+from swf_worker.runtime.heartbeats.registered_timeouts import TimeoutLookups
 from swf_worker.task import ActivityType
 from tests import wire
 from tests.conftest import eventually
@@ -636,7 +636,7 @@ def test_a_stop_while_the_service_is_gone_is_bounded(recorder):
 def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monkeypatch):
     """What serves a type is kept once it is settled: what was read before must not be."""
     go_on = threading.Event()
-    real = Lookups.time_limit
+    real = TimeoutLookups.time_limit
 
     def told_just_now(self, definition):
         # Asked right behind the interval: in between the look-up ends.
@@ -650,7 +650,7 @@ def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monk
         assert go_on.wait(20)
         sock.sendall(http(200, {"configuration": {"defaultTaskHeartbeatTimeout": "1"}}))
 
-    monkeypatch.setattr(Lookups, "time_limit", told_just_now)
+    monkeypatch.setattr(TimeoutLookups, "time_limit", told_just_now)
     monkeypatch.setattr(engine, "LOOKUPS_BEFORE_POLLS", 0.0)
 
     @activity(name="Work", version="1")

@@ -29,15 +29,15 @@ from ...errors import ActivityFailed, PayloadError
 from ...failure import FailureWording
 from ...task import CancelReason
 from ...text import safe_str
-from ..departure import Departure
-from ..forks import at_fork
-from ..interpreter import Main, load_main, take_over
-from ..invoke import Ended, Invocation
-from ..streams import make_standard_streams_safe
+from ..process.forks import at_fork
+from ..process.interpreter import Main, load_main, take_over
+from ..process.streams import make_standard_streams_safe
+from ..stopping.process_exit import ProcessExit
+from ..tasks.invocation import Ended, Invocation
 from . import role
-from .blueprint import Blueprint
 from .records import send_events, send_records
 from .restore import ProcessState, report_stacks_at, undisturbed
+from .setup import ChildSetup
 from .wire import (
     Ask,
     Begin,
@@ -192,7 +192,7 @@ class Child:
         self._signaled = False
         self._raised = False
         self._definitions: list[ActivityDefinition] = []
-        self._blueprint: Blueprint | None = None
+        self._setup: ChildSetup | None = None
         self._wording = FailureWording()
 
     # --- signals --------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ class Child:
     # --- the main thread ------------------------------------------------------------------------
 
     def load(self) -> bool:
-        """Load the blueprint: whether that could be done."""
+        """Load the worker's setup: whether that could be done."""
         frames = None
         while not frames:
             frames = self._line.listen()
@@ -284,12 +284,12 @@ class Child:
         send_records(self._line, begin.log_levels, warnings=begin.captures_warnings)
         if begin.main_name is not None or begin.main_path is not None:
             load_main(Main(begin.main_name, begin.main_path))
-        self._blueprint = blueprint = pickle.loads(begin.blueprint)  # noqa: S301 (the worker's own)
-        assert isinstance(blueprint, Blueprint)
-        self._definitions = [define(*each) for each in blueprint.activities]
-        self._wording = FailureWording(blueprint.failure_tracebacks)
-        if blueprint.on_process_start is not None:
-            blueprint.on_process_start()
+        self._setup = setup = pickle.loads(begin.setup)  # noqa: S301 (the worker's own)
+        assert isinstance(setup, ChildSetup)
+        self._definitions = [define(*each) for each in setup.activities]
+        self._wording = FailureWording(setup.failure_tracebacks)
+        if setup.on_process_start is not None:
+            setup.on_process_start()
         send_events(self._line)
 
     def work(self) -> None:
@@ -317,14 +317,14 @@ class Child:
     def _run(self, run: Run, turn: Turn, state: ProcessState) -> None:
         """Run the handler, once, until nothing of it can interrupt us any more. (Signal handlers of
         its own may raise at any time, in the middle of ours, too: then this is called again.)"""
-        assert self._blueprint is not None
+        assert self._setup is not None
         assert self._current is not None
         context, link = self._current
         try:
             if not turn.began:
                 turn.began = True
                 definition = self._definitions[run.activity]
-                wrappers = self._blueprint.wrappers
+                wrappers = self._setup.wrappers
                 ended = Invocation(definition, context, wrappers, self._wording).run()
                 turn.end = end_of(ended, run.number)
         except BaseException as error:
@@ -405,4 +405,4 @@ def main(descriptor: int, parent: int) -> None:
             child.work()
     finally:
         # Before the worker's patience is over: what is registered runs, whatever was left behind.
-        Departure().begin(0, now() + FAREWELL, FAREWELL / 2)
+        ProcessExit().begin(0, now() + FAREWELL, FAREWELL / 2)

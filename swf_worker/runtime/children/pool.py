@@ -2,7 +2,7 @@
 
 One thread does everything here: it starts the children (the kernel ties their lives to the thread
 that started them), reads what they say and what they write to stderr, and sees them die. Others
-only leave orders.
+only leave calls for it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import IO, Protocol
 import msgspec
 
 from ...clock import now
-from ..clock import StartThread
-from ..interpreter import Imports, command
-from ..invoke import Ended
+from ..process.interpreter import Imports, command
+from ..tasks.invocation import Ended
+from ..threads.clock import StartThread
 from .stderr import Stderr
 from .wire import Begin, Broken, Frame, Frames, Logged, Ready, Recorded, ToWorker, encode, receive
 
@@ -39,7 +39,7 @@ LOOK = 0.5
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Tenant(Protocol):
+class TaskInChild(Protocol):
     """Who uses a child: a task's run."""
 
     def heard(self, frame: Frame) -> Ended | None:
@@ -61,9 +61,9 @@ class Child:
     started_at: float = field(default_factory=now)
     ready: bool = False
     broken: str | None = None
-    """Why it can't load the blueprint."""
+    """Why it can't load the worker's modules."""
     tasks: int = 0
-    tenant: Tenant | None = None
+    task: TaskInChild | None = None
     doomed: bool = False
     """It gets no more tasks: it is being killed, or has run as many as it may."""
     heard_all: bool = False
@@ -92,7 +92,7 @@ class Owner(Protocol):
     def child_failed_to_start(self, error: Exception) -> None: ...
 
 
-class Pool:
+class ChildPool:
     """Children, and the thread that tends them."""
 
     def __init__(
@@ -106,7 +106,7 @@ class Pool:
         self._imports = Imports()
         self._owner = owner
         self._on_error = on_error
-        self._orders: deque[Callable[[], object]] = deque()
+        self._calls: deque[Callable[[], object]] = deque()
         self._wakeup, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._wakeup.setblocking(False)
@@ -116,23 +116,23 @@ class Pool:
         self._closing = False
         self._thread = start_thread("children", self._run)
 
-    # --- orders, from any thread ----------------------------------------------------------------
+    # --- calls, from any thread -----------------------------------------------------------------
 
     def start(self) -> None:
         """Start one more child."""
-        self.order(self._start)
+        self.call_soon(self._start)
 
-    def say(self, child: Child, tenant: Tenant, frame: Frame) -> None:
-        """Say something to a child that still runs this tenant's task."""
+    def say(self, child: Child, task: TaskInChild, frame: Frame) -> None:
+        """Say something to a child that still runs this task."""
         data = encode(frame)
 
         def say() -> None:
-            if child.tenant is tenant:
+            if child.task is task:
                 self._send(child, data)
 
-        self.order(say)
+        self.call_soon(say)
 
-    def give(self, child: Child, tenant: Tenant, frame: Frame) -> None:
+    def give(self, child: Child, task: TaskInChild, frame: Frame) -> None:
         """Give an idle child a task."""
         data = encode(frame)
 
@@ -140,10 +140,10 @@ class Pool:
             while self._read_stderr(child):  # what it wrote before is of no interest any more
                 pass
             child.tail.clear()
-            child.tenant = tenant
+            child.task = task
             self._send(child, data)
 
-        self.order(give)
+        self.call_soon(give)
 
     def say_to_all(self, frame: Frame) -> None:
         """Say something to every child that is ready."""
@@ -153,7 +153,7 @@ class Pool:
             for child in self._ready():
                 self._send(child, data)
 
-        self.order(say)
+        self.call_soon(say)
 
     def signal_all(self, number: int) -> None:
         """Signal every child that is ready."""
@@ -162,28 +162,28 @@ class Pool:
             for child in self._ready():
                 child.process.send_signal(number)
 
-        self.order(send)
+        self.call_soon(send)
 
     def _ready(self) -> list[Child]:
         return [child for child in self._children if child.ready]
 
-    def terminate(self, child: Child, tenant: Tenant, announcement: Frame) -> None:
-        """Kill a child that still runs this tenant's task: SIGTERM, then SIGKILL."""
+    def terminate(self, child: Child, task: TaskInChild, announcement: Frame) -> None:
+        """Kill a child that still runs this task: SIGTERM, then SIGKILL."""
         data = encode(announcement)
 
         def terminate() -> None:
-            if child.tenant is not tenant or child not in self._children:
+            if child.task is not task or child not in self._children:
                 return  # its task has ended meanwhile
             child.doomed = True
             self._send(child, data)
             child.process.terminate()
             child.kill_at = now() + TERM_GRACE
 
-        self.order(terminate)
+        self.call_soon(terminate)
 
     def retire(self, child: Child) -> None:
         """Let an idle child end."""
-        self.order(lambda: self._hang_up(child))
+        self.call_soon(lambda: self._hang_up(child))
 
     def close(self) -> threading.Thread:
         """End all children; returns the thread, which ends when they have."""
@@ -193,12 +193,12 @@ class Pool:
             for child in list(self._children):
                 self._hang_up(child)
 
-        self.order(close)
+        self.call_soon(close)
         return self._thread
 
-    def order(self, order: Callable[[], object]) -> None:
+    def call_soon(self, call_soon: Callable[[], object]) -> None:
         """Have the pool's thread do it."""
-        self._orders.append(order)
+        self._calls.append(call_soon)
         with suppress(OSError):  # full: it is awake; closed: nothing is left to do
             self._waker.send(b"x")
 
@@ -210,7 +210,7 @@ class Pool:
         signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         self._selector.register(self._wakeup, selectors.EVENT_READ)
         try:
-            while not (self._closing and not self._children and not self._orders):
+            while not (self._closing and not self._children and not self._calls):
                 self._turn()
         finally:
             for child in list(self._children):  # only after a bug of ours
@@ -234,9 +234,9 @@ class Pool:
                     self._read_stderr(key.data)
                 else:
                     key.data.may_be_dead = True
-        while self._orders:
+        while self._calls:
             with self._guarded():
-                self._orders.popleft()()
+                self._calls.popleft()()
         moment = now()
         for child in list(self._children):
             with self._guarded():
@@ -361,8 +361,8 @@ class Pool:
             self._owner.child_logged(frame)
         elif isinstance(frame, Recorded):
             self._owner.child_recorded(frame)
-        elif child.tenant is not None and (ended := child.tenant.heard(frame)) is not None:
-            child.tenant = None
+        elif child.task is not None and (ended := child.task.heard(frame)) is not None:
+            child.task = None
             child.tasks += 1
             self._owner.child_free(child, ended)
 

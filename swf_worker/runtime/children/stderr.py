@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-from ..clock import StartThread
+from ..threads.clock import StartThread
 
 KEPT = 4_096
 """Bytes of a child's stderr that are kept."""

@@ -1,6 +1,6 @@
 """What the worker and a handler process say to each other: frames of a length and msgpack.
 
-Everything that comes of a task crosses as plain data of these types. Only the blueprint is
+Everything that comes of a task crosses as plain data of these types. Only the setup is
 pickled: the worker's own functions, converters and wrappers, when a child starts.
 """
 
@@ -29,19 +29,19 @@ class Frame(msgspec.Struct, frozen=True, tag=True):
 
 
 class Begin(Frame, frozen=True):
-    """The first frame: how to find ``__main__`` where the blueprint needs it, and the blueprint."""
+    """The first frame: how to find ``__main__`` where the setup needs it, and the setup."""
 
     argv: list[str]
     main_name: str | None
     main_path: str | None
-    blueprint: bytes
+    setup: bytes
     log_levels: dict[str, int] = {}
     """Of the standard library's loggers here, "" for the root."""
     captures_warnings: bool = False
 
 
 class Run(Frame, frozen=True):
-    """Run a task with the blueprint's so-many-th activity."""
+    """Run a task with the setup's so-many-th activity."""
 
     number: int
     """What is said about this task carries it."""
@@ -73,11 +73,11 @@ ToChild = Begin | Run | Ask | WorkerStopping | Terminate
 
 
 class Ready(Frame, frozen=True):
-    """The blueprint is loaded: tasks may come."""
+    """The setup is loaded: tasks may come."""
 
 
 class Broken(Frame, frozen=True):
-    """The blueprint can't be loaded here."""
+    """The setup can't be loaded here."""
 
     why: str
 

@@ -16,10 +16,10 @@ from ...core.execution import HandlerCanceled, HandlerFailed
 from ...errors import ConfigurationError
 from ...failure import FailureWording
 from ...outcome import Failed, FailureReason
-from ..clock import StartThread
-from ..crew import Job, ThreadCrew
-from ..invoke import CANCEL_MARK, Ended
-from ..task_run import TaskRun
+from ..tasks.invocation import CANCEL_MARK, Ended
+from ..tasks.task_run import TaskRun
+from ..threads.clock import StartThread
+from ..threads.thread_pool import Job, ThreadPool
 from .invocations import InvocationOf
 
 _TO_THREAD = 32
@@ -35,7 +35,7 @@ class DaemonExecutor(ThreadPoolExecutor):
         self, start_thread: StartThread, on_error: Callable[[BaseException], None]
     ) -> None:
         super().__init__()
-        self._crew = ThreadCrew("to-thread", _TO_THREAD, start_thread, on_error)
+        self._pool = ThreadPool("to-thread", _TO_THREAD, start_thread, on_error)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run ``fn`` in a daemon thread."""
@@ -49,12 +49,12 @@ class DaemonExecutor(ThreadPoolExecutor):
             except BaseException as error:
                 future.set_exception(error)
 
-        self._crew.submit(Job(call, lambda _: None))
+        self._pool.submit(Job(call, lambda _: None))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let idle threads end."""
-        self._crew.close()
+        self._pool.close()
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..invoke import Invocation
-from ..task_run import TaskRun
+from ..tasks.invocation import Invocation
+from ..tasks.task_run import TaskRun
 
 
 class InvocationOf(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ...core.execution import HandlerCanceled
 from ...observations import Observation, TaskHeld
-from ..invoke import Ended
-from ..task_run import Runner, TaskRun
+from ..tasks.invocation import Ended
+from ..tasks.task_run import Runner, TaskRun
 
 
 class LimitedRunner:

@@ -33,12 +33,12 @@ from ...service.api import Backoff, Timers
 from ...task import ActivityType
 from ...text import how_it_ended
 from ..children import wire
-from ..children.blueprint import Blueprint, begin
-from ..children.pool import Child, Pool
+from ..children.pool import Child, ChildPool
+from ..children.setup import ChildSetup, begin
 from ..children.wire import Frame
-from ..clock import StartThread
-from ..invoke import Ended
-from ..task_run import TaskRun
+from ..tasks.invocation import Ended
+from ..tasks.task_run import TaskRun
+from ..threads.clock import StartThread
 
 _STDERR_LINES = 20
 MOST_FAILED_STARTS = 5
@@ -55,7 +55,7 @@ class RemoteError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Tenancy:
+class ChildTask:
     """One task in one child."""
 
     run: TaskRun
@@ -104,7 +104,7 @@ class ProcessRunner:
 
     killable = True
 
-    blueprint: Blueprint
+    setup: ChildSetup
     types: list[ActivityType]
     most: int
     most_tasks: int | None
@@ -113,12 +113,12 @@ class ProcessRunner:
     timers: Timers
     backoff: Backoff
     now: Callable[[], float]
-    _pool: Pool | None = None
+    _pool: ChildPool | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _idle: list[Child] = field(default_factory=list)
     _starting: int = 0
     _waiting: deque[TaskRun] = field(default_factory=deque)
-    _running: dict[TaskRun, Tenancy] = field(default_factory=dict)
+    _running: dict[TaskRun, ChildTask] = field(default_factory=dict)
     _trouble: dict[ActivityType | None, _Trouble] = field(
         default_factory=lambda: defaultdict(_Trouble)
     )
@@ -134,7 +134,7 @@ class ProcessRunner:
     def open(self, start_thread: StartThread, on_error: Callable[[BaseException], None]) -> None:
         """Start the first child, and wait until it has loaded the worker's modules:
         ConfigurationError if it can't."""
-        self._pool = Pool(begin(self.blueprint), self, start_thread, on_error)
+        self._pool = ChildPool(begin(self.setup), self, start_thread, on_error)
         self._starting += 1
         self._pool.start()
         self._first.wait()  # the pool gives up a start that takes too long
@@ -198,9 +198,9 @@ class ProcessRunner:
         assert self._pool is not None
         if self._trouble[None].not_before > now:
             return  # none can be started at present
-        ending = sum(self._is_last(each.child) for each in self._running.values())
-        room = self.most + ending - len(self._running) - len(self._idle) - self._starting
-        for _ in range(max(0, min(wanted + ending - self._starting - len(self._idle), room))):
+        exit_plan = sum(self._is_last(each.child) for each in self._running.values())
+        room = self.most + exit_plan - len(self._running) - len(self._idle) - self._starting
+        for _ in range(max(0, min(wanted + exit_plan - self._starting - len(self._idle), room))):
             self._starting += 1
             self._pool.start()
 
@@ -219,18 +219,18 @@ class ProcessRunner:
     def _give(self, run: TaskRun, child: Child) -> None:
         assert self._pool is not None
         self._numbers += 1
-        tenancy = Tenancy(run, child, self._numbers, self.now())
-        self._running[run] = tenancy
+        child_task = ChildTask(run, child, self._numbers, self.now())
+        self._running[run] = child_task
         remaining = run.time_remaining()
         frame = wire.Run(
-            tenancy.number,
+            child_task.number,
             self.types.index(run.task.activity_type),
             wire.task_text(run.task),
             remaining,
             run.worker_stopping(),
         )
-        self._pool.give(child, tenancy, frame)
-        self._ask(tenancy)
+        self._pool.give(child, child_task, frame)
+        self._ask(child_task)
 
     def _again(self, trouble: _Trouble) -> float:
         """The first crash costs no wait: one child's end is nobody's fault."""
@@ -253,30 +253,30 @@ class ProcessRunner:
         if self._withdraw(run):
             return
         with self._lock:
-            tenancy = self._running.get(run)
-        if tenancy is not None:
-            self._ask(tenancy)
+            child_task = self._running.get(run)
+        if child_task is not None:
+            self._ask(child_task)
 
-    def _ask(self, tenancy: Tenancy) -> None:
+    def _ask(self, child_task: ChildTask) -> None:
         assert self._pool is not None
-        reasons = [reason.value for reason in causes_of(tenancy.run.context)]
+        reasons = [reason.value for reason in causes_of(child_task.run.context)]
         if reasons:
-            self._pool.say(tenancy.child, tenancy, wire.Ask(reasons))
+            self._pool.say(child_task.child, child_task, wire.Ask(reasons))
 
     def kill(self, run: TaskRun) -> None:
         """Announce a SIGTERM, send it, and SIGKILL a second later."""
         with self._lock:
-            tenancy = self._running.get(run)
-        if tenancy is not None and self._pool is not None:
-            self._pool.terminate(tenancy.child, tenancy, wire.Terminate())
+            child_task = self._running.get(run)
+        if child_task is not None and self._pool is not None:
+            self._pool.terminate(child_task.child, child_task, wire.Terminate())
 
     def stack(self, run: TaskRun) -> str:
         """Where to look."""
         with self._lock:
-            tenancy = self._running.get(run)
-        if tenancy is None:
+            child_task = self._running.get(run)
+        if child_task is None:
             return "(waits for a handler process)"
-        return f"(in process {tenancy.child.pid}, which writes its stacks to stderr)"
+        return f"(in process {child_task.child.pid}, which writes its stacks to stderr)"
 
     # --- what the pool tells, in its thread -----------------------------------------------------
 
@@ -293,23 +293,23 @@ class ProcessRunner:
         """A child's task has ended."""
         assert self._pool is not None
         with self._lock:
-            tenancy = self._of(child)
-            left = tenancy.left if tenancy is not None else None
+            child_task = self._of(child)
+            left = child_task.left if child_task is not None else None
             retired = child.doomed or (
                 self.most_tasks is not None and child.tasks >= self.most_tasks
             )
             retired = retired or (left is not None and bool(left.stuck))
             if not retired:
                 self._idle.append(child)  # before its task's end makes others look for one
-            if tenancy is not None:
-                del self._running[tenancy.run]
-                self._trouble.pop(tenancy.run.task.activity_type, None)
+            if child_task is not None:
+                del self._running[child_task.run]
+                self._trouble.pop(child_task.run.task.activity_type, None)
         if retired and not child.doomed:
             self._pool.retire(child)
         if left is not None:
             self._tell_once(left)
-        if tenancy is not None:
-            tenancy.run.handler_ended(ended)
+        if child_task is not None:
+            child_task.run.handler_ended(ended)
         self._pump()
 
     def _tell_once(self, left: HandlerLeft) -> None:
@@ -327,32 +327,35 @@ class ProcessRunner:
         with self._lock:
             if child in self._idle:
                 self._idle.remove(child)
-            tenancy = self._of(child)
+            child_task = self._of(child)
             if not child.ready:
                 self._starting -= 1
                 trouble = self._trouble[None]
                 if child.started_at > trouble.counted_at:  # those that fail together are one
                     wait = self._again(trouble)
                 failed = self._given_up(child.started_at)
-            if tenancy is not None:
-                del self._running[tenancy.run]
-                trouble = self._trouble[tenancy.run.task.activity_type]
+            if child_task is not None:
+                del self._running[child_task.run]
+                trouble = self._trouble[child_task.run.task.activity_type]
                 # Children that die together are one crash.
-                if tenancy.run.state.killed_for is None and tenancy.given_at > trouble.counted_at:
+                if (
+                    child_task.run.state.killed_for is None
+                    and child_task.given_at > trouble.counted_at
+                ):
                     wait = self._again(trouble)
         if not self._first.is_set():
             self._first_failed = child.broken or f"it {how_it_ended(child.code)}"
             self._first.set()
         elif not child.doomed and not self._closed:
-            task = tenancy.run.task if tenancy is not None else None
+            task = child_task.run.task if child_task is not None else None
             self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
-        if tenancy is not None:
-            tenancy.run.handler_ended(Ended(ProcessDied(self._died(child))))
+        if child_task is not None:
+            child_task.run.handler_ended(Ended(ProcessDied(self._died(child))))
         self._fail(failed, how, last_lines(child))
         self._pump()
 
-    def _of(self, child: Child) -> Tenancy | None:
-        """Whose task it was given. (``child.tenant`` may not tell yet: it died meanwhile.)"""
+    def _of(self, child: Child) -> ChildTask | None:
+        """Whose task it was given. (``child.task`` may not tell yet: it died meanwhile.)"""
         return next((each for each in self._running.values() if each.child is child), None)
 
     def _died(self, child: Child) -> Failed:

@@ -6,9 +6,9 @@ import signal
 import threading
 from functools import partial
 
-from ..crew import Crew, Job
-from ..invoke import Ended
-from ..task_run import TaskRun, stack_of
+from ..tasks.invocation import Ended
+from ..tasks.task_run import TaskRun, stack_of
+from ..threads.thread_pool import Job, Pool
 from .invocations import InvocationOf
 
 
@@ -17,7 +17,7 @@ class ThreadRunner:
 
     killable = False
 
-    def __init__(self, slots: Crew, invocation_of: InvocationOf) -> None:
+    def __init__(self, slots: Pool, invocation_of: InvocationOf) -> None:
         self._slots = slots
         self._invocation_of = invocation_of
 

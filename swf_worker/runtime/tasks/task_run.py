@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from ..activity import ActivityDefinition
-from ..context import ActivityContext, ask_to_stop
-from ..core import execution, verdicts
-from ..core.execution import Disposition, Event, Execution, Phase
-from ..errors import ServiceError
-from ..failure import FailureWording
-from ..observations import (
+from ...activity import ActivityDefinition
+from ...context import ActivityContext, ask_to_stop
+from ...core import execution, verdicts
+from ...core.execution import Disposition, Event, Execution, Phase
+from ...errors import ServiceError
+from ...failure import FailureWording
+from ...observations import (
     AnswerRetried,
     DetailsShortened,
     HandlerStuck,
@@ -30,13 +30,13 @@ from ..observations import (
     TaskEnded,
     TaskReported,
 )
-from ..outcome import Outcome
-from ..service.api import Backoff, SwfService, Timer, Timers
-from ..task import ActivityTask, CancelReason
-from .clock import Clock
-from .crew import Crew, Job
-from .heartbeater import Beats, Heartbeater
-from .invoke import Ended
+from ...outcome import Outcome
+from ...service.api import Backoff, SwfService, Timer, Timers
+from ...task import ActivityTask, CancelReason
+from ..heartbeats.heartbeater import Heartbeater, TaskBeats
+from ..threads.clock import Clock
+from ..threads.thread_pool import Job, Pool
+from .invocation import Ended
 
 
 class Runner(Protocol):
@@ -59,14 +59,14 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class TaskServices:
     """What every task run needs."""
 
     service: SwfService
     clock: Clock
     timers: Timers
     backoff: Backoff
-    answers: Crew
+    answers: Pool
     heartbeater: Heartbeater
     observe: Callable[[Observation], None]
     task_over: Callable[[TaskRun], None]
@@ -83,7 +83,7 @@ class TaskRun:
 
     def __init__(
         self,
-        shop: Shop,
+        services: TaskServices,
         task: ActivityTask,
         definition: ActivityDefinition | None = None,
         runner: Runner | None = None,
@@ -96,7 +96,7 @@ class TaskRun:
         """The thread a plain handler runs in."""
         self.on_handler_end: Callable[[TaskRun], None] | None = None
         """Somebody waits for the handler's end."""
-        self._shop = shop
+        self._services = services
         self._runner = runner
         self._lock = threading.RLock()
         options = definition.options if definition else None
@@ -104,20 +104,20 @@ class TaskRun:
             execution.Policy(
                 killable=runner is not None and runner.killable,
                 cancel_kills=bool(options and options.cancel_kills),
-                wording=shop.wording,
+                wording=services.wording,
             )
         )
         """The machine's; for reading."""
-        self._since = shop.clock.now()
+        self._since = services.clock.now()
         self._deadline = options.deadline if options else None
         self._time_limit = time_limit
-        self._beats: Beats | None = None
+        self._beats: TaskBeats | None = None
         self._interval = 0.0
         self._timers: list[Timer] = []
         self._retries = 0
         self._slot_freed = False
         self._last_error: ServiceError | None = None
-        self._outbox: list[Callable[[], object]] = []
+        self._deferred: list[Callable[[], object]] = []
 
     # --- the way in -----------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class TaskRun:
         with self._lock:
             self._beat()
             if self._deadline is not None:
-                warning = min(self._shop.cancel_grace, self._deadline / 10)
+                warning = min(self._services.cancel_grace, self._deadline / 10)
                 self._arm(self._deadline - warning, execution.StopCause(CancelReason.TIMED_OUT))
                 self._arm(self._deadline, execution.DeadlineReached())
         self.launch(self._runner)
@@ -138,7 +138,7 @@ class TaskRun:
         try:
             runner.start(self)
         except Exception as error:  # no thread, no loop: this task fails, the worker lives
-            self.apply(execution.HandlerFailed(self._shop.wording.of_exception(error)))
+            self.apply(execution.HandlerFailed(self._services.wording.of_exception(error)))
 
     def skip(self, event: Event, interval: float) -> None:
         """Deal with a task without running it."""
@@ -165,23 +165,23 @@ class TaskRun:
         with self._lock:
             before, (self.state, commands) = self.state, execution.step(self.state, event)
             if before.phase is Phase.RUNNING and self.state.phase is not Phase.RUNNING:
-                seconds = self._shop.clock.now() - self._since
+                seconds = self._services.clock.now() - self._since
                 decided = TaskDecided(self.task, self.state.answer, seconds, error)
-                self._outbox.append(partial(self._shop.observe, decided))
+                self._deferred.append(partial(self._services.observe, decided))
             for command in commands:
                 sending = self._perform(command)
                 job = sending or job
             if self.on_handler_end and self.state.handler_done and not before.handler_done:
-                self._outbox.append(partial(self.on_handler_end, self))
+                self._deferred.append(partial(self.on_handler_end, self))
             over = self.state.phase is Phase.ENDED and self.state.handler_done
             if over and not self._slot_freed:
                 self._slot_freed = True  # once: an answer that is sent again has no slot
-                self._outbox.append(self._shop.free_slot)
-            outbox, self._outbox = self._outbox, []
-        for letter in outbox:  # observers, runners and the engine are told outside the lock
-            letter()
+                self._deferred.append(self._services.free_slot)
+            deferred, self._deferred = self._deferred, []
+        for call in deferred:  # observers, runners and the engine are told outside the lock
+            call()
         if job is not None and not inline:
-            self._shop.answers.submit(job)
+            self._services.answers.submit(job)
             return None
         return job
 
@@ -192,14 +192,14 @@ class TaskRun:
             case execution.AskToStop(reason, interrupt):
                 self._ask(reason, interrupt)
             case execution.StartGrace(reason):
-                self._arm(self._shop.cancel_grace, execution.GraceOver(reason))
+                self._arm(self._services.cancel_grace, execution.GraceOver(reason))
             case execution.Kill():
                 assert self._runner is not None
                 self._runner.kill(self)
             case execution.RetryLater():
                 self._retry_later()
             case execution.StopBeats() if self._beats is not None:
-                self._shop.heartbeater.end(self._beats)
+                self._services.heartbeater.end(self._beats)
             case execution.StartBeats():
                 self._beat()
             case execution.ReportStuck():
@@ -215,17 +215,17 @@ class TaskRun:
         ask_to_stop(self.context, reason)
         self._tell(StopAsked(self.task, reason))
         if self._runner is not None and not self.state.handler_done:
-            self._outbox.append(partial(self._runner.ask, self, interrupt=interrupt))
+            self._deferred.append(partial(self._runner.ask, self, interrupt=interrupt))
 
     def _arm(self, delay: float, event: Event) -> None:
-        self._timers.append(self._shop.timers.call_later(delay, partial(self.apply, event)))
+        self._timers.append(self._services.timers.call_later(delay, partial(self.apply, event)))
 
     # --- beats ----------------------------------------------------------------------------------
 
     def _beat(self) -> None:
         lease = self.definition.options.heartbeat_deadline if self.definition else None
-        self._beats = self._shop.heartbeater.watch(
-            self, self._interval, self._shop.clock.now(), lease
+        self._beats = self._services.heartbeater.watch(
+            self, self._interval, self._services.clock.now(), lease
         )
 
     def adopt(self, interval: float, time_limit: float | None) -> None:
@@ -234,13 +234,13 @@ class TaskRun:
             self._interval = interval
             self._time_limit = time_limit
             if self._beats is not None:
-                self._shop.heartbeater.adopt_interval(self._beats, interval)
+                self._services.heartbeater.adopt_interval(self._beats, interval)
 
     # --- the answer -----------------------------------------------------------------------------
 
     def _respond(self, outcome: Outcome) -> ServiceError | None:
         try:
-            self._shop.service.respond(self.task.task_token, outcome)
+            self._services.service.respond(self.task.task_token, outcome)
         except ServiceError as error:
             return error
         return None
@@ -256,7 +256,7 @@ class TaskRun:
         assert error is not None
         assert outcome is not None
         self._retries += 1
-        wait = self._shop.backoff.wait(self._retries, denied=verdicts.is_denied(error))
+        wait = self._services.backoff.wait(self._retries, denied=verdicts.is_denied(error))
         self._arm(wait, execution.RetryDue())
         self._tell(AnswerRetried(self.task, outcome, error, wait))
 
@@ -266,17 +266,17 @@ class TaskRun:
         self._timers.clear()
         accepted = self._beats.plan.accepted if self._beats else 0
         error = None if disposition is Disposition.ACCEPTED else self._last_error
-        seconds = self._shop.clock.now() - self._since
+        seconds = self._services.clock.now() - self._since
         ended = TaskEnded(self.task, disposition, self.state.answer, seconds, accepted, error)
-        self._outbox.append(partial(self._shop.observe, ended))
-        self._outbox.append(partial(self._shop.task_over, self))
+        self._deferred.append(partial(self._services.observe, ended))
+        self._deferred.append(partial(self._services.task_over, self))
 
     # --- what others ask ------------------------------------------------------------------------
 
     @property
     def seconds(self) -> float:
         """Since the poll's answer."""
-        return self._shop.clock.now() - self._since
+        return self._services.clock.now() - self._since
 
     def report(self) -> TaskReported:
         """Where it is now."""
@@ -287,7 +287,7 @@ class TaskRun:
         return TaskReported(self.task, state.phase.value, self.seconds, causes, stack)
 
     def _tell(self, record: Observation) -> None:
-        self._outbox.append(partial(self._shop.observe, record))
+        self._deferred.append(partial(self._services.observe, record))
 
     # TaskLink: what the handler's context asks
 
@@ -295,15 +295,15 @@ class TaskRun:
         """The handler told its progress; after its end that means nothing."""
         beats = self._beats
         if beats is not None and self.state.phase is Phase.RUNNING:
-            self._shop.heartbeater.progress(beats, details)
+            self._services.heartbeater.progress(beats, details)
 
     def shortened(self, why: str) -> None:
         """Heartbeat details didn't fit."""
-        self._shop.observe(DetailsShortened(self.task, why))
+        self._services.observe(DetailsShortened(self.task, why))
 
     def worker_stopping(self) -> bool:
         """Whether the worker was told to stop."""
-        return self._shop.worker_stopping()
+        return self._services.worker_stopping()
 
     def time_remaining(self) -> float | None:
         """Until the nearest limit that is known."""

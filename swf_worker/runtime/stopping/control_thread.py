@@ -10,40 +10,40 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from .clock import start_daemon
-from .signals import Inbox, Order, interrupt_main
+from ..threads.clock import start_daemon
+from .signals import ControlRequest, Inbox, interrupt_main
 
-Obey = Callable[[Order], object]
+Handle = Callable[[ControlRequest], object]
 
 EARLY_END = 1.2
 """Seconds that a start has to end after a stop came; then it is ended."""
 
 
-class Watch:
-    """Passes each order on to whoever is to obey it now."""
+class ControlThread:
+    """Passes each request on to whoever is to handle it now."""
 
     def __init__(self, inbox: Inbox, *, hung: Callable[[], object] | None = None) -> None:
         self.inbox = inbox
         self._hung = hung
         """A stop has come, and ``EARLY_END`` seconds later the start still goes on."""
-        self._obey: Obey = self._while_starting
+        self._handle: Handle = self._while_starting
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._thread = start_daemon("signals", self._run)
 
-    def obeyed_by(self, obey: Obey) -> bool:
+    def handled_by(self, handle: Handle) -> bool:
         """From now on; False, and no change, if the process was told to stop before."""
         with self._lock:
             if self.inbox.stopped:
                 return False
-            self._obey = obey
+            self._handle = handle
             self._settled.set()
             return True
 
-    def ended_by(self, obey: Obey) -> None:
+    def ended_by(self, handle: Handle) -> None:
         """The process is at its end: whatever came before, this is what a further stop does."""
         with self._lock:
-            self._obey = obey
+            self._handle = handle
             self._settled.set()
 
     def close(self) -> None:
@@ -53,27 +53,29 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        for order in self.inbox:
+        for request in self.inbox:
             with self._lock:
-                obey = self._obey
-            obey(order)
+                handle = self._handle
+            handle(request)
 
-    def _while_starting(self, order: Order) -> None:
-        if order is Order.REPORT:
+    def _while_starting(self, request: ControlRequest) -> None:
+        if request is ControlRequest.REPORT:
             with suppress(OSError, ValueError):
                 faulthandler.dump_traceback(all_threads=True)
             return
-        if not self.inbox.stopped:  # no signal: the supervisor's order
+        if not self.inbox.stopped:  # no signal: the supervisor's request
             interrupt_main()
         if self._hung is not None and not self._settled.wait(EARLY_END):
             self._hung()
 
 
 @contextmanager
-def watching(inbox: Inbox, hung: Callable[[], object] | None = None) -> Iterator[Watch]:
+def control_thread(
+    inbox: Inbox, hung: Callable[[], object] | None = None
+) -> Iterator[ControlThread]:
     """A watch, until the end of the block."""
-    watch = Watch(inbox, hung=hung)
+    control = ControlThread(inbox, hung=hung)
     try:
-        yield watch
+        yield control
     finally:
-        watch.close()
+        control.close()

@@ -24,12 +24,12 @@ from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from ..clock import now
-from .clock import start_daemon
+from ...clock import now
+from ..threads.clock import start_daemon
 
 LEFT = 5.0
 """Seconds that what handlers left behind gets at least, where the bound has them."""
-LAST_WORDS = 2.0
+ATEXIT_LIMIT = 2.0
 """Seconds that functions registered with ``atexit`` get, where threads have used up the time."""
 FLUSHING = 0.5
 _INTERRUPTED = 128 + signal.SIGINT
@@ -41,13 +41,13 @@ _LOOK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ExitPlan:
     """How the workers of a process ended, and what of the stop's bound is left for the rest."""
 
     code: int
     until: float
     """What handlers left behind gets until then, by our clock."""
-    last_words: float
+    atexit_limit: float
     left: Sequence[threading.Thread]
     """Threads of ours in which handlers still run."""
 
@@ -58,14 +58,14 @@ class Say(Protocol):
     def __call__(self, event: str, /, **fields: Any) -> object: ...
 
 
-class Departure:
+class ProcessExit:
     """One process's end."""
 
     def __init__(self, say: Say | None = None) -> None:
         self._say = say
         self._code_of: Callable[[], int] = int
         self._until = 0.0
-        self._last_words = LAST_WORDS
+        self._atexit_limit = ATEXIT_LIMIT
         self._at_exit: Callable[[], object] = self._leave_from_main
         self._begun = threading.Event()
         self._hurried = threading.Event()
@@ -74,11 +74,11 @@ class Departure:
 
     # --- how it is to end -----------------------------------------------------------------------
 
-    def begin(self, code: int, until: float, last_words: float = LAST_WORDS) -> None:
+    def begin(self, code: int, until: float, atexit_limit: float = ATEXIT_LIMIT) -> None:
         """The process ends with ``code``: when all threads and registered functions have ended, and
         at ``until`` (by our clock) and a moment at the latest."""
         self._arrange(lambda: code, self._leave_from_main)
-        self._count_down(until, last_words)
+        self._count_down(until, atexit_limit)
 
     def after_main(
         self,
@@ -108,9 +108,9 @@ class Departure:
             for thread in own:
                 if not thread.daemon and thread is not threading.main_thread():
                     thread.join()
-            self._count_down(now() + seconds, LAST_WORDS)
+            self._count_down(now() + seconds, ATEXIT_LIMIT)
 
-        start_daemon("departure", wait)
+        start_daemon("process-exit", wait)
 
     def hurry(self) -> None:
         """Wait for nothing any more."""
@@ -122,10 +122,10 @@ class Departure:
         # All are started now: a process that has begun to end gives no more threads. Each takes
         # over from the one before where that hangs.
         for number, act in enumerate((self._leave_with_last_words, self._leave, self._exit)):
-            start_daemon(f"departure-{number}", partial(self._stage, number, act))
+            start_daemon(f"process-exit-{number}", partial(self._stage, number, act))
 
-    def _count_down(self, until: float, last_words: float) -> None:
-        self._until, self._last_words = until, last_words
+    def _count_down(self, until: float, atexit_limit: float) -> None:
+        self._until, self._atexit_limit = until, atexit_limit
         self._begun.set()
 
     def _stage(self, number: int, act: Callable[[], object]) -> None:
@@ -133,7 +133,7 @@ class Departure:
         if number == 0 and not self._hurried.wait(min(_UNTOLD, max(0.0, self._until - now()))):
             self._tell("waiting for threads that handlers left", seconds=self._until - now())
         self._hurried.wait(max(0.0, self._until - now()))
-        later = (0.0, self._last_words, self._last_words + FLUSHING)[number]
+        later = (0.0, self._atexit_limit, self._atexit_limit + FLUSHING)[number]
         threading.Event().wait(later)
         act()
 

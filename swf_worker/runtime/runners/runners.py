@@ -7,37 +7,37 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..activity import ActivityDefinition
-from ..failure import FailureWording
-from ..observations import Observation
-from ..options import Options
-from ..service.api import Backoff, Timers
-from ..task import ActivityType
-from .children.blueprint import Blueprint
-from .crew import Crew
-from .invoke import Invocation
+from ...activity import ActivityDefinition
+from ...failure import FailureWording
+from ...observations import Observation
+from ...options import Options
+from ...service.api import Backoff, Timers
+from ...task import ActivityType
+from ..children.setup import ChildSetup
+from ..platform import OnError, Platform
+from ..tasks.invocation import Invocation
+from ..tasks.task_run import Runner, TaskRun
+from ..threads.thread_pool import Pool
+from .aio import AsyncRunner, HostLoop, Loop, LoopThread
+from .limited import LimitedRunner
 from .loop_watch import LoopWatch
-from .runners.aio import AsyncRunner, HostLoop, Loop, LoopThread
-from .runners.limited import LimitedRunner
-from .runners.process import ProcessRunner
-from .runners.thread import ThreadRunner
-from .seams import OnError, Seams
-from .task_run import Runner, TaskRun
+from .process import ProcessRunner
+from .thread import ThreadRunner
 
 CHILDREN_END = 5.0
 """Seconds that a stop waits for its children at most; they are killed sooner."""
 
 
-class Modes:
+class Runners:
     """One worker's runners. The loop and the children exist only where a handler needs them."""
 
     def __init__(
         self,
         definitions: Sequence[ActivityDefinition],
         options: Options,
-        seams: Seams,
+        platform: Platform,
         *,
-        slots: Crew,
+        slots: Pool,
         timers: Timers,
         backoff: Backoff,
         wording: FailureWording,
@@ -49,7 +49,7 @@ class Modes:
         self._on_loop_closed = on_loop_closed
         self._definitions = definitions
         self._options = options
-        self._seams = seams
+        self._platform = platform
         self._timers = timers
         self._wording = wording
         self._observe = observe
@@ -63,7 +63,7 @@ class Modes:
         inside = [each for each in definitions if each.mode == "process"]
         if inside:
             self._processes = ProcessRunner(
-                blueprint=Blueprint.of(inside, options, on_process_start),
+                setup=ChildSetup.of(inside, options, on_process_start),
                 types=[each.type for each in inside],
                 most=options.max_concurrent_activities,
                 most_tasks=options.max_tasks_per_child,
@@ -71,7 +71,7 @@ class Modes:
                 observe=observe,
                 timers=timers,
                 backoff=backoff,
-                now=seams.clock.now,
+                now=platform.clock.now,
             )
 
     def open(self) -> None:
@@ -80,7 +80,7 @@ class Modes:
         if self._options.event_loop is not None:
             assert self.loop
         if self._processes is not None:
-            self._processes.open(self._seams.start_thread, self._on_error)
+            self._processes.open(self._platform.start_thread, self._on_error)
         for definition in self._definitions:
             runner = self._runner(definition)
             most = definition.options.max_concurrent
@@ -105,7 +105,7 @@ class Modes:
             LoopWatch(
                 self.loop,
                 self._timers,
-                self._seams.clock,
+                self._platform.clock,
                 self._observe,
                 lambda: self._closed,
                 self._coroutines.lost,
@@ -122,7 +122,7 @@ class Modes:
         if self._loop is None:
             given: Any = self._options.event_loop
             if given is None:
-                self._loop = LoopThread(self._seams.start_thread, self._on_error)
+                self._loop = LoopThread(self._platform.start_thread, self._on_error)
             else:
                 self._loop = HostLoop(given)
         return self._loop

@@ -12,14 +12,14 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from types import FrameType
 from typing import Protocol
 
-from ..clock import now
-from .forks import at_fork
+from ...clock import now
+from ..process.forks import at_fork
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT = signal.SIGUSR1
@@ -29,11 +29,11 @@ signal the whole process group. So does SIGHUP right behind another stop: system
 _END = 0
 
 
-class Order(Enum):
+class ControlRequest(Enum):
     """What a running worker is told from outside."""
 
     STOP = "stop"
-    """One step down the ladder."""
+    """One step of the stop."""
     STOP_ONCE = "stop_once"
     """Begin to stop, unless it has begun."""
     REPORT = "report"
@@ -46,7 +46,7 @@ class StoppedEarly(SystemExit):
 
 
 class Inbox(Protocol):
-    """Where orders arrive."""
+    """Where requests arrive."""
 
     starting: bool
     """No poll was opened yet: the first stop raises StoppedEarly in the main thread."""
@@ -59,8 +59,8 @@ class Inbox(Protocol):
     def early(self) -> bool:
         """Whether it came while the process was starting."""
 
-    def __iter__(self) -> Iterator[Order]:
-        """Orders as they come, until ``end`` is called."""
+    def __iter__(self) -> Iterator[ControlRequest]:
+        """Requests as they come, until ``end`` is called."""
 
     def end(self) -> None:
         """End the iteration; from any thread."""
@@ -69,11 +69,8 @@ class Inbox(Protocol):
         """Take the signals again: the user's code that has run since may have taken them."""
 
 
-Orders = Callable[[], AbstractContextManager[Inbox]]
-
-
 class SignalInbox:
-    """The orders that signals of this process are."""
+    """What signals of this process request."""
 
     def __init__(self, more: Iterable[signal.Signals] = (), *, starting: bool = False) -> None:
         self.ended = False
@@ -133,24 +130,24 @@ class SignalInbox:
 
     # --- reading them ---------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Order]:
+    def __iter__(self) -> Iterator[ControlRequest]:
         while not self.ended:
             yield from self.take()
 
-    def waiting(self) -> list[Order]:
+    def waiting(self) -> list[ControlRequest]:
         """What has come already; never blocks."""
         return self.take() if select.select([self._reader], [], [], 0)[0] else []
 
-    def take(self) -> list[Order]:
-        """The next orders; blocks until there is something, which may be no order."""
+    def take(self) -> list[ControlRequest]:
+        """The next requests; blocks until there is something, which may be none."""
         taken = self._reader.recv(64)
         self.ended = self.ended or _END in taken
         if any(number in taken for number in STOPS if number != signal.SIGHUP):
             # They waited for a busy process together, and come in any order.
             taken = taken.replace(bytes([signal.SIGHUP]), b"")
-        return [order for number in taken if (order := self._order(number)) is not None]
+        return [request for number in taken if (request := self._request(number)) is not None]
 
-    def _order(self, number: int) -> Order | None:
+    def _request(self, number: int) -> ControlRequest | None:
         """The descriptor tells every signal that has a handler, the user's own, too."""
         if number not in (*STOPS, REPORT) or not _is_ours(signal.getsignal(number)):
             return None
@@ -162,9 +159,9 @@ class SignalInbox:
             return None
         self._counted[number] = moment
         if number == REPORT:
-            return Order.REPORT
+            return ControlRequest.REPORT
         self._stopped_at = moment
-        return Order.STOP
+        return ControlRequest.STOP
 
     def fileno(self) -> int:
         """Readable when ``take`` doesn't block."""

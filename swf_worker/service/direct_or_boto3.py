@@ -1,4 +1,4 @@
-"""Which way calls take: the direct one, or boto3's client as it is.
+"""Whether calls go the direct way, or through boto3's client as it is.
 
 The direct way leaves out boto3's layers; whoever has put something into them (a proxy, a tracer, a
 recorder, a handler of an event) is to see each call. What can't be told from outside counts as

@@ -23,7 +23,7 @@ from botocore.endpoint import Endpoint, EndpointCreator
 from swf_worker import ActivityWorker, ConfigurationError
 from swf_worker.options import Options
 from swf_worker.outcome import Canceled, Completed, Failed
-from swf_worker.service import which_way
+from swf_worker.service import direct_or_boto3
 from swf_worker.service.clients import _Factory, build_client
 from swf_worker.service.gateway import TokenCalls
 from swf_worker.task import ActivityType
@@ -178,8 +178,8 @@ def test_settings_that_it_does_not_carry_take_boto3s_way(config, named):
 
 
 def test_a_setting_of_a_later_botocore_takes_boto3s_way(monkeypatch):
-    monkeypatch.delitem(which_way._CARRIED, "s3")
-    monkeypatch.delitem(which_way._CARRIED, "user_agent_appid")
+    monkeypatch.delitem(direct_or_boto3._CARRIED, "s3")
+    monkeypatch.delitem(direct_or_boto3._CARRIED, "user_agent_appid")
     assert why() is None, "it is known to mean nothing where it isn't set"
     config = Config(user_agent_appid="set")
     assert why(client_config=config) == "user_agent_appid is configured"
@@ -217,7 +217,7 @@ def test_lambdas_own_header_is_botocores_matter(monkeypatch):
 def noticed(**_): ...
 
 
-@pytest.mark.parametrize("event", which_way._EVENTS)
+@pytest.mark.parametrize("event", direct_or_boto3._EVENTS)
 @pytest.mark.parametrize("scope", ["", ".swf", ".*.RespondActivityTaskCompleted"])
 def test_a_handler_of_a_users_session_takes_boto3s_way(event, scope):
     session = own_session()
@@ -294,7 +294,7 @@ def test_a_signer_of_somebodys_own_takes_boto3s_way(monkeypatch):
 
 def test_what_cannot_be_told_takes_boto3s_way(monkeypatch):
     """A later botocore may keep its handlers elsewhere."""
-    monkeypatch.setattr(which_way, "_LAYERS", (None,))
+    monkeypatch.setattr(direct_or_boto3, "_LAYERS", (None,))
     assert "can't be told" in why()
 
 
@@ -302,7 +302,7 @@ def seeing_all(function, *args, **kinds):
     return function(*args, **kinds)
 
 
-@pytest.mark.parametrize("layer", which_way._LAYERS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("layer", direct_or_boto3._LAYERS, ids=lambda each: each.__name__)
 def test_a_patched_layer_takes_boto3s_way(layer, monkeypatch):
     name = (
         next(

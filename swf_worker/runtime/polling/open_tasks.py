@@ -1,18 +1,18 @@
-"""The book of tokens: which tasks are being taken, which run, and how the last ones ended."""
+"""Every token of one worker: which tasks are being taken, which run, how the last ones ended."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 
-from ..core.execution import Disposition
-from ..task import ActivityTask
-from .task_run import TaskRun
+from ...core.execution import Disposition
+from ...task import ActivityTask
+from ..tasks.task_run import TaskRun
 
 REMEMBERED_TOKENS = 10_000
 
 
-class TaskBook:
+class OpenTasks:
     """Every token of one worker, so that a token that SWF delivers twice doesn't run twice."""
 
     def __init__(self) -> None:

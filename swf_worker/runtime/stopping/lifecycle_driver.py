@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..clock import now
-from ..core import lifecycle
-from ..core.lifecycle import LAST_ANSWERS, Command, Lifecycle
-from ..service.api import Timer, Timers
+from ...clock import now
+from ...core import lifecycle
+from ...core.lifecycle import LAST_ANSWERS, Command, Lifecycle
+from ...service.api import Timer, Timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class DrainChanged:
     """Not the lifecycle's to know: only the timer changes."""
 
 
-LadderEvent = (
+DriverEvent = (
     lifecycle.Event | DrainChanged | type[lifecycle.Counts] | type[lifecycle.PollingClosed]
 )
 """A type stands for counts that are to be read when it is their turn."""
 
 
 class Member(Protocol):
-    """A worker on the ladder."""
+    """One worker."""
 
     @property
     def drain_timeout(self) -> float: ...
@@ -48,7 +48,7 @@ class Member(Protocol):
 
 
 @dataclass(slots=True)
-class Ladder:
+class LifecycleDriver:
     """The life of one worker, or of several that stop together (``run_workers``).
 
     No lock is held that anybody waits for: events go into a queue, and one thread at a time
@@ -66,7 +66,7 @@ class Ladder:
     state: Lifecycle = field(default_factory=Lifecycle)
     _stop_wanted: bool = False
     _timer: Timer | None = None
-    _events: queue.SimpleQueue[LadderEvent] = field(default_factory=queue.SimpleQueue)
+    _events: queue.SimpleQueue[DriverEvent] = field(default_factory=queue.SimpleQueue)
     _performing: threading.Lock = field(default_factory=threading.Lock)
 
     # --- what may be asked of it ----------------------------------------------------------------
@@ -112,7 +112,7 @@ class Ladder:
 
     # --- events in, commands out ----------------------------------------------------------------
 
-    def tell(self, event: LadderEvent) -> None:
+    def tell(self, event: DriverEvent) -> None:
         """Take an event. Counts are read when their turn comes: one that was read earlier and
         told later would hide the last change."""
         self._events.put(event)

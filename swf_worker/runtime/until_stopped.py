@@ -1,5 +1,5 @@
 """Workers as a process's purpose (``run()``, ``swf-worker run``): the main thread opens the polls
-and waits for the end; what the process is told becomes steps of the one ladder."""
+and waits for the end; what the process is told becomes steps of the one stop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..clock import now
 from ..errors import ConfigurationError
 from ..task import ActivityTask
 from ..text import safe_str
-from .clock import for_at_most
-from .departure import FLUSHING, LAST_WORDS, LEFT, Ending
 from .engine import Engine
-from .ladder import Ladder
-from .signals import Order
-from .streams import write_line
-from .watch import Watch
+from .process.streams import write_line
+from .stopping.control_thread import ControlThread
+from .stopping.lifecycle_driver import LifecycleDriver
+from .stopping.process_exit import ATEXIT_LIMIT, FLUSHING, LEFT, ExitPlan
+from .stopping.signals import ControlRequest
+from .threads.clock import for_at_most
 
 ABANDONED = 3
 """The exit code of a stop that abandoned tasks or polls."""
@@ -64,42 +64,42 @@ def check_main_thread() -> None:
         )
 
 
-def run_until_stopped(engines: Sequence[Engine], watch: Watch) -> Ending:
+def run_until_stopped(engines: Sequence[Engine], control: ControlThread) -> ExitPlan:
     """Open the polls and wait, until the workers have ended or their time is over."""
-    ladder = engines[0].ladder
-    ladder.on_exit_now = lambda: _exit_now(engines)
-    ladder.kept_for_the_end = PROCESS_END
+    driver = engines[0].driver
+    driver.on_exit_now = lambda: _exit_now(engines)
+    driver.kept_for_the_end = PROCESS_END
     news: queue.SimpleQueue[None] = queue.SimpleQueue()
-    ladder.on_stopping = lambda: news.put(None)
+    driver.on_stopping = lambda: news.put(None)
     for engine in engines:
         engine.finished.add_done_callback(lambda _: news.put(None))
-    watch.inbox.settle()
-    watch.inbox.starting = False  # from here on nothing interrupts: what comes is obeyed
-    if watch.obeyed_by(lambda order: _obey(order, engines)):
+    control.inbox.settle()
+    control.inbox.starting = False  # from here on nothing interrupts: what comes is obeyed
+    if control.handled_by(lambda request: _handle(request, engines)):
         for engine in engines:
             engine.announce()
-        ladder.open()
+        driver.open()
     else:
-        ladder.request_stop()
+        driver.request_stop()
     while not all(engine.finished.done() for engine in engines):
-        left = None if ladder.ends_by is None else ladder.ends_by - PROCESS_END - now()
+        left = None if driver.ends_by is None else driver.ends_by - PROCESS_END - now()
         try:
             news.get(timeout=None if left is None else max(0.0, left))
         except queue.Empty:
             break
     given_up = [task for engine in engines for task in _ended(engine)]
     running_on = [thread for engine in engines for thread in engine.left]
-    return Ending(ABANDONED if given_up else 0, *_time_left(ladder), running_on)
+    return ExitPlan(ABANDONED if given_up else 0, *_time_left(driver), running_on)
 
 
-def _time_left(ladder: Ladder) -> tuple[float, float]:
+def _time_left(driver: LifecycleDriver) -> tuple[float, float]:
     """Handlers' threads and processes may go on to the drain's end, as their tasks might have."""
     moment = now()
-    if ladder.began_at is None or ladder.ends_by is None:
-        return moment + LEFT, LAST_WORDS
-    drained = moment if ladder.state.stops > 1 else ladder.began_at + ladder.longest_drain
-    until = max(moment, min(max(drained, moment + LEFT), ladder.ends_by - PROCESS_END))
-    return until, min(LAST_WORDS, max(PROCESS_END - FLUSHING, ladder.ends_by - until - FLUSHING))
+    if driver.began_at is None or driver.ends_by is None:
+        return moment + LEFT, ATEXIT_LIMIT
+    drained = moment if driver.state.stops > 1 else driver.began_at + driver.longest_drain
+    until = max(moment, min(max(drained, moment + LEFT), driver.ends_by - PROCESS_END))
+    return until, min(ATEXIT_LIMIT, max(PROCESS_END - FLUSHING, driver.ends_by - until - FLUSHING))
 
 
 def _ended(engine: Engine) -> Sequence[ActivityTask]:
@@ -111,13 +111,13 @@ def _ended(engine: Engine) -> Sequence[ActivityTask]:
     return engine.finished.result()
 
 
-def _obey(order: Order, engines: Sequence[Engine]) -> None:
-    match order:
-        case Order.STOP:
-            engines[0].ladder.signaled()
-        case Order.STOP_ONCE:
-            engines[0].ladder.request_stop()
-        case Order.REPORT:
+def _handle(request: ControlRequest, engines: Sequence[Engine]) -> None:
+    match request:
+        case ControlRequest.STOP:
+            engines[0].driver.signaled()
+        case ControlRequest.STOP_ONCE:
+            engines[0].driver.request_stop()
+        case ControlRequest.REPORT:
             for engine in engines:
                 engine.report(threads=engine is engines[0])
 

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from ..context import ActivityContext, current
-from ..observations import LoopBlocked, LoopFreed, Observation
-from ..service.api import Timers
-from ..task import ActivityTask
-from .clock import Clock
-from .invoke import Invocation
-from .runners.aio import Loop
-from .task_run import stack_of
+from ...context import ActivityContext, current
+from ...observations import LoopBlocked, LoopFreed, Observation
+from ...service.api import Timers
+from ...task import ActivityTask
+from ..tasks.invocation import Invocation
+from ..tasks.task_run import stack_of
+from ..threads.clock import Clock
+from .aio import Loop
 
 EVERY = 1.0
 """Seconds between two looks: what blocks the loop for less than one or two of them is not told."""

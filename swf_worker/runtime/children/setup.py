@@ -17,13 +17,13 @@ from ...activity import ActivityDefinition, ActivityMark
 from ...converter import Converter
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
-from ..interpreter import main_module
+from ..process.interpreter import main_module
 from .records import levels
 from .wire import Begin
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class ChildSetup:
     """Loaded once in each child."""
 
     activities: Sequence[tuple[Callable[..., Any], ActivityMark, Converter]]
@@ -37,7 +37,7 @@ class Blueprint:
         definitions: Sequence[ActivityDefinition],
         options: Options,
         on_process_start: Callable[[], object] | None,
-    ) -> Blueprint:
+    ) -> ChildSetup:
         """What the children of a worker's process activities are made of."""
         return cls(
             [(each.function, each.options, each.converter) for each in definitions],
@@ -47,9 +47,9 @@ class Blueprint:
         )
 
 
-def begin(blueprint: Blueprint) -> Begin:
+def begin(setup: ChildSetup) -> Begin:
     """The first frame of a child; ConfigurationError for what another process can't import."""
-    pickled = pickled_or_refused("the worker", blueprint)
+    pickled = pickled_or_refused("the worker", setup)
     main = main_module() if b"__main__" in pickled else None
     if main is None and b"__main__" in pickled:
         raise ConfigurationError(

@@ -13,21 +13,21 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..activity import ActivityDefinition
-from ..context import ActivityContext, current
-from ..converter import encoded_result
-from ..core.execution import (
+from ...activity import ActivityDefinition
+from ...context import ActivityContext, current
+from ...converter import encoded_result
+from ...core.execution import (
     Event,
     HandlerCanceled,
     HandlerFailed,
     HandlerHandedOver,
     HandlerReturned,
 )
-from ..errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
-from ..failure import FailureWording
-from ..options import Wrapper
-from ..outcome import MAX_REASON, Completed, Failed, FailureReason
-from ..text import bounded_text
+from ...errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
+from ...failure import FailureWording
+from ...options import Wrapper
+from ...outcome import MAX_REASON, Completed, Failed, FailureReason
+from ...text import bounded_text
 
 _BARE = nullcontext()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 PATH = "_SWF_WORKER_PATH"
 """The environment variable that brings ``sys.path``. Who has it still, did not run our code."""

@@ -1,4 +1,4 @@
-"""The clock and the thread starter, as seams: tests hand in virtual ones."""
+"""The clock and the thread starter, as protocols: tests hand in virtual ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from .. import clock
+from ... import clock
 
 
 class Clock(Protocol):

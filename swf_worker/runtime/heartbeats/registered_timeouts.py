@@ -6,23 +6,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from ..activity import ActivityDefinition
-from ..core import verdicts
-from ..core.heartbeats import (
+from ...activity import ActivityDefinition
+from ...core import verdicts
+from ...core.heartbeats import (
     INTERVAL_UNKNOWN,
     INTERVAL_WHILE_LOOKING_UP,
     LONGEST_DERIVED_INTERVAL,
     derived_interval,
 )
-from ..errors import ServiceError
-from ..observations import HeartbeatIntervalGuessed, Observation
-from ..options import Duration
-from ..service.api import Backoff, RegisteredTimeouts, SwfService, Timers
-from ..task import ActivityType
-from .crew import Crew, Job
+from ...errors import ServiceError
+from ...observations import HeartbeatIntervalGuessed, Observation
+from ...options import Duration
+from ...service.api import Backoff, RegisteredTimeouts, SwfService, Timers
+from ...task import ActivityType
+from ..threads.thread_pool import Job, Pool
 
 
-class Lookups:
+class TimeoutLookups:
     """Intervals and estimates of the registered types."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Lookups:
         worker_interval: float | None,
         *,
         service: SwfService,
-        crew: Crew,
+        pool: Pool,
         timers: Timers,
         backoff: Backoff,
         observe: Callable[[Observation], None],
@@ -38,7 +38,7 @@ class Lookups:
     ) -> None:
         self._worker_interval = worker_interval
         self._service = service
-        self._crew = crew
+        self._pool = pool
         self._timers = timers
         self._backoff = backoff
         self._observe = observe
@@ -116,7 +116,7 @@ class Lookups:
             except ServiceError as error:
                 return error
 
-        self._crew.submit(Job(call, lambda result: self._told(activity_type, result, failures)))
+        self._pool.submit(Job(call, lambda result: self._told(activity_type, result, failures)))
 
     def _told(
         self,

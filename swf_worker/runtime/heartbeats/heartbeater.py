@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from ..core import verdicts
-from ..core.heartbeats import LONGEST_ATTEMPT, BeatPlan, ProgressBudget
-from ..errors import ServiceError, UnknownResourceFault
-from ..observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
-from ..service.api import Backoff, SwfService, Timer, Timers
-from ..task import ActivityTask, CancelReason
-from .clock import Clock
-from .crew import Crew, Job
+from ...core import verdicts
+from ...core.heartbeats import LONGEST_ATTEMPT, BeatPlan, ProgressBudget
+from ...errors import ServiceError, UnknownResourceFault
+from ...observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
+from ...service.api import Backoff, SwfService, Timer, Timers
+from ...task import ActivityTask, CancelReason
+from ..threads.clock import Clock
+from ..threads.thread_pool import Job, Pool
 
 OVERTIME = 1.0
 """Seconds that a slow attempt gets at a time; then it is asked again who waits."""
 
 
-class Senders(Crew, Protocol):
+class Senders(Pool, Protocol):
     """The threads that send beats."""
 
     def are_wanted(self) -> bool: ...
@@ -41,7 +41,7 @@ class BeatingTask(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Beats:
+class TaskBeats:
     """One task's heartbeats."""
 
     owner: BeatingTask
@@ -56,7 +56,7 @@ class Beats:
 class _Attempt:
     """One call of one beat."""
 
-    beats: Beats
+    beats: TaskBeats
     left: float
     details: str | None
     late_by: float
@@ -79,21 +79,21 @@ class Heartbeater:
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _waiting: deque[Beats] = field(default_factory=deque)
+    _waiting: deque[TaskBeats] = field(default_factory=deque)
     _pumping: bool = False
 
     def watch(
         self, owner: BeatingTask, interval: float, since: float, lease: float | None
-    ) -> Beats:
+    ) -> TaskBeats:
         """Beat for a task from now on; its first beat is due one interval after ``since``."""
-        beats = Beats(owner, BeatPlan(interval=interval, last_left=since), lease)
+        beats = TaskBeats(owner, BeatPlan(interval=interval, last_left=since), lease)
         wait = since + interval - self.clock.now()
         beats.timer = self.timers.call_later(wait, partial(self._fire, beats))
         if lease is not None:
             self._arm_lease(beats)
         return beats
 
-    def progress(self, beats: Beats, details: str | None) -> None:
+    def progress(self, beats: TaskBeats, details: str | None) -> None:
         """A handler told its progress: the last details win, and go out inside the budget."""
         with self._lock:
             if beats.plan.progress(details):
@@ -101,13 +101,13 @@ class Heartbeater:
                 if not self._pumping:
                     self._pump()
 
-    def adopt_interval(self, beats: Beats, interval: float) -> None:
+    def adopt_interval(self, beats: TaskBeats, interval: float) -> None:
         """The interval is known now (a look-up has ended)."""
         with self._lock:
             beats.plan.interval = interval
         self._arm(beats)
 
-    def end(self, beats: Beats) -> None:
+    def end(self, beats: TaskBeats) -> None:
         """No more beats for this task."""
         with self._lock:
             beats.plan.ended = True
@@ -117,7 +117,7 @@ class Heartbeater:
 
     # --- liveness -------------------------------------------------------------------------------
 
-    def _arm(self, beats: Beats) -> None:
+    def _arm(self, beats: TaskBeats) -> None:
         with self._lock:
             if beats.plan.ended:
                 return
@@ -126,7 +126,7 @@ class Heartbeater:
             wait = beats.plan.due - self.clock.now()
             beats.timer = self.timers.call_later(wait, partial(self._fire, beats))
 
-    def _fire(self, beats: Beats) -> None:
+    def _fire(self, beats: TaskBeats) -> None:
         with self._lock:
             early = beats.plan.due - self.clock.now() > 1e-6
             if not early:
@@ -134,7 +134,7 @@ class Heartbeater:
         if early:  # a progress beat went out since: the next liveness beat is due later
             self._arm(beats)
 
-    def _leave(self, beats: Beats) -> None:
+    def _leave(self, beats: TaskBeats) -> None:
         moment = self.clock.now()
         left = beats.plan.leave(moment)
         if left is not None:  # else one is under way: its end arms the next
@@ -177,7 +177,7 @@ class Heartbeater:
     def _has_second(self, attempt: _Attempt, moment: float) -> bool:
         plan = attempt.beats.plan
         if attempt.second is not None and not attempt.second.heard:
-            return plan.flying == 2  # else it has failed: begin anew
+            return plan.in_flight == 2  # else it has failed: begin anew
         with self._lock:
             if not plan.leave_beside():
                 return False
@@ -185,7 +185,7 @@ class Heartbeater:
         if self.senders.submit_if_free(self._job(attempt.second)):
             return True
         with self._lock:
-            plan.flying -= 1
+            plan.in_flight -= 1
         return False
 
     def _accepted(self, attempt: _Attempt, cancel_requested: bool) -> None:
@@ -208,10 +208,10 @@ class Heartbeater:
         if cancel_requested:
             beats.owner.stop_cause(CancelReason.REQUESTED)
 
-    def _missed(self, beats: Beats, left: float, error: ServiceError) -> None:
+    def _missed(self, beats: TaskBeats, left: float, error: ServiceError) -> None:
         if verdicts.closes_task(error):
             with self._lock:
-                beats.plan.flying -= 1
+                beats.plan.in_flight -= 1
             if not isinstance(error, UnknownResourceFault):  # no closed task, but no token at all
                 self.observe(HeartbeatFailed(beats.owner.task, error, 0.0))
             beats.owner.stop_cause(CancelReason.TASK_CLOSED)
@@ -248,7 +248,7 @@ class Heartbeater:
 
     # --- the lease ------------------------------------------------------------------------------
 
-    def _arm_lease(self, beats: Beats) -> None:
+    def _arm_lease(self, beats: TaskBeats) -> None:
         assert beats.lease is not None
         with self._lock:
             wait = beats.plan.lease_over(beats.lease) - self.clock.now()

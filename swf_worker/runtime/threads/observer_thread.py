@@ -9,8 +9,8 @@ from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from ..clock import now
-from ..observations import (
+from ...clock import now
+from ...observations import (
     HeartbeatAccepted,
     InternalError,
     Observation,
@@ -34,7 +34,7 @@ ASKED_EACH = 1.0
 ASKED_WHILE_IDLE = 5.0
 
 
-class Bulletin(Protocol):
+class Observers(Protocol):
     """Where the engine's parts report."""
 
     @property
@@ -45,7 +45,7 @@ class Bulletin(Protocol):
     def close(self) -> None: ...
 
 
-class ThreadBulletin:
+class ObserverThread:
     """One thread, one queue, all observers in turn."""
 
     def __init__(self, observers: Sequence[Observer], start_thread: StartThread) -> None:

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
-from ..core import verdicts
-from ..core.pollers import PollPlan
-from ..errors import ServiceError
-from ..observations import Observation, PollCut, PollFailed, PollSucceeded
-from ..service.api import Backoff, Polled, SwfService, Timers
-from .clock import Clock
-from .crew import Crew, Job
+from ...core import verdicts
+from ...core.pollers import PollPlan
+from ...errors import ServiceError
+from ...observations import Observation, PollCut, PollFailed, PollSucceeded
+from ...service.api import Backoff, Polled, SwfService, Timers
+from ..threads.clock import Clock
+from ..threads.thread_pool import Job, Pool
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Poller:
     clock: Clock
     timers: Timers
     backoff: Backoff
-    crew: Crew
+    pool: Pool
     observe: Callable[[Observation], None]
     on_task: Callable[[Polled], None]
     """Take a task and its slot; ``free_slot`` gives the slot back."""
@@ -75,7 +75,7 @@ class Poller:
             if self.plan.not_before > now:
                 self._wake_up_later(now)
         for _ in range(count):
-            self.crew.submit(Job(self._poll, self._polled))
+            self.pool.submit(Job(self._poll, self._polled))
 
     def _wake_up_later(self, now: float) -> None:
         at = self.plan.not_before

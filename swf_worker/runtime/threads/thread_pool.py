@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .clock import StartThread
 
 MOST_LENT = 4
-"""Threads that do others' jobs at once: each may make its own crew grow by one."""
+"""Threads that do others' jobs at once: each may make its own pool grow by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +24,36 @@ class Job:
     done: Callable[[Any], Job | None]
 
 
-class Crew(Protocol):
+class Pool(Protocol):
     """Whoever does jobs: threads, or a test under a virtual clock."""
 
     def submit(self, job: Job, /) -> None: ...
 
 
-class OfferedCrew(Protocol):
-    """A crew that takes a job only if a thread is idle."""
+class IdlePool(Protocol):
+    """A pool that takes a job only if a thread is idle."""
 
     def offer(self, job: Job, /) -> bool: ...
 
 
-class WithIdleHands:
-    """A crew whose jobs go to an idle thread of ``others`` first: one that is warm, and that may
+class IdleThreadsFirst:
+    """A pool whose jobs go to an idle thread of ``others`` first: one that is warm, and that may
     find its next job right behind."""
 
-    def __init__(self, crew: Crew, others: OfferedCrew) -> None:
-        self._crew = crew
+    def __init__(self, pool: Pool, others: IdlePool) -> None:
+        self._pool = pool
         self._others = others
 
     def submit(self, job: Job) -> None:
-        """Have ``job`` done by an idle thread of the others, else by the crew."""
+        """Have ``job`` done by an idle thread of the others, else by the pool."""
         if not self._others.offer(job):
-            self._crew.submit(job)
+            self._pool.submit(job)
 
 
-class ThreadCrew:
+class ThreadPool:
     """At most ``most`` daemon threads, started when there is work for them, kept until closed.
 
-    A job that a job's ``done`` submits to its own crew is done next by the same thread: a poll's
+    A job that a job's ``done`` submits to its own pool is done next by the same thread: a poll's
     thread runs the handler of the task it brought, and then polls again, with no hand-over.
     Not ``ThreadPoolExecutor``: that one blocks the interpreter's exit on a handler that hangs.
     """

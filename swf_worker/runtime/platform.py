@@ -1,4 +1,4 @@
-"""What the engine is built of, handed in at construction: tests put a virtual clock, crews and a
+"""What the engine is built of, handed in at construction: tests put a virtual clock, pools and a
 service of their own here, and run the real engine."""
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ..core.heartbeats import SENDERS
 from ..observations import Observation, Observer
 from ..options import Options, RetryPolicy
 from ..service.api import Backoff, SwfService, Timers
-from .bulletin import Bulletin, ThreadBulletin
-from .clock import Clock, MonotonicClock, StartThread
-from .crew import Crew, Job, ThreadCrew
-from .scheduler import Scheduler
-from .starter import ThreadStarter
+from .threads.clock import Clock, MonotonicClock, StartThread
+from .threads.observer_thread import Observers, ObserverThread
+from .threads.scheduler import Scheduler
+from .threads.starter import ThreadStarter
+from .threads.thread_pool import Job, Pool, ThreadPool
 
 ANSWERERS = 16
 OnError = Callable[[BaseException], None]
@@ -29,8 +29,8 @@ class ClosableTimers(Timers, Protocol):
     def close(self) -> threading.Thread | None: ...
 
 
-class ClosableCrew(Crew, Protocol):
-    """A crew of an engine's own."""
+class ClosablePool(Pool, Protocol):
+    """A pool of an engine's own."""
 
     def start(self) -> None: ...
     def submit(self, job: Job, /) -> None: ...
@@ -41,7 +41,7 @@ class ClosableCrew(Crew, Protocol):
 
 
 @dataclass(frozen=True)
-class Seams:
+class Platform:
     """Production's parts, each replaceable."""
 
     clock: Clock = field(default_factory=MonotonicClock)
@@ -51,9 +51,9 @@ class Seams:
         """End what starts the threads, where it has a thread itself; returns that."""
         return self.start_thread.close() if isinstance(self.start_thread, ThreadStarter) else None
 
-    def bulletin(self, observers: Sequence[Observer]) -> Bulletin:
+    def observer_thread(self, observers: Sequence[Observer]) -> Observers:
         """Where the parts report what happened."""
-        return ThreadBulletin(observers, self.start_thread)
+        return ObserverThread(observers, self.start_thread)
 
     def backoff(self, policy: RetryPolicy) -> Backoff:
         """How long to wait between attempts."""
@@ -65,24 +65,24 @@ class Seams:
         """What runs things later."""
         return Scheduler(self.clock, self.start_thread, on_error)
 
-    def crew(self, name: str, most: int, on_error: OnError) -> ClosableCrew:
+    def pool(self, name: str, most: int, on_error: OnError) -> ClosablePool:
         """Threads for jobs of one kind."""
-        return ThreadCrew(name, most, self.start_thread, on_error)
+        return ThreadPool(name, most, self.start_thread, on_error)
 
     def service(
         self, options: Options, timers: Timers, observe: Callable[[Observation], None]
     ) -> SwfService:
         """SWF."""
-        from ..service.credentials import Keeper  # here: boto3 takes long to import
+        from ..service.credentials import CredentialsRefresher  # here: boto3 takes long to import
         from ..service.gateway import Boto3Service
 
-        keeper_of = partial(
-            Keeper,
+        refresher_of = partial(
+            CredentialsRefresher,
             start_thread=self.start_thread,
             timers=timers,
             backoff=self.backoff(options.retry_policy),
             observe=observe,
         )
         return Boto3Service(
-            options, timers, senders=SENDERS, answerers=ANSWERERS, keeper_of=keeper_of
+            options, timers, senders=SENDERS, answerers=ANSWERERS, refresher_of=refresher_of
         )
