@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from .options import RetryPolicy, Wrapper
     from .outcome import Canceled, Completed, Failed, FailureReason
     from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
-    from .worker import ActivityWorker, run_workers
+    from .together import run_workers
+    from .worker import ActivityWorker
 
 __version__ = "0.1.0"
 
@@ -83,7 +84,7 @@ __all__ = [
 
 _HOMES = (
     *("errors", "outcome", "task", "options", "observations"),
-    *("context", "converter", "handle", "worker"),
+    *("context", "converter", "handle", "worker", "together"),
 )
 
 

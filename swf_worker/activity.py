@@ -6,18 +6,19 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar, Unpack
 
-from .errors import ConfigurationError
-from .options import (
-    Duration,
+from .checks import (
     check_converter,
     check_duration,
+    check_keywords,
     check_name,
     check_number,
     check_version,
     check_whole,
 )
+from .errors import ConfigurationError
+from .options import Duration
 from .task import ActivityType
 
 if TYPE_CHECKING:
@@ -35,11 +36,33 @@ TIMEOUT_NAMES = (
 """The registration defaults that are timeouts, as ``@activity`` and ``LocalSwf`` name them."""
 
 
+class ActivityOptions(TypedDict, total=False):
+    """The keywords of ``@activity(...)``, which documents them."""
+
+    name: str | None
+    version: Required[str]
+    isolation: Literal["thread", "process"]
+    heartbeat_interval: float | None
+    deadline: float | None
+    heartbeat_deadline: float | None
+    heartbeat_timeout: Duration | None
+    start_to_close_timeout: Duration | None
+    schedule_to_start_timeout: Duration | None
+    schedule_to_close_timeout: Duration | None
+    default_task_list: str | None
+    description: str | None
+    max_concurrent: int | None
+    converter: Converter | None
+    input: Literal["whole", "members"] | None
+    manual_completion: bool
+    cancel_kills: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityMark:
     """What ``@activity`` was given. Unchecked: the worker's construction validates it."""
 
-    name: str | None
+    name: str | None = None
     version: str
     isolation: Literal["thread", "process"] = "thread"
     heartbeat_interval: float | None = None
@@ -59,26 +82,7 @@ class ActivityMark:
 
 
 def activity(
-    function: Any = None,
-    /,
-    *,
-    name: str | None = None,
-    version: str = "",
-    isolation: Literal["thread", "process"] = "thread",
-    heartbeat_interval: float | None = None,
-    deadline: float | None = None,
-    heartbeat_deadline: float | None = None,
-    heartbeat_timeout: Duration | None = None,
-    start_to_close_timeout: Duration | None = None,
-    schedule_to_start_timeout: Duration | None = None,
-    schedule_to_close_timeout: Duration | None = None,
-    default_task_list: str | None = None,
-    description: str | None = None,
-    max_concurrent: int | None = None,
-    converter: Converter | None = None,
-    input: Literal["whole", "members"] | None = None,  # noqa: A002 (the contract's name)
-    manual_completion: bool = False,
-    cancel_kills: bool = False,
+    function: Any = None, /, **options: Unpack[ActivityOptions]
 ) -> Callable[[Handler], Handler]:
     """Mark a function or method as the handler of an activity type, and return it unchanged.
 
@@ -103,29 +107,7 @@ def activity(
 
     Nothing else is checked here: ``ActivityWorker(...)`` raises ConfigurationError.
     """
-    if function is not None or not version:
-        raise ConfigurationError(
-            '@activity needs a version, as SWF\'s activity types do: @activity(version="1.0")'
-        )
-    mark = ActivityMark(
-        name=name,
-        version=version,
-        isolation=isolation,
-        heartbeat_interval=heartbeat_interval,
-        deadline=deadline,
-        heartbeat_deadline=heartbeat_deadline,
-        heartbeat_timeout=heartbeat_timeout,
-        start_to_close_timeout=start_to_close_timeout,
-        schedule_to_start_timeout=schedule_to_start_timeout,
-        schedule_to_close_timeout=schedule_to_close_timeout,
-        default_task_list=default_task_list,
-        description=description,
-        max_concurrent=max_concurrent,
-        converter=converter,
-        input=input,
-        manual_completion=manual_completion,
-        cancel_kills=cancel_kills,
-    )
+    mark = new_mark(function, **options)
 
     def put_mark(function: Handler) -> Handler:
         if not callable(function):
@@ -142,6 +124,16 @@ def activity(
         return function
 
     return put_mark
+
+
+def new_mark(function: Any = None, /, **options: Unpack[ActivityOptions]) -> ActivityMark:
+    """A mark of these options. ``function`` is what ``@activity`` without parentheses gets."""
+    if function is not None or not options.get("version"):
+        raise ConfigurationError(
+            '@activity needs a version, as SWF\'s activity types do: @activity(version="1.0")'
+        )
+    check_keywords("activity()", options, ActivityOptions.__annotations__)
+    return ActivityMark(**options)
 
 
 def mark_of(function: object) -> ActivityMark | None:

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .checks import check_converter, check_reach, check_text
 from .converter import Converter, JsonConverter, encoded_result
 from .core import verdicts
-from .core.execution import AnswerMissed, AnswerUnknown
+from .core.messages import AnswerMissed, AnswerUnknown
 from .errors import ActivityFailed, CancelNotRequestedError, ConfigurationError, ServiceError
 from .failure import FailureWording
 from .log import Log
-from .options import RetryPolicy, check_converter, check_reach, check_text
+from .options import RetryPolicy
 from .outcome import MAX_TOKEN, Canceled, Completed, Outcome
 from .runtime.threads.clock import MonotonicClock, start_daemon
 from .runtime.threads.scheduler import Scheduler

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
-import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
+from .checks import check_converter, check_name, check_number, check_reach, check_text, check_whole
 from .errors import ConfigurationError, SwfWorkerError
-from .outcome import MAX_NAME, MAX_VERSION
-from .text import shorten, utf16_units
+from .outcome import MAX_NAME
+from .text import shorten
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from .context import ActivityContext
     from .converter import Converter
     from .observations import Observer
-
-_FORBIDDEN = re.compile(r"[:/|\x00-\x1f\x7f-\x9f]")
 
 Duration = int | Literal["NONE"]
 """A timeout as SWF registers it: whole seconds, or "NONE" for no timeout."""
@@ -56,6 +53,35 @@ class RetryPolicy:
         check_number("retry_policy.initial_wait", self.initial_wait, 0.001, 20)
         check_number("retry_policy.max_wait", self.max_wait, self.initial_wait, 20)
         check_number("retry_policy.denied_wait", self.denied_wait, self.initial_wait, 60)
+
+
+class WorkerOptions(TypedDict, total=False):
+    """The keywords of ``ActivityWorker(...)``, which documents them. None is: not given."""
+
+    domain: str | None
+    task_list: str | None
+    activities: Iterable[Callable[..., Any]] | None
+    session: boto3.Session | None
+    region_name: str | None
+    endpoint_url: str | None
+    client_config: Config | None
+    identity: str | None
+    max_concurrent_activities: int | None
+    max_concurrent_polls: int | None
+    heartbeat_interval: float | None
+    drain_timeout: float | None
+    cancel_grace: float | None
+    on_drain_timeout: Literal["fail", "abandon"] | None
+    max_tasks_per_child: int | None
+    progress_beats_per_second: float | None
+    failure_tracebacks: bool | None
+    converter: Converter | None
+    wrappers: Sequence[Wrapper] | None
+    observers: Sequence[Observer] | None
+    retry_policy: RetryPolicy | None
+    event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
+    on_fatal_error: Callable[[SwfWorkerError], object] | None
+    calls: Literal["boto3"] | None
 
 
 def default_identity() -> str:
@@ -173,82 +199,4 @@ class Options:
             check_converter("converter", self.converter)
 
 
-def check_reach(reach: Any) -> None:
-    """The options that say how to reach SWF: of a worker, or of a handle."""
-    if reach.region_name is not None:
-        check_text("region_name", reach.region_name, 64)
-    if reach.session is not None and not callable(getattr(reach.session, "client", None)):
-        raise ConfigurationError(f"session is {reach.session!r}: a boto3.Session is needed")
-    if reach.client_config is not None and not hasattr(reach.client_config, "merge"):
-        raise ConfigurationError(
-            f"client_config is {reach.client_config!r}: a botocore.config.Config is needed"
-        )
-    if reach.endpoint_url is not None and not re.match(
-        r"https?://[^/\s]+", str(reach.endpoint_url)
-    ):
-        raise ConfigurationError(
-            f"endpoint_url is {reach.endpoint_url!r}: it must be an http:// or https:// address"
-        )
-
-
 OPTION_NAMES = frozenset(option.name for option in fields(Options))
-
-
-def check_name(what: str, value: object, limit: int = MAX_NAME) -> None:
-    """A name by SWF's rules for domains, task lists and types."""
-    check_text(what, value, limit)
-    assert isinstance(value, str)
-    if _FORBIDDEN.search(value) or value != value.strip() or value == "arn":
-        raise ConfigurationError(
-            f"{what} is {value!r}: it must not contain ':', '/', '|' or control characters, "
-            "nor start or end with a space, nor be the word 'arn'"
-        )
-
-
-def check_version(what: str, value: object) -> None:
-    """An activity version by SWF's rules."""
-    check_name(what, value, MAX_VERSION)
-
-
-def check_text(what: str, value: object, limit: int) -> None:
-    """Text of 1 to ``limit`` UTF-16 units."""
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{what} is {value!r}: it must be text")
-    if not 1 <= utf16_units(value) <= limit:
-        raise ConfigurationError(
-            f"{what} has {utf16_units(value)} characters: 1 to {limit} are allowed"
-        )
-
-
-def check_whole(what: str, value: object, low: int, high: int) -> None:
-    """A whole number in a range."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(
-            f"{what} is {value!r}: a whole number from {low:,} to {high:,} is allowed"
-        )
-
-
-def check_number(what: str, value: object, low: float, high: float) -> None:
-    """A finite number (of seconds, mostly) in a range."""
-    fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fine or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
-        raise ConfigurationError(
-            f"{what} is {value!r}: a number from {low:g} to {high:,.10g} is allowed"
-        )
-
-
-def check_duration(what: str, value: object) -> None:
-    """A timeout as SWF registers it: whole seconds or "NONE"."""
-    if value == "NONE":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 99_999_999:
-        raise ConfigurationError(
-            f"{what} is {value!r}: whole seconds from 0 to 99,999,999, or 'NONE', are allowed"
-        )
-
-
-def check_converter(what: str, value: object) -> None:
-    """Something with the two methods of a Converter."""
-    for method in ("decode", "encode"):
-        if not callable(getattr(value, method, None)):
-            raise ConfigurationError(f"{what}: {value!r} has no method {method}()")

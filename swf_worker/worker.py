@@ -1,4 +1,5 @@
-"""``ActivityWorker``: the public face. It puts the parts together; the engine does the work."""
+"""``ActivityWorker``: the public face. It settles the options and the handlers; what runs them is
+``runtime/``."""
 
 from __future__ import annotations
 
@@ -6,14 +7,12 @@ import asyncio
 import atexit
 import inspect
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from .activity import ActivityDefinition, ActivityMark, activity, define
-from .clock import now
+from .activity import ActivityDefinition, ActivityOptions, define, new_mark
+from .checks import check_keywords
 from .context import ActivityContext, current
 from .converter import Converter
 from .core import lifecycle
@@ -21,19 +20,18 @@ from .core.registry import Registry
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver, say
 from .observations import Observer
-from .options import OPTION_NAMES, Duration, Options, RetryPolicy, Wrapper
-from .registration import fallback_definition, mark_or_refuse, marked_methods, process_hook
-from .runtime.children import role
-from .runtime.children.setup import check_definition, check_wrappers, pickled_or_refused
-from .runtime.engine import Engine, Hooks
+from .options import OPTION_NAMES, Options, RetryPolicy, WorkerOptions, Wrapper
+from .registration import (
+    fallback_definition,
+    mark_or_refuse,
+    marked_methods,
+    process_hook,
+)
 from .runtime.platform import Platform
-from .runtime.process.interpreter import PATH, interpreter
-from .runtime.process.streams import make_standard_streams_safe
-from .runtime.stopping.control_thread import ControlThread, control_thread
+from .runtime.preflight import check_processes, check_startable
+from .runtime.running_worker import Hooks, RunningWorker
 from .runtime.stopping.lifecycle_driver import LifecycleDriver
-from .runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit, left_behind
-from .runtime.stopping.signals import StoppedEarly, signal_inbox
-from .runtime.until_stopped import check_main_thread, check_not_loading, run_until_stopped
+from .runtime.until_stopped import check_not_loading, run_as_process
 from .task import ActivityTask
 
 if TYPE_CHECKING:
@@ -110,51 +108,67 @@ class ActivityWorker:
     on_fatal_error: Callable[[SwfWorkerError], object] | None
     calls: Literal["boto3"] | None
 
-    def __init__(
-        self,
-        *,
-        domain: str | None = None,
-        task_list: str | None = None,
-        activities: Iterable[Handler] | None = None,
-        session: boto3.Session | None = None,
-        region_name: str | None = None,
-        endpoint_url: str | None = None,
-        client_config: Config | None = None,
-        identity: str | None = None,
-        max_concurrent_activities: int | None = None,
-        max_concurrent_polls: int | None = None,
-        heartbeat_interval: float | None = None,
-        drain_timeout: float | None = None,
-        cancel_grace: float | None = None,
-        on_drain_timeout: Literal["fail", "abandon"] | None = None,
-        max_tasks_per_child: int | None = None,
-        progress_beats_per_second: float | None = None,
-        failure_tracebacks: bool | None = None,
-        converter: Converter | None = None,
-        wrappers: Sequence[Wrapper] | None = None,
-        observers: Sequence[Observer] | None = None,
-        retry_policy: RetryPolicy | None = None,
-        event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None,
-        on_fatal_error: Callable[[SwfWorkerError], object] | None = None,
-        calls: Literal["boto3"] | None = None,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name in OPTION_NAMES}
-        self._given = {name: value for name, value in given.items() if value is not None}
+    def __init__(self, **options: Unpack[WorkerOptions]) -> None:
+        check_keywords(f"{type(self).__name__}()", options, WorkerOptions.__annotations__)
+        self._given: dict[str, Any] = dict(options)
         self._overrides: dict[str, Any] = {}
         self._platform = Platform()
-        self._engine: Engine | None = None
+        self._running: RunningWorker | None = None
         self._pid = os.getpid()
         self._entered_on: asyncio.AbstractEventLoop | None = None
-        self.configure({})
-        self._registry = Registry()
-        for method, mark in marked_methods(self, ActivityWorker):
-            self._register(method, mark)
-        own = activities if activities is not None else getattr(type(self), "activities", ())
+        own = self._setting("activities") or ()
         if isinstance(own, str) or not isinstance(own, Iterable):
             raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
-        for function in own:
-            self._register(function, mark_or_refuse(function))
-        self._check_processes()
+        marked = [(function, mark_or_refuse(function)) for function in own]
+        self._handlers = [*marked_methods(self, ActivityWorker), *marked]
+        self._settle()
+
+    # --- settling -------------------------------------------------------------------------------
+
+    def configure(self, overrides: Mapping[str, Any]) -> None:
+        """Settle the options anew: ``overrides`` of this and earlier calls, else arguments, else
+        class attributes, else defaults. (The command line's flags come in here.) RuntimeError
+        after the start."""
+        if self._running is not None:
+            raise RuntimeError("the worker has started: its options are settled")
+        self._overrides.update(overrides)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Options, and the handlers that take them up: everything at one moment."""
+        settings = {name: self._setting(name) for name in OPTION_NAMES}
+        settled = {name: value for name, value in settings.items() if value is not None}
+        missing = [name for name in ("domain", "task_list") if name not in settled]
+        if missing:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs {' and '.join(missing)}: give "
+                f"{', '.join(f'{name}=' for name in missing)}, or a class attribute"
+            )
+        options = Options(**settled)
+        registry = Registry(define(*each, options.converter) for each in self._handlers)
+        self._process_hook(registry, options)
+        self._options, self._registry = options, registry
+        for name in OPTION_NAMES:
+            setattr(self, name, getattr(options, name))
+
+    def _process_hook(self, registry: Registry, options: Options) -> Callable[[], object] | None:
+        """``on_process_start``, for handler processes; with all they need, it must be importable
+        there. None where there are none, or nothing to do in them."""
+        inside = [definition for definition in registry if definition.mode == "process"]
+        if not inside:
+            return None
+        hook = process_hook(self, ActivityWorker)
+        check_processes(inside, options.wrappers, (f"{type(self).__name__}.on_process_start", hook))
+        return hook
+
+    def _setting(self, name: str) -> Any:
+        for given in (self._overrides, self._given):
+            if given.get(name) is not None:
+                return given[name]
+        kind = type(self)
+        if isinstance(inspect.getattr_static(kind, name, None), FunctionType):
+            return getattr(kind, name).__get__(self)  # an option may be a method of the subclass
+        return getattr(kind, name, None)
 
     # --- registration ---------------------------------------------------------------------------
 
@@ -164,101 +178,20 @@ class ActivityWorker:
         return tuple(self._registry)
 
     def activity(
-        self,
-        function: Any = None,
-        /,
-        *,
-        name: str | None = None,
-        version: str = "",
-        isolation: Literal["thread", "process"] = "thread",
-        heartbeat_interval: float | None = None,
-        deadline: float | None = None,
-        heartbeat_deadline: float | None = None,
-        heartbeat_timeout: Duration | None = None,
-        start_to_close_timeout: Duration | None = None,
-        schedule_to_start_timeout: Duration | None = None,
-        schedule_to_close_timeout: Duration | None = None,
-        default_task_list: str | None = None,
-        description: str | None = None,
-        max_concurrent: int | None = None,
-        converter: Converter | None = None,
-        input: Literal["whole", "members"] | None = None,  # noqa: A002 (the contract's name)
-        manual_completion: bool = False,
-        cancel_kills: bool = False,
+        self, function: Any = None, /, **options: Unpack[ActivityOptions]
     ) -> Callable[[Handler], Handler]:
         """Register a handler on this worker: ``swf_worker.activity``, which documents the
         arguments, and ``activities=`` in one. RuntimeError once the worker has started."""
-        mark = activity(
-            function,
-            name=name,
-            version=version,
-            isolation=isolation,
-            heartbeat_interval=heartbeat_interval,
-            deadline=deadline,
-            heartbeat_deadline=heartbeat_deadline,
-            heartbeat_timeout=heartbeat_timeout,
-            start_to_close_timeout=start_to_close_timeout,
-            schedule_to_start_timeout=schedule_to_start_timeout,
-            schedule_to_close_timeout=schedule_to_close_timeout,
-            default_task_list=default_task_list,
-            description=description,
-            max_concurrent=max_concurrent,
-            converter=converter,
-            input=input,
-            manual_completion=manual_completion,
-            cancel_kills=cancel_kills,
-        )(lambda: None)  # the mark alone: a bound method couldn't carry it
+        mark = new_mark(function, **options)  # no mark on the function: it may be a bound method
 
         def register(function: Handler) -> Handler:
-            if self._engine is not None:
+            if self._running is not None:
                 raise RuntimeError("the worker has started: register handlers before")
-            self._register(function, mark_or_refuse(mark))
+            self._registry.add(define(function, mark, self._options.converter))
+            self._handlers.append((function, mark))
             return function
 
         return register
-
-    def _register(self, function: Handler, mark: ActivityMark) -> None:
-        if not isinstance(mark.version, str):
-            raise ConfigurationError(f"{function!r}: version is {mark.version!r}: it must be text")
-        self._registry.add(define(function, mark, self._options.converter))
-
-    @property
-    def _has_processes(self) -> bool:
-        return any(definition.mode == "process" for definition in self._registry)
-
-    def _check_processes(self) -> None:
-        """What handler processes need must be importable there."""
-        if self._has_processes:
-            check_wrappers(self._options.wrappers)
-            pickled_or_refused(
-                f"{type(self).__name__}.on_process_start", process_hook(self, ActivityWorker)
-            )
-            for definition in self._registry:
-                if definition.mode == "process":
-                    check_definition(definition)
-
-    def configure(self, overrides: Mapping[str, Any]) -> None:
-        """Settle the options: ``overrides`` of this and earlier calls, else arguments, else class
-        attributes, else defaults. (The command line's flags come in here.) RuntimeError after
-        the start."""
-        if self._engine is not None:
-            raise RuntimeError("the worker has started: its options are settled")
-        self._overrides.update(overrides)
-        settled: dict[str, Any] = {}
-        for name in OPTION_NAMES:
-            for source in (self._overrides, self._given, _ClassAttributes(self)):
-                if source.get(name) is not None:
-                    settled[name] = source[name]
-                    break
-        missing = [name for name in ("domain", "task_list") if name not in settled]
-        if missing:
-            raise ConfigurationError(
-                f"{type(self).__name__} needs {' and '.join(missing)}: give "
-                f"{', '.join(f'{name}=' for name in missing)}, or a class attribute"
-            )
-        self._options = Options(**settled)
-        for name in OPTION_NAMES:
-            setattr(self, name, getattr(self._options, name))
 
     # --- to override ----------------------------------------------------------------------------
 
@@ -288,15 +221,15 @@ class ActivityWorker:
     @property
     def error(self) -> SwfWorkerError | None:
         """The fatal error that ended the worker, or None."""
-        return self._engine.error if self._engine is not None else None
+        return self._running.error if self._running is not None else None
 
     @property
     def is_running(self) -> bool:
         """Whether it polls or has tasks: from the start of its polls to the end of its stop."""
-        engine = self._engine
-        if engine is None or os.getpid() != self._pid or engine.finished.done():
+        running = self._running
+        if running is None or os.getpid() != self._pid or running.finished.done():
             return False
-        return engine.driver.state.phase is not lifecycle.Phase.NEW
+        return running.driver.state.phase is not lifecycle.Phase.NEW
 
     # --- running --------------------------------------------------------------------------------
 
@@ -309,7 +242,7 @@ class ActivityWorker:
         signal drains, the second ends the drain, the third exits the process at once with 3.
         SIGUSR1 logs the running tasks and the stacks of all threads.
         """
-        return run_workers([self])
+        return run_as_process([self._prepare_for_process], say)
 
     def start(self) -> None:
         """Start polling in threads of the worker's own, and return when polls are being opened.
@@ -318,59 +251,45 @@ class ActivityWorker:
         which it would block: use ``async with worker:``."""
         check_not_loading("start()")
         self._refuse_on_own_loop()
-        engine = self._prepare(LifecycleDriver(), exits_after=False)
+        running = self._prepare(LifecycleDriver(), process_exits=False)
         atexit.register(self._at_exit)
-        engine.finished.add_done_callback(lambda _: atexit.unregister(self._at_exit))
-        engine.announce()
-        engine.driver.open()
+        running.finished.add_done_callback(lambda _: atexit.unregister(self._at_exit))
+        running.announce()
+        running.driver.open()
 
     def _at_exit(self) -> None:
-        if self._engine is not None and self.is_running:
-            self._engine.program_ends()
+        if self._running is not None and self.is_running:
+            self._running.program_ends()
+
+    def _prepare_for_process(self, driver: LifecycleDriver) -> RunningWorker:
+        return self._prepare(driver, process_exits=True)
 
     def _prepare(
-        self, driver: LifecycleDriver, *, exits_after: bool, among: bool = False
-    ) -> Engine:
+        self, driver: LifecycleDriver, *, process_exits: bool, among_others: bool = False
+    ) -> RunningWorker:
         self._check_constructed()
-        if self._engine is not None:
+        if self._running is not None:
             raise RuntimeError("a worker runs once: construct a new one to run again")
-        if not len(self._registry) and self._fallback() is None:
-            raise ConfigurationError(
-                "the worker has no handlers: give activities=[...], mark methods with "
-                "@activity, or register with @worker.activity"
-            )
-        if PATH in os.environ:
-            raise ConfigurationError(
-                f"this process was started as Python, and runs the program: {sys.executable} is no "
-                "Python. Name one with multiprocessing.set_executable(...) before the start"
-            )
-        if role.is_child:
-            raise ConfigurationError(
-                "a worker can't be started in a handler process: a main module must start it under "
-                "`if __name__ == '__main__':`, because handler processes import that module"
-            )
-        self._check_processes()  # of those that were registered since its construction, too
-        if self._has_processes:
-            interpreter()
-        hook = process_hook(self, ActivityWorker) if self._has_processes else None
-        hooks = Hooks(self.on_start, self.on_stop, hook, self._fallback())
-        # Among several, the log says whose line it is.
-        log = LogObserver(task_list=self._options.task_list) if among else LogObserver()
-        observers = (log, *self._options.observers)
+        fallback = self._fallback()
+        check_startable(self._registry, fallback)
+        # Of those that were registered since its construction, too.
+        hook = self._process_hook(self._registry, self._options)
         self._pid = os.getpid()
         self._options = self._options.at_start(event_loop=self._loop_at_start())
         self.identity = self._options.identity
-        self._engine = Engine(
+        # Among several, the log says whose line it is.
+        log = LogObserver(task_list=self._options.task_list) if among_others else LogObserver()
+        self._running = RunningWorker(
             self._options,
             self._registry,
-            hooks,
-            observers,
+            Hooks(self.on_start, self.on_stop, hook, fallback),
+            (log, *self._options.observers),
             self._platform,
             driver,
-            exits_after=exits_after,
+            process_exits=process_exits,
         )
-        self._engine.prepare()
-        return self._engine
+        self._running.prepare()
+        return self._running
 
     def _loop_at_start(self) -> asyncio.AbstractEventLoop | None:
         loop = self._options.event_loop
@@ -403,9 +322,9 @@ class ActivityWorker:
     def request_stop(self) -> None:
         """Begin to stop and return at once: no new polls, open ones and running tasks are
         waited for. May be called from anywhere, handlers included."""
-        engine = self._running()
-        if engine is not None:
-            engine.request_stop()
+        running = self._checked()
+        if running is not None:
+            running.request_stop()
 
     def stop(self, drain_timeout: float | None = None) -> list[ActivityTask]:
         """Stop, block until the end, and return the tasks that had to be abandoned.
@@ -416,32 +335,32 @@ class ActivityWorker:
         from a handler or an event loop, which it would block: use ``request_stop`` there.
         """
         self._refuse_blocking()
-        engine = self._running()
-        if engine is None:
+        running = self._checked()
+        if running is None:
             return []
-        engine.request_stop(drain_timeout)
-        engine.wait(None)
-        self._raise_error(engine)
-        return engine.finished.result()
+        running.request_stop(drain_timeout)
+        running.wait(None)
+        running.raise_error()
+        return running.finished.result()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the worker has ended, ``timeout`` seconds at most: whether it has.
         Raises the fatal error that ended it."""
-        engine = self._running()
-        if engine is None:
+        running = self._checked()
+        if running is None:
             raise RuntimeError("the worker has not been started")
-        ended = engine.wait(timeout)
+        ended = running.wait(timeout)
         if ended:
-            self._raise_error(engine)
+            running.raise_error()
         return ended
 
     async def wait_async(self) -> None:
         """Return when the worker has ended; raises the fatal error that ended it."""
-        engine = self._running()
-        if engine is None:
+        running = self._checked()
+        if running is None:
             raise RuntimeError("the worker has not been started")
-        await asyncio.shield(asyncio.wrap_future(engine.finished))
-        self._raise_error(engine)
+        await asyncio.shield(asyncio.wrap_future(running.finished))
+        running.raise_error()
 
     def __enter__(self) -> Self:
         self.start()
@@ -477,18 +396,18 @@ class ActivityWorker:
             if error is None:
                 raise
 
-    def _running(self) -> Engine | None:
-        if self._engine is not None and os.getpid() != self._pid:
+    def _checked(self) -> RunningWorker | None:
+        if self._running is not None and os.getpid() != self._pid:
             raise RuntimeError(
                 "this process was forked from the worker's after its start: the worker's threads "
                 "are not here; start workers after the fork"
             )
-        return self._engine
+        return self._running
 
     def _refuse_blocking(self) -> None:
         if current.get(None) is not None:
             raise RuntimeError("stop() in a handler would wait for itself: use request_stop()")
-        if self._engine is not None and self._engine.finishes_here():
+        if self._running is not None and self._running.finishes_here():
             raise RuntimeError("stop() in on_stop would wait for itself: the worker is stopping")
         try:
             asyncio.get_running_loop()
@@ -497,87 +416,3 @@ class ActivityWorker:
         raise RuntimeError(
             "stop() would block this event loop: use request_stop() and `await wait_async()`"
         )
-
-    def _raise_error(self, engine: Engine) -> None:
-        if engine.error is not None:
-            raise engine.error
-
-
-class _ClassAttributes:
-    """A subclass's options. One may be a method of it."""
-
-    def __init__(self, worker: ActivityWorker) -> None:
-        self._worker = worker
-
-    def get(self, name: str) -> Any:
-        kind = type(self._worker)
-        if isinstance(inspect.getattr_static(kind, name, None), FunctionType):
-            return getattr(kind, name).__get__(self._worker)
-        return getattr(kind, name, None)
-
-    __getitem__ = get
-
-
-def run_workers(workers: Sequence[ActivityWorker]) -> int:
-    """Run several workers in this process, as ``ActivityWorker.run`` runs one: a shared task list
-    and the host's own, say. In the main thread only.
-
-    They stop together: a signal, ``request_stop()`` of one, or a fatal error of
-    one stops all; the drain has the longest ``drain_timeout`` among them, the grace the longest
-    ``cancel_grace``. Returns 0 or 3 for all of them, and raises the first fatal error when all
-    have ended. ConfigurationError where two of them poll the same task list with different
-    handlers: SWF would give each the other's tasks.
-    """
-    check_not_loading("run()")
-    check_main_thread()
-    own, registered = threading.enumerate(), atexit._ncallbacks()
-    make_standard_streams_safe()
-    with signal_inbox(starting=True) as inbox, control_thread(inbox) as control:
-        try:
-            exit_plan = run_together(workers, control)
-        except StoppedEarly:
-            return 0
-    seconds = max(LEFT, exit_plan.until - now())
-    if left_behind(own) or atexit._ncallbacks() > registered:
-        ProcessExit(say).after_main(exit_plan.code, seconds, own=own, keeps_on=exit_plan.left)
-    return exit_plan.code
-
-
-def run_together(workers: Sequence[ActivityWorker], control: ControlThread) -> ExitPlan:
-    """``run_workers``, in a process that hears what it is told already."""
-    _check_together(workers)
-    driver = LifecycleDriver()
-    engines: list[Engine] = []
-    try:
-        for worker in workers:
-            engine = worker._prepare(driver, exits_after=True, among=len(workers) > 1)
-            engines.append(engine)
-    except BaseException:
-        driver.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
-        for engine in engines:
-            engine.wait(driver.longest_stop)
-        raise
-    exit_plan = run_until_stopped(engines, control)
-    for worker, engine in zip(workers, engines, strict=True):
-        worker._raise_error(engine)
-    return exit_plan
-
-
-def _check_together(workers: Sequence[ActivityWorker]) -> None:
-    if not workers or not all(isinstance(worker, ActivityWorker) for worker in workers):
-        raise ConfigurationError(f"run_workers needs a list of workers, not {workers!r}")
-    if len({id(worker) for worker in workers}) < len(workers):
-        raise ConfigurationError("run_workers was given the same worker twice")
-    served: dict[tuple[Any, ...], ActivityWorker] = {}
-    for worker in workers:
-        worker._check_constructed()
-        options = worker._options
-        there = (id(options.session), options.region_name, options.endpoint_url)
-        where = (*there, options.domain, options.task_list)
-        other = served.setdefault(where, worker)
-        if {d.type for d in other.definitions} != {d.type for d in worker.definitions}:
-            raise ConfigurationError(
-                f"two workers poll task list {options.task_list!r} of domain {options.domain!r} "
-                "with different handlers, and SWF would give each the other's tasks: give them "
-                "task lists of their own, or one worker all the handlers"
-            )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from swf_worker.core.execution import Phase, StopCause
+from swf_worker.core.execution import Phase
+from swf_worker.core.messages import StopCause
 from tests.core.test_execution_walk import transitions
 
 

@@ -6,8 +6,8 @@ import argparse
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..checks import check_number, check_whole
 from ..errors import ConfigurationError
-from ..options import check_number, check_whole
 from ..runtime.stopping.signals import StoppedEarly, signal_inbox
 from .settings import UsageError
 

@@ -19,7 +19,8 @@ from ..runtime.process.interpreter import take_over, working_directory
 from ..runtime.stopping.signals import StoppedEarly
 from ..runtime.until_stopped import loading
 from ..text import safe_str
-from ..worker import ActivityWorker, run_together
+from ..together import run_together
+from ..worker import ActivityWorker
 from .logging import configure_logging
 from .process import Process
 from .settings import UsageError

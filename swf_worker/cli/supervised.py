@@ -10,7 +10,8 @@ from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
 from ..observations import Observation, PollSucceeded, WorkerStopping
 from ..text import safe_str
-from ..worker import ActivityWorker, run_together
+from ..together import run_together
+from ..worker import ActivityWorker
 from .channel import ACCEPTED, FATAL, LOADED, tell
 from .settings import UsageError
 

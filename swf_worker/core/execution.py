@@ -1,11 +1,12 @@
-"""One task, from the poll's answer to its end: events in, commands out.
+"""One task, from the poll's answer to its end: events in, commands out (``messages.py`` has both).
 
 The rules, which ``tests/core/test_execution_walk.py`` proves for every state and event:
 
-1. At most one answer is decided. When the handler ends, the decision is frozen.
+1. At most one answer is decided. When the handler ends, the decision is frozen. (Only a result that
+   SWF refuses is replaced, by a failure that says so.)
 2. Canceled is answered only after a heartbeat of this task reported the request.
-3. Nothing is answered after SWF said that the task is closed.
-4. A finished result wins over every cause to stop.
+3. Nothing is answered after SWF said that the task is closed: ``_unanswerable`` holds that.
+4. A finished result wins over every cause to stop, but for a closed task (rule 3).
 5. After an answer that may have been carried out (*ambiguous*) no different answer is sent.
 6. Nothing is killed that nobody asked to stop, and only a process can be killed.
 
@@ -15,11 +16,44 @@ The rules, which ``tests/core/test_execution_walk.py`` proves for every state an
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum, StrEnum
+from enum import Enum
 
 from ..failure import FailureWording
 from ..outcome import Canceled, Completed, Failed, FailureReason, Outcome
 from ..task import CancelReason
+from .messages import (
+    AnswerAccepted,
+    AnswerMissed,
+    AnswerRefused,
+    AnswerRejected,
+    AnswerUnknown,
+    AskToStop,
+    CameTooLate,
+    Command,
+    DeadlineReached,
+    Disposition,
+    Event,
+    Finish,
+    GivenUp,
+    GraceOver,
+    HandlerCanceled,
+    HandlerFailed,
+    HandlerHandedOver,
+    HandlerReturned,
+    HandlersTimeOver,
+    Kill,
+    ProcessDied,
+    Redelivered,
+    ReportStuck,
+    RetryDue,
+    RetryLater,
+    Send,
+    StartBeats,
+    StartGrace,
+    StopBeats,
+    StopCause,
+    Unfinished,
+)
 
 # --- state --------------------------------------------------------------------------------------
 
@@ -35,25 +69,6 @@ class Phase(Enum):
     """The decision stands; the next attempt of the Respond waits for its time."""
     ENDED = "ended"
     """Over for this worker."""
-
-
-class Disposition(StrEnum):
-    """How a task ended, seen from here."""
-
-    ACCEPTED = "accepted"
-    """SWF accepted the answer."""
-    PRESUMED_ACCEPTED = "presumed_accepted"
-    """An answer left, its confirmation was lost, and now the task is closed."""
-    LATE = "late"
-    """SWF had closed the task before the answer came: the answer was dropped."""
-    CLOSED = "closed"
-    """SWF closed the task while it ran: nothing was answered."""
-    HANDED_OVER = "handed_over"
-    """manual_completion: whoever holds the token answers."""
-    REJECTED = "rejected"
-    """SWF refused the answer for good; the task will time out."""
-    ABANDONED = "abandoned"
-    """The worker stopped without an answer, or before it was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +88,9 @@ class Execution:
     policy: Policy
     phase: Phase = Phase.RUNNING
     causes: frozenset[CancelReason] = frozenset()
-    first: CancelReason | None = None
-    """The first cause that was neither the task's close nor a request."""
+    first_own_cause: CancelReason | None = None
+    """What the worker itself asked it to stop for, first: its shutdown, a deadline, a lost lease.
+    (SWF's own causes are the cancel request and the task's close.)"""
     killed_for: CancelReason | None = None
     beating: bool = True
     handler_done: bool = False
@@ -94,209 +110,14 @@ class Execution:
         return CancelReason.REQUESTED in self.causes
 
 
-# --- events -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerReturned:
-    """The handler returned, and its result encodes and fits."""
-
-    outcome: Completed
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerFailed:
-    """The handler, its wrapper or its converter raised, or there is no handler."""
-
-    outcome: Failed
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerCanceled:
-    """The handler raised ActivityCanceled, or let out the CancelledError that we delivered."""
-
-    details: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerHandedOver:
-    """A manual_completion handler returned."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessDied:
-    """The handler's process is gone; ``outcome`` is the failure if it died by itself."""
-
-    outcome: Failed
-
-
-@dataclass(frozen=True, slots=True)
-class StopCause:
-    """Something asks the handler to stop: a beat's flag, a closed task, a lost lease, the
-    drain's end, a near deadline."""
-
-    reason: CancelReason
-
-
-@dataclass(frozen=True, slots=True)
-class GraceOver:
-    """``cancel_grace`` has passed since the handler was asked for this cause."""
-
-    reason: CancelReason
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The activity's own deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessExiting:
-    """The worker's process exits as soon as the last answers are out: nothing will run on."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerAccepted:
-    """SWF accepted the Respond."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerUnknown:
-    """The Respond heard UnknownResource, or "Invalid token": the task is closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRefused:
-    """An AWS ValidationException or SerializationException: the payload was refused."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRejected:
-    """Any other final 4xx of AWS's."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerMissed:
-    """The attempt failed for now; ``ambiguous``: it may have been carried out."""
-
-    ambiguous: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RetryDue:
-    """The wait between two attempts is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """The stop's time for answers is over, or ``on_drain_timeout="abandon"``, or an embedded
-    stop: this worker answers no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Redelivered:
-    """SWF handed out the same token again."""
-
-
-Event = (
-    HandlerReturned
-    | HandlerFailed
-    | HandlerCanceled
-    | HandlerHandedOver
-    | ProcessDied
-    | StopCause
-    | GraceOver
-    | DeadlineReached
-    | ProcessExiting
-    | AnswerAccepted
-    | AnswerUnknown
-    | AnswerRefused
-    | AnswerRejected
-    | AnswerMissed
-    | RetryDue
-    | GivenUp
-    | Redelivered
-)
-
-
-# --- commands -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AskToStop:
-    """Tell the handler. ``interrupt``: an async one gets a CancelledError (again)."""
-
-    reason: CancelReason
-    interrupt: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StartGrace:
-    """Send GraceOver(reason) after ``cancel_grace``."""
-
-    reason: CancelReason
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """Kill the handler's process."""
-
-    reason: CancelReason
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this answer."""
-
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class RetryLater:
-    """Send RetryDue after a backoff."""
-
-
-@dataclass(frozen=True, slots=True)
-class StopBeats:
-    """No more heartbeats."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartBeats:
-    """Heartbeats again, for an answer that is sent again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportStuck:
-    """Tell, with its stack, that the handler ran past its deadline and can't be killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The task is over: free its slot once its handler has ended."""
-
-    disposition: Disposition
-
-
-Command = (
-    AskToStop
-    | StartGrace
-    | Kill
-    | Send
-    | RetryLater
-    | StopBeats
-    | StartBeats
-    | ReportStuck
-    | Finish
-)
 Step = tuple[Execution, tuple[Command, ...]]
 
 _NOTHING: tuple[Command, ...] = ()
 _INTERRUPTS_AGAIN = frozenset(
     {CancelReason.WORKER_SHUTDOWN, CancelReason.TIMED_OUT, CancelReason.TASK_CLOSED}
 )
+"""Causes after which little or no time is left: a coroutine that is undoing its work already gets a
+second CancelledError. A request or a lost lease leaves it all its time: its undoing goes on."""
 _FAILURE_OF = {
     CancelReason.WORKER_SHUTDOWN: (
         FailureReason.WORKER_SHUTDOWN,
@@ -318,14 +139,46 @@ _FAILURE_OF = {
 
 def step(state: Execution, event: Event) -> Step:
     """The whole machine: what ``event`` makes of ``state``, and what is to be done."""
-    if isinstance(event, _HANDLER_ENDS):
-        if state.handler_done:
-            return state, _NOTHING
-        state = replace(state, handler_done=True)
+    if isinstance(event, HANDLER_ENDS) and state.handler_done:
+        return state, _NOTHING
+    state = _noted(state, event)
+    if state.closed and _unanswerable(state, event):
+        return _end(state, Disposition.CLOSED if state.answer is None else _closed_before(state))
     return _PHASES[state.phase](state, event)
 
 
-_HANDLER_ENDS = (HandlerReturned, HandlerFailed, HandlerCanceled, HandlerHandedOver, ProcessDied)
+HANDLER_ENDS = (
+    HandlerReturned,
+    HandlerFailed,
+    HandlerCanceled,
+    HandlerHandedOver,
+    ProcessDied,
+    CameTooLate,
+)
+"""After these no handler runs."""
+
+
+def _noted(state: Execution, event: Event) -> Execution:
+    """What an event tells for good, whatever follows from it."""
+    match event:
+        case AnswerMissed(ambiguous) if state.phase is Phase.SENDING:
+            return replace(state, ambiguous=state.ambiguous or ambiguous)
+        case StopCause(CancelReason.TASK_CLOSED) if state.phase in (Phase.SENDING, Phase.WAITING):
+            return replace(state, causes=state.causes | {CancelReason.TASK_CLOSED})
+    return replace(state, handler_done=True) if isinstance(event, HANDLER_ENDS) else state
+
+
+def _unanswerable(state: Execution, event: Event) -> bool:
+    """Rule 3: whether ``event`` would have a closed task answered, or answered once more."""
+    match state.phase:
+        case Phase.RUNNING:
+            return isinstance(event, (*HANDLER_ENDS, HandlersTimeOver, GivenUp))
+        case Phase.SENDING:
+            # It may be our own answer that closed it: the Respond in flight decides.
+            return isinstance(event, (AnswerMissed, AnswerRefused))
+        case Phase.WAITING:
+            return True
+    return False
 
 
 def _running(state: Execution, event: Event) -> Step:
@@ -335,7 +188,7 @@ def _running(state: Execution, event: Event) -> Step:
         case HandlerCanceled(details):
             return _decide(state, _stopped(state, details))
         case HandlerHandedOver():
-            return _end(state, Disposition.CLOSED if state.closed else Disposition.HANDED_OVER)
+            return _end(state, Disposition.HANDED_OVER)
         case ProcessDied(outcome):
             return _decide(state, _died(state, outcome))
         case StopCause(reason):
@@ -344,10 +197,12 @@ def _running(state: Execution, event: Event) -> Step:
             return _kill(state, reason)
         case DeadlineReached():
             return _deadline(state)
-        case ProcessExiting():
-            return _exiting(state)
+        case CameTooLate(unfinished):
+            return _too_late(state, unfinished)
+        case HandlersTimeOver(unfinished):
+            return _time_over(state, unfinished)
         case GivenUp():
-            return _end(state, Disposition.CLOSED if state.closed else Disposition.ABANDONED)
+            return _end(state, Disposition.ABANDONED)
     return state, _NOTHING  # answers, retries and repeats mean nothing before a decision
 
 
@@ -356,19 +211,15 @@ def _sending(state: Execution, event: Event) -> Step:
         case AnswerAccepted():
             return _end(state, Disposition.ACCEPTED)
         case AnswerUnknown():
-            return _end(state, _closed_before(state.ambiguous))
+            return _end(state, _closed_before(state))
         case AnswerRefused(message):
             return _refused(state, message)
         case AnswerRejected():
             return _end(state, Disposition.REJECTED)
-        case AnswerMissed(ambiguous):
-            missed = replace(state, ambiguous=state.ambiguous or ambiguous)
-            if state.closed:
-                return _end(missed, _closed_before(missed.ambiguous))
-            return replace(missed, phase=Phase.WAITING), (RetryLater(),)
+        case AnswerMissed():
+            return replace(state, phase=Phase.WAITING), (RetryLater(),)
         case StopCause(CancelReason.TASK_CLOSED):
-            # It may be our own answer that closed it: the Respond in flight decides.
-            return _silenced(replace(state, causes=state.causes | {CancelReason.TASK_CLOSED}))
+            return _silenced(state)
         case GivenUp():
             return _end(state, Disposition.ABANDONED)
     return state, _NOTHING  # frozen: no later flag changes the decision
@@ -376,12 +227,9 @@ def _sending(state: Execution, event: Event) -> Step:
 
 def _waiting(state: Execution, event: Event) -> Step:
     match event:
-        case RetryDue():
-            assert state.answer is not None
+        case RetryDue() | HandlersTimeOver():  # no backoff any more: these are its last seconds
+            assert state.answer is not None  # it is what waits
             return replace(state, phase=Phase.SENDING), (Send(state.answer),)
-        case StopCause(CancelReason.TASK_CLOSED):
-            closed = replace(state, causes=state.causes | {CancelReason.TASK_CLOSED})
-            return _end(closed, _closed_before(state.ambiguous))
         case GivenUp():
             return _end(state, Disposition.ABANDONED)
     return state, _NOTHING
@@ -409,12 +257,10 @@ _PHASES = {
     Phase.ENDED: _ended,
 }
 
-# --- parts of it --------------------------------------------------------------------------------
+# --- how the handler ended ----------------------------------------------------------------------
 
 
 def _decide(state: Execution, outcome: Outcome) -> Step:
-    if state.closed:
-        return _end(state, Disposition.CLOSED)
     return replace(state, phase=Phase.SENDING, answer=outcome), (Send(outcome),)
 
 
@@ -422,8 +268,8 @@ def _stopped(state: Execution, details: str | None) -> Outcome:
     """The handler says that it stopped because it was asked to: was it, and by whom?"""
     if state.requested:
         return Canceled(details)
-    if state.first is not None:
-        return _failure(state, state.first)
+    if state.first_own_cause is not None:
+        return _failure(state, state.first_own_cause)
     return state.policy.wording.of_sdk(
         FailureReason.CANCEL_NOT_REQUESTED,
         "the handler raised ActivityCanceled, and nothing had asked it to stop",
@@ -431,10 +277,11 @@ def _stopped(state: Execution, details: str | None) -> Outcome:
 
 
 def _died(state: Execution, by_itself: Failed) -> Outcome:
-    if state.killed_for is None or state.closed:
-        return by_itself  # of a closed task nothing is answered anyway
+    if state.killed_for is None:
+        return by_itself
     if state.policy.cancel_kills and state.requested:
         return Canceled()
+    # Of SWF's own causes a request kills only with cancel_kills, and a closed task isn't answered.
     assert state.killed_for in _FAILURE_OF
     return _failure(state, state.killed_for)
 
@@ -444,6 +291,9 @@ def _failure(state: Execution, reason: CancelReason) -> Failed:
     return state.policy.wording.of_sdk(code, message)
 
 
+# --- asking it to stop --------------------------------------------------------------------------
+
+
 def _ask(state: Execution, reason: CancelReason) -> Step:
     if reason in state.causes:
         return state, _NOTHING
@@ -451,8 +301,8 @@ def _ask(state: Execution, reason: CancelReason) -> Step:
         AskToStop(reason, interrupt=not state.causes or reason in _INTERRUPTS_AGAIN)
     ]
     asked = replace(state, causes=state.causes | {reason})
-    if reason in _FAILURE_OF and state.first is None:
-        asked = replace(asked, first=reason)
+    if reason in _FAILURE_OF and state.first_own_cause is None:
+        asked = replace(asked, first_own_cause=reason)
     if reason is CancelReason.TASK_CLOSED:
         asked, silence = _silenced(asked)
         commands.extend(silence)
@@ -474,42 +324,60 @@ def _kill(state: Execution, reason: CancelReason) -> Step:
     return replace(state, killed_for=reason), (Kill(reason),)
 
 
+def _ask_and_kill(state: Execution, reason: CancelReason) -> Step:
+    state, asked = _ask(state, reason)
+    state, killing = _kill(state, reason)
+    return state, asked + killing
+
+
 def _deadline(state: Execution) -> Step:
-    state, asked = _ask(state, CancelReason.TIMED_OUT)
     if state.policy.killable:
-        state, killing = _kill(state, CancelReason.TIMED_OUT)
-        return state, asked + killing
+        return _ask_and_kill(state, CancelReason.TIMED_OUT)
     # Still at work on a task that this worker gives no more time: SWF may hand it to another.
     # If it ends all the same, its answer is tried as any other.
+    state, asked = _ask(state, CancelReason.TIMED_OUT)
     state, silence = _silenced(state)
     return state, (*asked, *silence, ReportStuck())
 
 
-def _exiting(state: Execution) -> Step:
-    if state.closed:
-        return _end(state, Disposition.CLOSED)
-    if state.killed_for is not None:
-        return state, _NOTHING  # its end is near, and answers it
+# --- the worker stops ---------------------------------------------------------------------------
+
+
+def _too_late(state: Execution, unfinished: Unfinished) -> Step:
+    if unfinished is Unfinished.LEFT:
+        return _end(state, Disposition.ABANDONED)
+    too_late = state.policy.wording.of_sdk(
+        FailureReason.WORKER_SHUTDOWN, "the worker was stopping when the task came"
+    )
+    return _decide(state, too_late)
+
+
+def _time_over(state: Execution, unfinished: Unfinished) -> Step:
+    if unfinished is Unfinished.LEFT:
+        return _end(state, Disposition.ABANDONED)
     if state.policy.killable:
-        state, asked = _ask(state, CancelReason.WORKER_SHUTDOWN)
-        state, killing = _kill(state, CancelReason.WORKER_SHUTDOWN)
-        return state, asked + killing
+        if state.killed_for is not None:
+            return state, _NOTHING  # its end is near, and answers it
+        return _ask_and_kill(state, CancelReason.WORKER_SHUTDOWN)
+    if unfinished is Unfinished.KILLED_OR_LEFT:
+        return _end(state, Disposition.ABANDONED)
     return _decide(state, _failure(state, CancelReason.WORKER_SHUTDOWN))
 
 
+# --- the answer ---------------------------------------------------------------------------------
+
+
 def _refused(state: Execution, message: str) -> Step:
-    if state.closed:
-        return _end(state, _closed_before(state.ambiguous))
     if not isinstance(state.answer, Completed) or state.ambiguous:
         return _end(state, Disposition.REJECTED)
     instead = state.policy.wording.of_sdk(
         FailureReason.RESULT_REFUSED, f"SWF refused the result: {message}"
     )
-    return replace(state, answer=instead), (Send(instead),)
+    return _decide(state, instead)
 
 
-def _closed_before(ambiguous: bool) -> Disposition:
-    return Disposition.PRESUMED_ACCEPTED if ambiguous else Disposition.LATE
+def _closed_before(state: Execution) -> Disposition:
+    return Disposition.PRESUMED_ACCEPTED if state.ambiguous else Disposition.LATE
 
 
 def _silenced(state: Execution) -> Step:
@@ -519,6 +387,6 @@ def _silenced(state: Execution) -> Step:
 
 
 def _end(state: Execution, disposition: Disposition) -> Step:
-    silence = (StopBeats(),) if state.beating else _NOTHING
-    ended = replace(state, phase=Phase.ENDED, disposition=disposition, beating=False)
+    state, silence = _silenced(state)
+    ended = replace(state, phase=Phase.ENDED, disposition=disposition)
     return ended, (*silence, Finish(disposition))

@@ -11,7 +11,7 @@ from ..errors import (
     ThrottledError,
     UnknownResourceFault,
 )
-from .execution import AnswerMissed, AnswerRefused, AnswerRejected, AnswerUnknown
+from .messages import AnswerMissed, AnswerRefused, AnswerRejected, AnswerUnknown
 
 _PASSING = (
     ThrottledError,

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..clock import now
-from ..core.execution import Disposition
+from ..core.messages import Disposition
 from ..core.verdicts import closes_task, is_denied
 from ..errors import (
     ActivityCanceled,

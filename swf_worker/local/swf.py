@@ -12,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ..activity import TIMEOUT_NAMES, ActivityDefinition
-from ..options import Duration, check_duration
+from ..checks import check_duration
+from ..options import Duration
 from ..text import compact_json
 from ..worker import ActivityWorker
 from . import decider

@@ -1,5 +1,5 @@
-"""What the engine is built of, handed in at construction: tests put a virtual clock, pools and a
-service of their own here, and run the real engine."""
+"""What an engine stands on: the clock, threads, the service. Tests hand in a virtual one, and run
+the real engine on it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ClosablePool(Pool, Protocol):
 
 @dataclass(frozen=True)
 class Platform:
-    """Production's parts, each replaceable."""
+    """Production's."""
 
     clock: Clock = field(default_factory=MonotonicClock)
     start_thread: StartThread = field(default_factory=ThreadStarter)
@@ -51,7 +51,7 @@ class Platform:
         """End what starts the threads, where it has a thread itself; returns that."""
         return self.start_thread.close() if isinstance(self.start_thread, ThreadStarter) else None
 
-    def observer_thread(self, observers: Sequence[Observer]) -> Observers:
+    def observers(self, observers: Sequence[Observer]) -> Observers:
         """Where the parts report what happened."""
         return ObserverThread(observers, self.start_thread)
 

@@ -3,6 +3,7 @@ and waits for the end; what the process is told becomes steps of the one stop.""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
@@ -10,18 +11,27 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from ..clock import now
+from ..core import lifecycle
 from ..errors import ConfigurationError
 from ..task import ActivityTask
 from ..text import safe_str
-from .engine import Engine
-from .process.streams import write_line
-from .stopping.control_thread import ControlThread
+from .process.streams import make_standard_streams_safe, write_line
+from .running_worker import RunningWorker
+from .stopping.control_thread import ControlThread, control_thread
 from .stopping.lifecycle_driver import LifecycleDriver
-from .stopping.process_exit import ATEXIT_LIMIT, FLUSHING, LEFT, ExitPlan
-from .stopping.signals import ControlRequest
+from .stopping.process_exit import (
+    ATEXIT_LIMIT,
+    FLUSHING,
+    LEFT,
+    ExitPlan,
+    ProcessExit,
+    Say,
+    left_behind,
+)
+from .stopping.signals import ControlRequest, StoppedEarly, signal_inbox
 from .threads.clock import for_at_most
 
 ABANDONED = 3
@@ -64,31 +74,73 @@ def check_main_thread() -> None:
         )
 
 
-def run_until_stopped(engines: Sequence[Engine], control: ControlThread) -> ExitPlan:
+class Prepare(Protocol):
+    """Starts a worker, all but its polls."""
+
+    def __call__(self, driver: LifecycleDriver, /) -> RunningWorker: ...
+
+
+def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
+    """Run workers in this process until they are stopped, and handle its signals; the process's end
+    is bounded, whatever handlers leave behind. Returns the exit code."""
+    check_not_loading("run()")
+    check_main_thread()
+    own, registered = threading.enumerate(), atexit._ncallbacks()
+    make_standard_streams_safe()
+    with signal_inbox(starting=True) as inbox, control_thread(inbox) as control:
+        try:
+            ended = run_prepared(workers, control)
+        except StoppedEarly:
+            return 0
+    seconds = max(LEFT, ended.until - now())
+    if left_behind(own) or atexit._ncallbacks() > registered:
+        ProcessExit(say).after_main(ended.code, seconds, own=own, keeps_on=ended.left)
+    return ended.code
+
+
+def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan:
+    """Prepare the workers, run them until they are stopped, and raise what ended one of them."""
+    driver = LifecycleDriver()
+    running: list[RunningWorker] = []
+    try:
+        for prepare in workers:
+            running.append(prepare(driver))
+    except BaseException:
+        driver.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
+        for worker in running:
+            worker.wait(driver.longest_stop)
+        raise
+    exit_plan = run_until_stopped(running, control)
+    for worker in running:
+        worker.raise_error()
+    return exit_plan
+
+
+def run_until_stopped(workers: Sequence[RunningWorker], control: ControlThread) -> ExitPlan:
     """Open the polls and wait, until the workers have ended or their time is over."""
-    driver = engines[0].driver
-    driver.on_exit_now = lambda: _exit_now(engines)
+    driver = workers[0].driver
+    driver.on_exit_now = lambda: _exit_now(workers)
     driver.kept_for_the_end = PROCESS_END
     news: queue.SimpleQueue[None] = queue.SimpleQueue()
     driver.on_stopping = lambda: news.put(None)
-    for engine in engines:
-        engine.finished.add_done_callback(lambda _: news.put(None))
+    for worker in workers:
+        worker.finished.add_done_callback(lambda _: news.put(None))
     control.inbox.settle()
-    control.inbox.starting = False  # from here on nothing interrupts: what comes is obeyed
-    if control.handled_by(lambda request: _handle(request, engines)):
-        for engine in engines:
-            engine.announce()
+    control.inbox.starting = False  # from here on nothing interrupts: what comes is done
+    if control.handled_by(lambda request: _handle(request, workers)):
+        for worker in workers:
+            worker.announce()
         driver.open()
     else:
         driver.request_stop()
-    while not all(engine.finished.done() for engine in engines):
+    while not all(worker.finished.done() for worker in workers):
         left = None if driver.ends_by is None else driver.ends_by - PROCESS_END - now()
         try:
             news.get(timeout=None if left is None else max(0.0, left))
         except queue.Empty:
             break
-    given_up = [task for engine in engines for task in _ended(engine)]
-    running_on = [thread for engine in engines for thread in engine.left]
+    given_up = [task for worker in workers for task in _ended(worker)]
+    running_on = [thread for worker in workers for thread in worker.left]
     return ExitPlan(ABANDONED if given_up else 0, *_time_left(driver), running_on)
 
 
@@ -102,28 +154,28 @@ def _time_left(driver: LifecycleDriver) -> tuple[float, float]:
     return until, min(ATEXIT_LIMIT, max(PROCESS_END - FLUSHING, driver.ends_by - until - FLUSHING))
 
 
-def _ended(engine: Engine) -> Sequence[ActivityTask]:
+def _ended(worker: RunningWorker) -> Sequence[ActivityTask]:
     """What a worker abandoned. One whose end hangs, in ``on_stop`` say, is told and left."""
-    if not engine.finished.done():
-        engine.overdue()
-        return engine.unfinished()[1]
-    engine.wait(PROCESS_END)
-    return engine.finished.result()
+    if not worker.finished.done():
+        worker.overdue()
+        return worker.engine.unfinished()[1]
+    worker.wait(PROCESS_END)
+    return worker.finished.result()
 
 
-def _handle(request: ControlRequest, engines: Sequence[Engine]) -> None:
+def _handle(request: ControlRequest, workers: Sequence[RunningWorker]) -> None:
     match request:
         case ControlRequest.STOP:
-            engines[0].driver.signaled()
+            workers[0].driver.signaled()
         case ControlRequest.STOP_ONCE:
-            engines[0].driver.request_stop()
+            workers[0].driver.request_stop()
         case ControlRequest.REPORT:
-            for engine in engines:
-                engine.report(threads=engine is engines[0])
+            for worker in workers:
+                worker.engine.report(threads=worker is workers[0])
 
 
-def _exit_now(engines: Sequence[Engine]) -> NoReturn:
-    unfinished = [engine.unfinished() for engine in engines]
+def _exit_now(workers: Sequence[RunningWorker]) -> NoReturn:
+    unfinished = [worker.engine.unfinished() for worker in workers]
     tasks = [task for _, running in unfinished for task in running]
     polls = sum(open_polls for open_polls, _ in unfinished)
 

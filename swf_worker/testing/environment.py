@@ -12,7 +12,8 @@ from typing import Any
 from ..activity import define, mark_of
 from ..context import ActivityContext, ask_to_stop, current
 from ..converter import Converter
-from ..core.execution import Execution, Policy, StopCause, step
+from ..core.execution import Execution, Policy, step
+from ..core.messages import StopCause
 from ..errors import ConfigurationError
 from ..failure import FailureWording
 from ..options import Wrapper

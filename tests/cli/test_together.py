@@ -404,7 +404,7 @@ def test_a_longer_drain_asked_for_too_late_changes_nothing(swf):
         scheduled.wait_for_heartbeats()
         asking = threading.Thread(target=worker.stop, args=(0,))
         asking.start()
-        assert eventually(lambda: worker._engine.driver.state.phase.value == "asking")
+        assert eventually(lambda: worker._running.driver.state.phase.value == "asking")
         assert [task.activity_id for task in worker.stop(100)] == ["activity-1"]
         asking.join()
         held.set()

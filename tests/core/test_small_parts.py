@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from swf_worker import ActivityContext, activity, errors
 from swf_worker.activity import define, mark_of
-from swf_worker.core import execution, verdicts
+from swf_worker.core import messages, verdicts
 from swf_worker.core.lifecycle import longest_stop
 from swf_worker.core.pollers import PollPlan
 from swf_worker.core.registry import Registry
@@ -102,16 +102,16 @@ def fault(kind=errors.ServiceError, code="", message="", ambiguous=False):
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (fault(errors.UnknownResourceFault), execution.AnswerUnknown()),
-        (fault(code="ValidationException", message="Invalid token"), execution.AnswerUnknown()),
-        (fault(code="ValidationException", message="long"), execution.AnswerRefused("long")),
-        (fault(code="SerializationException", message="x"), execution.AnswerRefused("x")),
-        (fault(errors.ThrottledError), execution.AnswerMissed(False)),
-        (fault(errors.OperationNotPermittedFault), execution.AnswerMissed(False)),
-        (fault(errors.LimitExceededFault), execution.AnswerMissed(False)),
-        (fault(errors.ServiceUnavailableError, ambiguous=True), execution.AnswerMissed(True)),
-        (fault(errors.MalformedResponseError, ambiguous=True), execution.AnswerMissed(True)),
-        (fault(code="SomethingNew"), execution.AnswerRejected()),
+        (fault(errors.UnknownResourceFault), messages.AnswerUnknown()),
+        (fault(code="ValidationException", message="Invalid token"), messages.AnswerUnknown()),
+        (fault(code="ValidationException", message="long"), messages.AnswerRefused("long")),
+        (fault(code="SerializationException", message="x"), messages.AnswerRefused("x")),
+        (fault(errors.ThrottledError), messages.AnswerMissed(False)),
+        (fault(errors.OperationNotPermittedFault), messages.AnswerMissed(False)),
+        (fault(errors.LimitExceededFault), messages.AnswerMissed(False)),
+        (fault(errors.ServiceUnavailableError, ambiguous=True), messages.AnswerMissed(True)),
+        (fault(errors.MalformedResponseError, ambiguous=True), messages.AnswerMissed(True)),
+        (fault(code="SomethingNew"), messages.AnswerRejected()),
     ],
 )
 def test_what_an_answers_error_means(error, verdict):

@@ -28,7 +28,7 @@ from swf_worker.observations import (
     PollSucceeded,
     TaskEnded,
 )
-from swf_worker.runtime import engine
+from swf_worker.runtime import assembly
 from swf_worker.runtime.heartbeats import heartbeater
 from swf_worker.service import clients, gateway
 from tests import proxy
@@ -351,7 +351,7 @@ def test_row_88_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder,
 
 def test_row_88_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypatch):
     monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.3)
-    monkeypatch.setattr(engine, "SENDERS", 1)
+    monkeypatch.setattr(assembly, "SENDERS", 1)
     no = http(200, {"cancelRequested": False})
     beaten = threading.Event()
 

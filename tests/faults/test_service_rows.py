@@ -60,7 +60,7 @@ def held(release, answer):
 )
 def test_row_12_15_a_throttled_poll_backs_off_with_fewer_pollers(stage, recorder, kind, error, log):
     with stage(max_concurrent_activities=16, max_concurrent_polls=8, poll_hold=1.0) as s:
-        plan = s.worker._engine._poller.plan
+        plan = s.worker._running.engine.parts.poller.plan
         for scheduled in [s.schedule() for _ in range(24)]:
             assert scheduled.outcome() == Completed('"done"')
         assert plan.target >= 4, "the flow of tasks wants many"

@@ -19,8 +19,8 @@ from swf_worker.errors import ActivityCanceled
 from swf_worker.observations import InternalError, StopAsked, TaskEnded, TaskHeld, WorkerStopped
 from swf_worker.options import Options, RetryPolicy
 from swf_worker.outcome import Canceled, Outcome
-from swf_worker.runtime.engine import Engine, Hooks
 from swf_worker.runtime.platform import Platform
+from swf_worker.runtime.running_worker import Hooks, RunningWorker
 from swf_worker.runtime.stopping.lifecycle_driver import LifecycleDriver
 from swf_worker.runtime.threads.thread_pool import Job
 from swf_worker.service.api import Polled, RegisteredTimeouts
@@ -80,7 +80,7 @@ class VirtualTimers:
         return None
 
 
-class VirtualCrew:
+class VirtualPool:
     """Does jobs with the durations that the seed chooses, ``most`` at a time."""
 
     def __init__(self, world: World, most: int, duration: Callable[[Job], float]) -> None:
@@ -255,8 +255,8 @@ class Direct:
     def close(self) -> None: ...
 
 
-class VirtualSeams(Platform):
-    """The engine's parts, in the virtual world."""
+class VirtualPlatform(Platform):
+    """What the engine stands on, in the virtual world."""
 
     def __init__(self, simulation: Simulation) -> None:
         object.__setattr__(self, "simulation", simulation)
@@ -267,14 +267,14 @@ class VirtualSeams(Platform):
         self.simulation.world.at(0, target)
         return threading.Thread(name=name)
 
-    def observer_thread(self, observers):
+    def observers(self, observers):
         return Direct(observers)
 
     def timers(self, on_error):
         return VirtualTimers(self.simulation.world)
 
     def pool(self, name, most, on_error):
-        return VirtualCrew(self.simulation.world, most, self.simulation.duration(name))
+        return VirtualPool(self.simulation.world, most, self.simulation.duration(name))
 
     def service(self, options, timers, observe):
         return self.simulation.service
@@ -314,10 +314,10 @@ class Simulation:
             on_drain_timeout=chance.choice(["fail", "fail", "abandon"]),
             retry_policy=RetryPolicy(initial_wait=0.2, max_wait=5, denied_wait=5),
         )
-        self.exits_after = chance.random() < 0.6
-        self.engine = self._build()
+        self.process_exits = chance.random() < 0.6
+        self.running = self._build()
 
-    def _build(self) -> Engine:
+    def _build(self) -> RunningWorker:
         chance = self.world.random
 
         self.most_at_once = chance.choice([None, None, 1, 2])
@@ -343,14 +343,14 @@ class Simulation:
         assert mark is not None
         hooks = Hooks(lambda: None, lambda: None, lambda: None, None)
         registry = Registry([define(handler, mark, None)])
-        return Engine(
+        return RunningWorker(
             self.options,
             registry,
             hooks,
             [self],
-            VirtualSeams(self),
+            VirtualPlatform(self),
             LifecycleDriver(),
-            exits_after=self.exits_after,
+            process_exits=self.process_exits,
         )
 
     def duration(self, pool: str) -> Callable[[Job], float]:
@@ -381,23 +381,23 @@ class Simulation:
                 type(record).__name__, ""
             )
         }
-        poller = self.engine._poller
+        poller = self.running.engine.parts.poller
         if isinstance(record, TaskHeld):
             self.seen.add("held")
         if poller.open_polls + poller.running > self.slots + 1:
             self.problems.append(f"{poller.open_polls} polls and {poller.running} tasks")
 
     def run_and_check(self) -> None:
-        chance, world, engine = self.world.random, self.world, self.engine
-        engine.prepare()
-        engine.driver.open()
+        chance, world, running = self.world.random, self.world, self.running
+        running.prepare()
+        running.driver.open()
         world.run(1000.0 + chance.choice([1, 20, 100, 400]) * chance.random())
         asked_at = world.time
-        if engine._open_tasks:
+        if running.engine.parts.open_tasks:
             self.seen.add("stopped while running")
-        engine.request_stop()
+        running.request_stop()
         if chance.random() < 0.3:
-            world.at(chance.uniform(1.1, 30), engine.driver.signaled)
+            world.at(chance.uniform(1.1, 30), running.driver.signaled)
             self.seen.add("second signal")
         bound = (
             max(POLL_LIMIT, self.options.drain_timeout) + self.options.cancel_grace + LAST_ANSWERS
@@ -407,7 +407,7 @@ class Simulation:
 
     def _check(self, asked_at: float, bound: float) -> None:
         assert not self.problems, self.problems
-        at_once = self.engine._slot_pool.most_handlers
+        at_once = self.running.engine.parts.slot_pool.most_handlers
         assert at_once <= (self.most_at_once or self.slots), f"{at_once} handlers at once"
         assert self.stopped_at is not None, "the stop never ended"
         assert self.stopped_at - asked_at <= bound + 1e-6, "the stop broke its bound"

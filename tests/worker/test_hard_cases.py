@@ -28,7 +28,7 @@ from swf_worker import (
     activity,
 )
 from swf_worker.observations import PollFailed, StopAsked, TaskEnded, TaskRepeated, WorkerStopping
-from swf_worker.runtime import engine
+from swf_worker.runtime import running_worker
 from tests import wire
 from tests.conftest import eventually
 from tests.wire import OK, Wire, fault, http
@@ -223,7 +223,7 @@ def test_a_stop_that_is_asked_for_in_on_start_comes_after_it(make_worker):
 
 
 def test_look_ups_that_hang_starve_no_heartbeats_and_hold_up_no_stop(recorder, monkeypatch):
-    monkeypatch.setattr(engine, "LOOKUPS_BEFORE_POLLS", 0.1)
+    monkeypatch.setattr(running_worker, "LOOKUPS_BEFORE_POLLS", 0.1)
 
     def undeclared(number):
         return activity(name=f"Type{number}", version="1")(lambda: None)
@@ -336,7 +336,7 @@ def test_a_resent_answer_frees_no_second_slot(recorder):
     ):
         recorder.wait_for(TaskRepeated)
         recorder.wait_for(TaskEnded, 12)
-        assert worker._engine._poller.running >= 0
+        assert worker._running.engine.parts.poller.running >= 0
     assert max(most) == 1
 
 
@@ -366,7 +366,7 @@ def test_one_reset_of_all_polls_is_one_failure(recorder):
         ) as worker,
     ):
         assert eventually(lambda: len(arrived) == 6), "not all polls are open"
-        poller = worker._engine._poller
+        poller = worker._running.engine.parts.poller
         backoff, counted = poller.backoff, []
 
         class Counting:
@@ -391,7 +391,9 @@ def test_what_was_handed_over_or_closed_is_not_kept_in_memory(recorder):
         wired(service, recorder, handler) as worker,
     ):
         recorder.wait_for(TaskEnded)
-        assert eventually(lambda: worker._engine._open_tasks._ended == {"token-1": None})
+        assert eventually(
+            lambda: worker._running.engine.parts.open_tasks._ended == {"token-1": None}
+        )
 
 
 def test_progress_queues_each_task_once(recorder):
@@ -410,7 +412,7 @@ def test_progress_queues_each_task_once(recorder):
         wired(service, recorder, handler, progress_beats_per_second=1) as worker,
     ):
         service.wait_for("RecordActivityTaskHeartbeat", 5)
-        assert len(worker._engine._heartbeater._waiting) <= 1
+        assert len(worker._running.engine.parts.task_services.heartbeater._waiting) <= 1
         recorder.wait_for(TaskEnded)
 
 

@@ -257,7 +257,7 @@ def test_an_eager_loop_leaves_nothing_behind(make_worker, quick_swf):
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         async with worker_of(make_worker, work) as worker:
             assert await outcome(quick_swf.schedule("Work", "1")) == Completed("5")
-            assert not worker._engine._runners._coroutines._tasks
+            assert not worker._running.engine.parts.runners._coroutines._tasks
 
     asyncio.run(service())
 

@@ -382,7 +382,7 @@ def test_a_whole_result_in_the_pipe_wins_over_a_death(quick_swf, make_worker):
     worker = make_worker(handlers.pid)
     with worker:
         pid = int(quick_swf.schedule("Pid", "1", 0).outcome().result)
-        processes = worker._engine._runners._processes
+        processes = worker._running.engine.parts.runners._processes
         scheduled = quick_swf.schedule("Pid", "1", 0.3)
         scheduled.wait_until_started()
         assert eventually(lambda: bool(processes._running))
@@ -523,7 +523,7 @@ def test_a_replacement_is_warm_when_its_task_comes(quick_swf, make_worker, recor
     worker = make_worker(handlers.pid, max_tasks_per_child=1, max_concurrent_activities=1)
     runner = None
     with worker:
-        runner = worker._engine._runners._processes
+        runner = worker._running.engine.parts.runners._processes
         scheduled = quick_swf.schedule("Pid", "1", 2.0)
         scheduled.wait_for_heartbeats()
         assert eventually(lambda: len(runner._idle) == 1, 10), "while the first still runs"
@@ -641,7 +641,7 @@ def test_abandoning_answers_nothing_and_leaves_no_process(quick_swf, make_worker
     worker.start()
     scheduled = quick_swf.schedule("Deaf", "1", heartbeat_timeout=2)
     scheduled.wait_for_heartbeats(5)
-    worker._engine.cancel_grace = 0.1  # the stop's grace ends before the process's own
+    worker._running.engine.cancel_grace = 0.1  # the stop's grace ends before the process's own
     assert [task.activity_type.name for task in worker.stop()] == ["Deaf"]
     assert scheduled.outcome() == TimedOut("HEARTBEAT")
     assert eventually(lambda: not children())

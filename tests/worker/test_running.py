@@ -36,7 +36,7 @@ from swf_worker.observations import (
     TaskStarted,
     WorkerStopping,
 )
-from swf_worker.runtime import engine
+from swf_worker.runtime import running_worker
 from swf_worker.runtime.heartbeats.registered_timeouts import TimeoutLookups
 from swf_worker.task import ActivityType
 from tests import wire
@@ -571,7 +571,7 @@ def test_row_49_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorde
     )
     slow_swf.register(worker)
     worker.start()
-    polling = worker._engine._poller
+    polling = worker._running.engine.parts.poller
     assert eventually(lambda: polling.open_polls == 1)
     worker.request_stop()
     recorder.wait_for(WorkerStopping)
@@ -651,7 +651,7 @@ def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monk
         sock.sendall(http(200, {"configuration": {"defaultTaskHeartbeatTimeout": "1"}}))
 
     monkeypatch.setattr(TimeoutLookups, "time_limit", told_just_now)
-    monkeypatch.setattr(engine, "LOOKUPS_BEFORE_POLLS", 0.0)
+    monkeypatch.setattr(running_worker, "LOOKUPS_BEFORE_POLLS", 0.0)
 
     @activity(name="Work", version="1")
     def until_it_has_beaten(context: ActivityContext) -> None:
@@ -669,5 +669,5 @@ def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monk
         began = time.monotonic()
         recorder.wait_for(TaskEnded)
         assert time.monotonic() - began < 4, "5 s are the interval while a look-up goes on"
-        served = worker._engine._served.get(ActivityType("Work", "1"))
+        served = worker._running.engine.parts.served_types.of(ActivityType("Work", "1"))
         assert served is None or served.interval < 1

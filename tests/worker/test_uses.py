@@ -358,9 +358,9 @@ def test_a_fatal_error_is_raised_by_wait_stop_and_exit_and_kept(quick_swf):
     with pytest.raises(UnknownResourceFault):
         worker.stop()
     with pytest.raises(UnknownResourceFault), unknown() as inside:
-        inside._engine.wait(10)
+        inside._running.wait(10)
     with pytest.raises(ZeroDivisionError), unknown() as inside:
-        inside._engine.wait(10)
+        inside._running.wait(10)
         raise ZeroDivisionError
     with pytest.raises(UnknownResourceFault):
         unknown().run()

@@ -24,7 +24,7 @@ from typing import Any
 from ...activity import ActivityDefinition, define
 from ...clock import now
 from ...context import ActivityContext, ask_to_stop
-from ...core.execution import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
 from ...errors import ActivityFailed, PayloadError
 from ...failure import FailureWording
 from ...task import CancelReason

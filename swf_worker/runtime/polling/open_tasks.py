@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from ...core.execution import Disposition
+from ...core.messages import Disposition
 from ...task import ActivityTask
 from ..tasks.task_run import TaskRun
 

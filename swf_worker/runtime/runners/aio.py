@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...clock import now
-from ...core.execution import HandlerCanceled, HandlerFailed
+from ...core.messages import HandlerCanceled, HandlerFailed
 from ...errors import ConfigurationError
 from ...failure import FailureWording
 from ...outcome import Failed, FailureReason

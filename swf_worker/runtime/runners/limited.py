@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ...core.execution import HandlerCanceled
+from ...core.messages import HandlerCanceled
 from ...observations import Observation, TaskHeld
 from ..tasks.invocation import Ended
-from ..tasks.task_run import Runner, TaskRun
+from ..tasks.services import Runner
+from ..tasks.task_run import TaskRun
 
 
 class LimitedRunner:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...context import causes_of
-from ...core.execution import (
+from ...core.messages import (
     HandlerCanceled,
     HandlerFailed,
     HandlerHandedOver,

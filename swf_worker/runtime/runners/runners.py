@@ -16,7 +16,8 @@ from ...task import ActivityType
 from ..children.setup import ChildSetup
 from ..platform import OnError, Platform
 from ..tasks.invocation import Invocation
-from ..tasks.task_run import Runner, TaskRun
+from ..tasks.services import Runner
+from ..tasks.task_run import TaskRun
 from ..threads.thread_pool import Pool
 from .aio import AsyncRunner, HostLoop, Loop, LoopThread
 from .limited import LimitedRunner

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ...activity import ActivityDefinition
 from ...context import ActivityContext, current
 from ...converter import encoded_result
-from ...core.execution import (
+from ...core.messages import (
     Event,
     HandlerCanceled,
     HandlerFailed,

@@ -10,16 +10,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from ...activity import ActivityDefinition
 from ...context import ActivityContext, ask_to_stop
-from ...core import execution, verdicts
-from ...core.execution import Disposition, Event, Execution, Phase
+from ...core import execution, messages, verdicts
+from ...core.execution import Execution, Phase
+from ...core.messages import Disposition, Event
 from ...errors import ServiceError
-from ...failure import FailureWording
 from ...observations import (
     AnswerRetried,
     DetailsShortened,
@@ -31,64 +29,19 @@ from ...observations import (
     TaskReported,
 )
 from ...outcome import Outcome
-from ...service.api import Backoff, SwfService, Timer, Timers
+from ...service.api import Timer
 from ...task import ActivityTask, CancelReason
-from ..heartbeats.heartbeater import Heartbeater, TaskBeats
-from ..threads.clock import Clock
-from ..threads.thread_pool import Job, Pool
+from ..heartbeats.heartbeater import TaskBeats
+from ..threads.thread_pool import Job
 from .invocation import Ended
-
-
-class Runner(Protocol):
-    """Where a handler runs. Runners differ in how they start, interrupt and kill; no more."""
-
-    killable: bool
-
-    def start(self, run: TaskRun) -> None:
-        """Run the handler; call ``run.handler_ended`` when it has ended."""
-
-    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
-        """The context says that the handler should stop: have it heard. ``interrupt``: a handler
-        that waits is to notice (an async one gets a CancelledError)."""
-
-    def kill(self, run: TaskRun) -> None:
-        """Kill the handler's process."""
-
-    def stack(self, run: TaskRun) -> str:
-        """Where the handler is, for a report."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskServices:
-    """What every task run needs."""
-
-    service: SwfService
-    clock: Clock
-    timers: Timers
-    backoff: Backoff
-    answers: Pool
-    heartbeater: Heartbeater
-    observe: Callable[[Observation], None]
-    task_over: Callable[[TaskRun], None]
-    """It is over for this worker."""
-    free_slot: Callable[[], None]
-    """It is over, and its handler has ended."""
-    worker_stopping: Callable[[], bool]
-    cancel_grace: float
-    wording: FailureWording
+from .services import Runner, ServedType, TaskServices
 
 
 class TaskRun:
     """One task from the poll's answer to its end."""
 
-    def __init__(
-        self,
-        services: TaskServices,
-        task: ActivityTask,
-        definition: ActivityDefinition | None = None,
-        runner: Runner | None = None,
-        time_limit: float | None = None,
-    ) -> None:
+    def __init__(self, services: TaskServices, task: ActivityTask, served: ServedType) -> None:
+        definition, runner = served.definition, served.runner
         self.task = task
         self.definition = definition
         self.context = ActivityContext(task, self)
@@ -110,44 +63,41 @@ class TaskRun:
         """The machine's; for reading."""
         self._since = services.clock.now()
         self._deadline = options.deadline if options else None
-        self._time_limit = time_limit
+        self._interval = served.interval
+        self._time_limit = served.time_limit
         self._beats: TaskBeats | None = None
-        self._interval = 0.0
         self._timers: list[Timer] = []
         self._retries = 0
         self._slot_freed = False
         self._last_error: ServiceError | None = None
         self._deferred: list[Callable[[], object]] = []
+        """What is to be called when the lock is free: observers, runners, the engine."""
 
     # --- the way in -----------------------------------------------------------------------------
 
-    def start(self, interval: float) -> None:
+    def start(self) -> None:
         """Schedule its beats and deadlines, then run its handler."""
         assert self._runner is not None
-        self._interval = interval
         with self._lock:
             self._beat()
             if self._deadline is not None:
                 warning = min(self._services.cancel_grace, self._deadline / 10)
-                self._arm(self._deadline - warning, execution.StopCause(CancelReason.TIMED_OUT))
-                self._arm(self._deadline, execution.DeadlineReached())
+                self._arm(self._deadline - warning, messages.StopCause(CancelReason.TIMED_OUT))
+                self._arm(self._deadline, messages.DeadlineReached())
         self.launch(self._runner)
+
+    def refuse(self, event: Event) -> None:
+        """Answer a task that is not run; ``event`` says why not."""
+        with self._lock:
+            self._beat()
+        self.apply(event)
 
     def launch(self, runner: Runner) -> None:
         """Run the handler in ``runner``."""
         try:
             runner.start(self)
         except Exception as error:  # no thread, no loop: this task fails, the worker lives
-            self.apply(execution.HandlerFailed(self._services.wording.of_exception(error)))
-
-    def skip(self, event: Event, interval: float) -> None:
-        """Deal with a task without running it."""
-        self._interval = interval
-        with self._lock:
-            self._beat()
-        self.apply(event)
-        if not self.state.handler_done:  # given up: there is no handler that could end later
-            self.apply(execution.HandlerHandedOver())
+            self.apply(messages.HandlerFailed(self._services.wording.of_exception(error)))
 
     def handler_ended(self, ended: Ended, *, inline: bool = False) -> Job | None:
         """The runner's report. ``inline``: the caller's thread will send the answer."""
@@ -155,7 +105,7 @@ class TaskRun:
 
     def stop_cause(self, reason: CancelReason) -> None:
         """A beat's news, the drain's end, a lost lease."""
-        self.apply(execution.StopCause(reason))
+        self.apply(messages.StopCause(reason))
 
     def apply(
         self, event: Event, *, error: BaseException | None = None, inline: bool = False
@@ -178,34 +128,34 @@ class TaskRun:
                 self._slot_freed = True  # once: an answer that is sent again has no slot
                 self._deferred.append(self._services.free_slot)
             deferred, self._deferred = self._deferred, []
-        for call in deferred:  # observers, runners and the engine are told outside the lock
+        for call in deferred:
             call()
         if job is not None and not inline:
             self._services.answers.submit(job)
             return None
         return job
 
-    def _perform(self, command: execution.Command) -> Job | None:
+    def _perform(self, command: messages.Command) -> Job | None:
         match command:
-            case execution.Send(outcome):
+            case messages.Send(outcome):
                 return Job(partial(self._respond, outcome), self._answered)
-            case execution.AskToStop(reason, interrupt):
+            case messages.AskToStop(reason, interrupt):
                 self._ask(reason, interrupt)
-            case execution.StartGrace(reason):
-                self._arm(self._services.cancel_grace, execution.GraceOver(reason))
-            case execution.Kill():
+            case messages.StartGrace(reason):
+                self._arm(self._services.cancel_grace, messages.GraceOver(reason))
+            case messages.Kill():
                 assert self._runner is not None
                 self._runner.kill(self)
-            case execution.RetryLater():
+            case messages.RetryLater():
                 self._retry_later()
-            case execution.StopBeats() if self._beats is not None:
+            case messages.StopBeats() if self._beats is not None:
                 self._services.heartbeater.end(self._beats)
-            case execution.StartBeats():
+            case messages.StartBeats():
                 self._beat()
-            case execution.ReportStuck():
+            case messages.ReportStuck():
                 assert self._runner is not None
                 self._tell(HandlerStuck(self.task, self._runner.stack(self)))
-            case execution.Finish(disposition):
+            case messages.Finish(disposition):
                 self._finish(disposition)
         return None
 
@@ -228,13 +178,12 @@ class TaskRun:
             self, self._interval, self._services.clock.now(), lease
         )
 
-    def adopt(self, interval: float, time_limit: float | None) -> None:
+    def adopt(self, served: ServedType) -> None:
         """A look-up has told what the type is registered with."""
         with self._lock:
-            self._interval = interval
-            self._time_limit = time_limit
+            self._interval, self._time_limit = served.interval, served.time_limit
             if self._beats is not None:
-                self._services.heartbeater.adopt_interval(self._beats, interval)
+                self._services.heartbeater.adopt_interval(self._beats, served.interval)
 
     # --- the answer -----------------------------------------------------------------------------
 
@@ -247,7 +196,7 @@ class TaskRun:
 
     def _answered(self, error: ServiceError | None) -> Job | None:
         if error is None:
-            return self.apply(execution.AnswerAccepted())
+            return self.apply(messages.AnswerAccepted())
         self._last_error = error
         return self.apply(verdicts.of_answer(error), inline=True)
 
@@ -257,7 +206,7 @@ class TaskRun:
         assert outcome is not None
         self._retries += 1
         wait = self._services.backoff.wait(self._retries, denied=verdicts.is_denied(error))
-        self._arm(wait, execution.RetryDue())
+        self._arm(wait, messages.RetryDue())
         self._tell(AnswerRetried(self.task, outcome, error, wait))
 
     def _finish(self, disposition: Disposition) -> None:

@@ -1,0 +1,59 @@
+"""What serves each activity type: its handler, where that runs, how often its tasks beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...activity import ActivityDefinition
+from ...core.registry import Registry
+from ...task import ActivityType
+from ..heartbeats.registered_timeouts import TimeoutLookups
+from ..tasks.services import ServedType
+from .runners import Runners
+
+
+class ServedTypes:
+    """One worker's. Asked for each task, so what is settled is kept."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        fallback: ActivityDefinition | None,
+        runners: Runners,
+        timeouts: TimeoutLookups,
+    ) -> None:
+        self._registry = registry
+        self._fallback = fallback
+        self._runners = runners
+        self._timeouts = timeouts
+        self._settled: dict[ActivityType, ServedType] = {}
+
+    def of(self, activity_type: ActivityType) -> ServedType | None:
+        """What serves the type now; None where nothing does."""
+        return self._settled.get(activity_type) or self._now(activity_type)
+
+    def why_not(self, activity_type: ActivityType) -> str:
+        """What to say where nothing does."""
+        return self._registry.why_not(activity_type)
+
+    def _now(self, activity_type: ActivityType) -> ServedType | None:
+        definition = self._registry.get(activity_type)
+        if definition is None:
+            if self._fallback is None:
+                return None
+            return self._serving(replace(self._fallback, type=activity_type), settled=True)
+        # Asked first: a look-up that ends meanwhile leaves what is told below out of date.
+        settled = not self._timeouts.is_pending(activity_type)
+        served = self._serving(definition, settled=settled)
+        if settled:
+            self._settled[activity_type] = served
+        return served
+
+    def _serving(self, definition: ActivityDefinition, *, settled: bool) -> ServedType:
+        return ServedType(
+            definition,
+            self._runners.runner(definition),
+            self._timeouts.interval(definition),
+            self._timeouts.time_limit(definition),
+            settled,
+        )
