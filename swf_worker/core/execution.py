@@ -139,10 +139,13 @@ _FAILURE_OF = {
 
 def step(state: Execution, event: Event) -> Step:
     """The whole machine: what ``event`` makes of ``state``, and what is to be done."""
-    if isinstance(event, HANDLER_ENDS) and state.handler_done:
-        return state, _NOTHING
-    state = _noted(state, event)
-    if state.closed and _unanswerable(state, event):
+    if isinstance(event, HANDLER_ENDS):
+        if state.handler_done:
+            return state, _NOTHING
+        state = replace(state, handler_done=True)
+    elif isinstance(event, (AnswerMissed, StopCause)):
+        state = _noted(state, event)
+    if state.causes and state.closed and _unanswerable(state, event):
         return _end(state, Disposition.CLOSED if state.answer is None else _closed_before(state))
     return _PHASES[state.phase](state, event)
 
@@ -158,14 +161,14 @@ HANDLER_ENDS = (
 """After these no handler runs."""
 
 
-def _noted(state: Execution, event: Event) -> Execution:
-    """What an event tells for good, whatever follows from it."""
+def _noted(state: Execution, event: AnswerMissed | StopCause) -> Execution:
+    """What is known of an answer from now on, whatever follows from it."""
     match event:
         case AnswerMissed(ambiguous) if state.phase is Phase.SENDING:
             return replace(state, ambiguous=state.ambiguous or ambiguous)
         case StopCause(CancelReason.TASK_CLOSED) if state.phase in (Phase.SENDING, Phase.WAITING):
             return replace(state, causes=state.causes | {CancelReason.TASK_CLOSED})
-    return replace(state, handler_done=True) if isinstance(event, HANDLER_ENDS) else state
+    return state
 
 
 def _unanswerable(state: Execution, event: Event) -> bool:
@@ -387,6 +390,6 @@ def _silenced(state: Execution) -> Step:
 
 
 def _end(state: Execution, disposition: Disposition) -> Step:
-    state, silence = _silenced(state)
-    ended = replace(state, phase=Phase.ENDED, disposition=disposition)
+    silence = (StopBeats(),) if state.beating else _NOTHING
+    ended = replace(state, phase=Phase.ENDED, disposition=disposition, beating=False)
     return ended, (*silence, Finish(disposition))

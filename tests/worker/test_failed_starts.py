@@ -14,7 +14,8 @@ import pytest
 from swf_worker import RetryPolicy
 from swf_worker.local import Completed, Failed
 from swf_worker.observations import HandlerNotStarted, HeartbeatAccepted
-from swf_worker.runtime.children import pool
+from swf_worker.runtime.children import child_process
+from swf_worker.runtime.children.child_process import LIMITS, ChildPhase
 from swf_worker.runtime.runners import process
 from tests.conftest import children, eventually
 from tests.worker import children as handlers
@@ -93,7 +94,7 @@ def real_python(monkeypatch):
 
 
 def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
-    monkeypatch.setattr(pool, "START_LIMIT", 3.0)
+    monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 3.0)
     monkeypatch.setattr(process, "LONGEST_TROUBLE", 3.0)
     with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
         trouble.write_text("")
@@ -112,7 +113,7 @@ def test_row_75_a_machine_that_gives_no_more_processes(
 ):
     """It is waited for, but not for ever."""
     monkeypatch.setattr(process, "LONGEST_TROUBLE", longest)
-    real, refused = pool.subprocess.Popen, []
+    real, refused = child_process.subprocess.Popen, []
 
     def refuse(*args, **kwargs):
         if completes and len(refused) > process.MOST_FAILED_STARTS:
@@ -123,7 +124,7 @@ def test_row_75_a_machine_that_gives_no_more_processes(
     with make_worker(handlers.pid, max_concurrent_activities=1, **QUICK):
         victim = int(quick_swf.schedule("Pid", "1", 0).outcome().result)
         with monkeypatch.context() as patched:
-            patched.setattr(pool.subprocess, "Popen", refuse)
+            patched.setattr(child_process.subprocess, "Popen", refuse)
             os.kill(victim, signal.SIGKILL)
             assert eventually(lambda: victim not in children())
             outcome = quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2).outcome()

@@ -25,7 +25,8 @@ from swf_worker.observations import (
     TaskEnded,
     TaskHeld,
 )
-from swf_worker.runtime.children import pool
+from swf_worker.runtime.children import child_process, pool
+from swf_worker.runtime.children.child_process import LIMITS, ChildPhase
 from swf_worker.runtime.children.wire import Frames, ToChild, ToWorker
 from tests.conftest import children, eventually
 from tests.worker import children as handlers
@@ -428,7 +429,7 @@ def test_row_54_when_the_machine_gives_no_more_processes_tasks_wait_with_their_b
         raise refusal
 
     with monkeypatch.context() as patched:
-        patched.setattr(getattr(pool, module), name, refuse)
+        patched.setattr(getattr(child_process, module), name, refuse)
         os.kill(victim, signal.SIGKILL)
         assert eventually(lambda: victim not in children())
         scheduled = swf.schedule("Pid", "1", 0, heartbeat_timeout=2)
@@ -482,7 +483,7 @@ def test_a_child_that_can_not_load_ends_at_once_whatever_threads_it_has(make_wor
 
 
 def test_a_start_that_hangs_is_given_up(make_worker, monkeypatch):
-    monkeypatch.setattr(pool, "START_LIMIT", 1.0)
+    monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 1.0)
     worker = make_worker(kind=handlers.HangingHook)
     with pytest.raises(ConfigurationError, match="not ready after 1 s"):
         worker.start()

@@ -11,74 +11,25 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import IO, Protocol
+from typing import Protocol
 
 import msgspec
 
 from ...clock import now
-from ..process.interpreter import Imports, command
+from ..process.interpreter import Imports
 from ..tasks.invocation import Ended
 from ..threads.clock import StartThread
+from .child_process import Child, ChildPhase, TaskInChild, spawn
 from .stderr import Stderr
-from .wire import Begin, Broken, Frame, Frames, Logged, Ready, Recorded, ToWorker, encode, receive
+from .wire import Begin, Broken, Frame, Logged, Ready, Recorded, encode
 
-TERM_GRACE = 1.0
-"""Seconds between the announced SIGTERM and SIGKILL."""
-FAREWELL = 2.0
-"""Seconds that idle children get to end by themselves when the pool is closed."""
-START_LIMIT = 300.0
-"""Seconds that a child has to load the worker's modules and run ``on_process_start``."""
 LOOK = 0.5
 """Seconds between two looks at the children, where the kernel can't tell that one has died."""
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class TaskInChild(Protocol):
-    """Who uses a child: a task's run."""
-
-    def heard(self, frame: Frame) -> Ended | None:
-        """The child said something; how its task ended, if that was it."""
-
-
-@dataclass(slots=True, eq=False)
-class Child:
-    """One handler process, as the pool sees it."""
-
-    process: subprocess.Popen[bytes]
-    channel: socket.socket
-    stderr: IO[bytes]
-    frames: Frames = field(default_factory=lambda: Frames(ToWorker))
-    unsent: bytearray = field(default_factory=bytearray)
-    tail: bytearray = field(default_factory=bytearray)
-    """The last of its stderr."""
-    pidfd: int | None = None
-    started_at: float = field(default_factory=now)
-    ready: bool = False
-    broken: str | None = None
-    """Why it can't load the worker's modules."""
-    tasks: int = 0
-    task: TaskInChild | None = None
-    doomed: bool = False
-    """It gets no more tasks: it is being killed, or has run as many as it may."""
-    heard_all: bool = False
-    may_be_dead: bool = False
-    kill_at: float | None = None
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self.process.pid
-
-    @property
-    def code(self) -> int | None:
-        """Its exit code; a signal is negative."""
-        return self.process.returncode
 
 
 class Owner(Protocol):
@@ -139,7 +90,7 @@ class ChildPool:
         def give() -> None:
             while self._read_stderr(child):  # what it wrote before is of no interest any more
                 pass
-            child.tail.clear()
+            child.stderr_tail.clear()
             child.task = task
             self._send(child, data)
 
@@ -165,7 +116,7 @@ class ChildPool:
         self.call_soon(send)
 
     def _ready(self) -> list[Child]:
-        return [child for child in self._children if child.ready]
+        return [child for child in self._children if child.state.loaded]
 
     def terminate(self, child: Child, task: TaskInChild, announcement: Frame) -> None:
         """Kill a child that still runs this task: SIGTERM, then SIGKILL."""
@@ -174,10 +125,9 @@ class ChildPool:
         def terminate() -> None:
             if child.task is not task or child not in self._children:
                 return  # its task has ended meanwhile
-            child.doomed = True
+            child.state.enter(ChildPhase.TERMINATING)
             self._send(child, data)
             child.process.terminate()
-            child.kill_at = now() + TERM_GRACE
 
         self.call_soon(terminate)
 
@@ -223,30 +173,29 @@ class ChildPool:
             self._waker.close()
 
     def _turn(self) -> None:
+        died: set[Child] = set()
         for key, events in self._selector.select(self._patience()):
+            child: Child | None = key.data
             with self._guarded():
-                if key.data is None:
+                if child is None:
                     with suppress(BlockingIOError):
                         self._wakeup.recv(4096)
-                elif key.fileobj is key.data.channel:
-                    self._talk(key.data, events)
-                elif key.fileobj is key.data.stderr:
-                    self._read_stderr(key.data)
+                elif child.connection.is_at(key.fileobj):
+                    self._talk(child, events)
+                elif key.fileobj is child.stderr:
+                    self._read_stderr(child)
                 else:
-                    key.data.may_be_dead = True
+                    died.add(child)
         while self._calls:
             with self._guarded():
                 self._calls.popleft()()
         moment = now()
         for child in list(self._children):
             with self._guarded():
-                if child.kill_at is not None and moment >= child.kill_at:
-                    child.kill_at = None
-                    if not (child.ready or child.broken or child.doomed):
-                        child.broken = f"it was not ready after {START_LIMIT:g} s"
+                if child.state.is_overdue(moment):
                     child.process.kill()
-                if (child.may_be_dead or child.pidfd is None) and child.process.poll() is not None:
-                    self._bury(child)
+                if (child in died or child.pidfd is None) and child.process.poll() is not None:
+                    self._reap(child)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -258,7 +207,8 @@ class ChildPool:
 
     def _patience(self) -> float | None:
         moment = now()
-        moments = [each.kill_at - moment for each in self._children if each.kill_at is not None]
+        ends = [child.state.ends_at for child in self._children]
+        moments = [each - moment for each in ends if each is not None]
         if any(child.pidfd is None for child in self._children):
             moments.append(LOOK)
         return max(0.0, min(moments)) if moments else None
@@ -269,33 +219,15 @@ class ChildPool:
         if self._closing:
             return
         try:
-            child = self._spawn()
+            child = spawn(self._imports)
         except Exception as error:  # no descriptors, no processes: whoever waits must hear of it
             self._owner.child_failed_to_start(error)
             return
-        child.kill_at = now() + START_LIMIT
         self._children.add(child)
-        self._selector.register(child.channel, selectors.EVENT_READ, child)
+        child.connection.open(self._selector, child)
         self._selector.register(child.stderr, selectors.EVENT_READ, child)
         self._watch_death(child)
         self._send(child, self._first_frame)
-
-    def _spawn(self) -> Child:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            code = "from swf_worker.runtime.children.child import main"
-            process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                command(f"{code}; main({theirs.fileno()}, {os.getpid()})"),
-                env=self._imports.environment(),
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-            )
-            assert process.stderr is not None
-            os.set_blocking(process.stderr.fileno(), False)
-            channel = ours.dup()
-        channel.setblocking(False)
-        return Child(process, channel, process.stderr)
 
     def _watch_death(self, child: Child) -> None:
         """The end of the channel doesn't tell it: what a handler forked may hold that open."""
@@ -304,72 +236,43 @@ class ChildPool:
             self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
     def _send(self, child: Child, data: bytes) -> None:
-        if child in self._children and not child.heard_all:
-            child.unsent += data
-            self._flush(child)
-
-    def _flush(self, child: Child) -> None:
-        if child.heard_all:
-            return
-        try:
-            while child.unsent:
-                del child.unsent[: child.channel.send(child.unsent)]
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError:
-            child.unsent.clear()  # it is ending
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.unsent else 0)
-        self._selector.modify(child.channel, wanted, child)
+        if child in self._children:
+            child.connection.send(data)
 
     def _talk(self, child: Child, events: int) -> None:
         if events & selectors.EVENT_WRITE:
-            self._flush(child)
+            child.connection.flush()
         if events & selectors.EVENT_READ:
             self._hear(child)
 
     def _hear(self, child: Child) -> bool:
         """Take what it said; False when there is nothing now."""
-        if child.heard_all:
-            return False
         try:
-            data = receive(child.channel)
-        except (BlockingIOError, InterruptedError):
-            return False
-        if not data:
-            self._stop_listening(child)
-            return False
-        try:
-            frames = child.frames.feed(data)
+            frames = child.connection.hear()
         except msgspec.MsgspecError as error:
             # Something else writes into the channel: nothing it says can be trusted any more.
             self._on_error(error)
             child.process.kill()
-            self._stop_listening(child)
+            child.connection.stop_listening()
             return False
-        for frame in frames:
+        for frame in frames or ():
             self._heard(child, frame)
-        return True
+        return frames is not None
 
     def _heard(self, child: Child, frame: Frame) -> None:
         if isinstance(frame, Ready):
-            child.ready, child.kill_at = True, None
+            child.state.is_ready()
             self._owner.child_ready(child)
         elif isinstance(frame, Broken):
-            child.broken = frame.why
-            child.kill_at = now() + TERM_GRACE  # whatever threads it has left
+            child.state.is_unusable(frame.why)
         elif isinstance(frame, Logged):
             self._owner.child_logged(frame)
         elif isinstance(frame, Recorded):
             self._owner.child_recorded(frame)
         elif child.task is not None and (ended := child.task.heard(frame)) is not None:
             child.task = None
-            child.tasks += 1
+            child.tasks_done += 1
             self._owner.child_free(child, ended)
-
-    def _stop_listening(self, child: Child) -> None:
-        if not child.heard_all:
-            child.heard_all = True
-            self._selector.unregister(child.channel)
 
     def _read_stderr(self, child: Child) -> bool:
         """Take what it wrote; False when there is nothing now."""
@@ -385,19 +288,16 @@ class ChildPool:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(child.stderr)
             return False
-        self._stderr.keep(child.tail, data)
+        self._stderr.keep(child.stderr_tail, data)
         return True
 
     def _hang_up(self, child: Child) -> None:
         """The end of the channel tells an idle child to end; one that doesn't is killed."""
         if child in self._children:
-            child.doomed = True
-            with suppress(OSError):
-                child.channel.shutdown(socket.SHUT_WR)
-            farewell = now() + FAREWELL
-            child.kill_at = min(child.kill_at or farewell, farewell)  # it may only be starting
+            child.state.enter(ChildPhase.LEAVING)
+            child.connection.hang_up()
 
-    def _bury(self, child: Child) -> None:
+    def _reap(self, child: Child) -> None:
         while self._hear(child):  # a whole result that is in the pipe counts
             pass
         while self._read_stderr(child):
@@ -407,12 +307,11 @@ class ChildPool:
 
     def _forget(self, child: Child) -> None:
         self._children.discard(child)
-        self._stop_listening(child)
         with suppress(KeyError, ValueError):
             self._selector.unregister(child.stderr)
         if child.pidfd is not None:
             self._selector.unregister(child.pidfd)
             os.close(child.pidfd)
             child.pidfd = None
-        child.channel.close()
+        child.connection.close()
         child.stderr.close()

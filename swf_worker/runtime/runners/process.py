@@ -33,7 +33,8 @@ from ...service.api import Backoff, Timers
 from ...task import ActivityType
 from ...text import how_it_ended
 from ..children import wire
-from ..children.pool import Child, ChildPool
+from ..children.child_process import Child
+from ..children.pool import ChildPool
 from ..children.setup import ChildSetup, begin
 from ..children.wire import Frame
 from ..tasks.invocation import Ended
@@ -205,7 +206,7 @@ class ProcessRunner:
             self._pool.start()
 
     def _is_last(self, child: Child) -> bool:
-        return self.most_tasks is not None and child.tasks + 1 >= self.most_tasks
+        return self.most_tasks is not None and child.tasks_done + 1 >= self.most_tasks
 
     def _pump_later(self, now: float) -> None:
         moments = [self._trouble[run.task.activity_type].not_before for run in self._waiting]
@@ -295,8 +296,8 @@ class ProcessRunner:
         with self._lock:
             child_task = self._of(child)
             left = child_task.left if child_task is not None else None
-            retired = child.doomed or (
-                self.most_tasks is not None and child.tasks >= self.most_tasks
+            retired = not child.state.takes_tasks or (
+                self.most_tasks is not None and child.tasks_done >= self.most_tasks
             )
             retired = retired or (left is not None and bool(left.stuck))
             if not retired:
@@ -304,7 +305,7 @@ class ProcessRunner:
             if child_task is not None:
                 del self._running[child_task.run]
                 self._trouble.pop(child_task.run.task.activity_type, None)
-        if retired and not child.doomed:
+        if retired and child.state.takes_tasks:
             self._pool.retire(child)
         if left is not None:
             self._tell_once(left)
@@ -323,12 +324,12 @@ class ProcessRunner:
         """A child has died, or has ended as it should."""
         wait = 0.0
         failed: list[TaskRun] = []
-        how = child.broken or how_it_ended(child.code)
+        how = child.state.why_unusable or how_it_ended(child.code)
         with self._lock:
             if child in self._idle:
                 self._idle.remove(child)
             child_task = self._of(child)
-            if not child.ready:
+            if not child.state.loaded:
                 self._starting -= 1
                 trouble = self._trouble[None]
                 if child.started_at > trouble.counted_at:  # those that fail together are one
@@ -344,9 +345,9 @@ class ProcessRunner:
                 ):
                     wait = self._again(trouble)
         if not self._first.is_set():
-            self._first_failed = child.broken or f"it {how_it_ended(child.code)}"
+            self._first_failed = child.state.why_unusable or f"it {how_it_ended(child.code)}"
             self._first.set()
-        elif not child.doomed and not self._closed:
+        elif child.state.takes_tasks and not self._closed:
             task = child_task.run.task if child_task is not None else None
             self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
         if child_task is not None:
@@ -412,7 +413,7 @@ class ProcessRunner:
 
 def last_lines(child: Child) -> str:
     """The end of its stderr."""
-    text = bytes(child.tail).decode(errors="replace")
+    text = bytes(child.stderr_tail).decode(errors="replace")
     return "\n".join(text.splitlines()[-_STDERR_LINES:])
 
 
