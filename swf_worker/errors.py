@@ -2,6 +2,9 @@
 
 Two are raised *by handlers* to say how a task ends (``ActivityFailed``,
 ``ActivityCanceled``). All others descend from ``SwfWorkerError`` and are raised *by the SDK*.
+
+Names: a …Fault has SWF's own name of it; what SWF has no name for is an …Error. Text that is
+missing is "", never None: ``code``, ``message`` and ``request_id`` can be compared as they are.
 """
 
 from __future__ import annotations
@@ -87,10 +90,10 @@ class CancelNotRequestedError(SwfWorkerError):
 class ServiceError(SwfWorkerError):
     """SWF, or something on the way to it, did not accept a call.
 
-    ``operation`` is SWF's name of it, ``code`` the service's error code ("" where none came),
-    ``request_id`` SWF's (or None). ``ambiguous`` tells that the request may have been carried
-    out all the same: it had left when its answer was lost. The botocore error, where there is
-    one, is ``__cause__``.
+    ``operation`` is SWF's name of it, ``code`` the service's error code, ``request_id`` SWF's id of
+    the request; each is "" where none came. ``ambiguous`` tells that the request may have been
+    carried out all the same: it had left when its answer was lost. The botocore error, where there
+    is one, is ``__cause__``.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class ServiceError(SwfWorkerError):
         operation: str,
         code: str,
         message: str,
-        request_id: str | None = None,
+        request_id: str = "",
         *,
         ambiguous: bool = False,
     ) -> None:
@@ -135,6 +138,24 @@ class ThrottledError(ServiceError):
 class ServiceUnavailableError(ServiceError):
     """The network, a proxy or the service failed for now: refused or reset connections,
     timeouts, 5xx, answers that are not from AWS."""
+
+
+class CredentialsError(ServiceError):
+    """There are no usable credentials, so nothing was sent. ``may_pass``: waiting may mend it, a
+    provider that was throttled or not reached, say."""
+
+    def __init__(
+        self,
+        operation: str,
+        code: str,
+        message: str,
+        request_id: str = "",
+        *,
+        ambiguous: bool = False,
+        may_pass: bool = False,
+    ) -> None:
+        super().__init__(operation, code, message, request_id, ambiguous=ambiguous)
+        self.may_pass = may_pass
 
 
 class MalformedResponseError(ServiceError):

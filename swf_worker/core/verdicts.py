@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import (
+    CredentialsError,
     LimitExceededFault,
     MalformedResponseError,
     OperationNotPermittedFault,
@@ -14,6 +15,7 @@ from ..errors import (
 from .messages import AnswerMissed, AnswerRefused, AnswerRejected, AnswerUnknown
 
 _PASSING = (
+    CredentialsError,
     ThrottledError,
     ServiceUnavailableError,
     MalformedResponseError,
@@ -52,6 +54,8 @@ def is_denied(error: ServiceError) -> bool:
     """Permissions, credentials or the domain were refused: loud, and retried slowly."""
     if isinstance(error, UnknownResourceFault):
         return _domain_is_gone(error)
+    if isinstance(error, CredentialsError):
+        return not error.may_pass
     return isinstance(error, OperationNotPermittedFault)
 
 
@@ -64,4 +68,6 @@ def is_fatal_at_start(error: ServiceError) -> bool:
     """A refusal that no waiting mends, before the service has accepted the first poll."""
     if isinstance(error, (ThrottledError, LimitExceededFault, MalformedResponseError)):
         return False
+    if isinstance(error, CredentialsError):
+        return not error.may_pass
     return not isinstance(error, ServiceUnavailableError)

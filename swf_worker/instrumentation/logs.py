@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import singledispatch
 from typing import Any
 
 from ..clock import now
@@ -11,6 +13,7 @@ from ..core.verdicts import closes_task, is_denied
 from ..errors import (
     ActivityCanceled,
     ActivityFailed,
+    MalformedResponseError,
     PayloadError,
     ServiceError,
     UnknownResourceFault,
@@ -61,48 +64,105 @@ from ..task import ActivityTask, ActivityType
 LATE_LINES_EACH = 5.0
 """Seconds between two lines about late heartbeats."""
 
-_SAYS: dict[type[Observation], tuple[str, str]] = {
-    WorkerStarted: ("info", "worker started"),
-    WorkerStopping: ("info", "worker stopping: no new polls, waiting for open polls and tasks"),
-    DrainEnded: (
+# --- how loud -----------------------------------------------------------------------------------
+
+
+def _of_credentials(record: CredentialsNotRefreshed) -> str | None:
+    return "error" if record.ended else None
+
+
+def _of_a_stop(record: WorkerStopped) -> str | None:
+    return "error" if record.abandoned or record.error else None
+
+
+def _of_a_decision(record: TaskDecided) -> str | None:
+    return "warning" if isinstance(record.outcome, Failed) else None
+
+
+def _of_an_end(record: TaskEnded) -> str | None:
+    match record.disposition:
+        case Disposition.REJECTED | Disposition.ABANDONED:
+            return "error"
+        case Disposition.LATE | Disposition.CLOSED | Disposition.PRESUMED_ACCEPTED:
+            return "error" if record.error and _is_no_token(record.error) else "warning"
+    return None
+
+
+def _of_a_call(record: PollCut | HeartbeatFailed | AnswerRetried) -> str | None:
+    """What somebody has to mend: no waiting will."""
+    return "error" if is_denied(record.error) or _is_no_token(record.error) else None
+
+
+def _of_a_poll(record: PollFailed) -> str | None:
+    lost = record.task_may_be_lost and isinstance(record.error, MalformedResponseError)
+    return "error" if lost or is_denied(record.error) or _is_no_token(record.error) else None
+
+
+def _is_no_token(error: ServiceError) -> bool:
+    """Not a closed task but no token of this service: of another region or account, perhaps."""
+    return not isinstance(error, UnknownResourceFault) and closes_task(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How records of one kind are told."""
+
+    level: str
+    event: str
+    louder: Callable[[Any], str | None] | None = None
+    """The level of those that say something worse than their kind does."""
+
+
+LINES: dict[type[Observation], Line] = {
+    WorkerStarted: Line("info", "worker started"),
+    WorkerStopping: Line("info", "worker stopping: no new polls, waiting for open polls and tasks"),
+    DrainEnded: Line(
         "warning",
         "the drain is over: handlers are asked to stop, open polls are still waited for",
     ),
-    WorkerStopped: ("info", "worker stopped"),
-    ProgramEnded: ("error", "the program ends while its worker runs: call stop() before"),
-    StopOverdue: ("error", "the worker's end hangs: the process ends without it"),
-    InternalError: ("error", "an error that harmed no task"),
-    CredentialsNotRefreshed: ("warning", "credentials not refreshed"),
-    CredentialsRefreshed: ("info", "credentials refreshed"),
-    PollSucceeded: ("debug", "poll answered"),
-    PollCut: ("info", "poll cut at the length of a long poll: counts as empty"),
-    PollFailed: ("warning", "poll failed"),
-    TaskRepeated: ("warning", "SWF delivered a task again; it does not run again"),
-    TaskStarted: ("debug", "task started"),
-    TaskHeld: ("debug", "task waits in its slot: as many of its type run as may"),
-    HandlerProcessDied: ("error", "a handler process died"),
-    HandlerNotStarted: ("error", "no handler process can be started: the task fails"),
-    HandlerLeft: ("warning", "a handler left its process changed; on_process_start is the place"),
-    LoopBlocked: ("error", "the event loop is blocked: no other async handler runs"),
-    LoopFreed: ("warning", "the event loop turns again"),
-    WorkerReported: ("error", "worker report"),  # no error: asked for, whatever the level
-    TaskReported: ("error", "running task"),
-    ThreadReported: ("error", "thread"),
-    StopAsked: ("info", "handler asked to stop"),
-    HeartbeatAccepted: ("debug", "heartbeat accepted"),
-    HeartbeatLate: ("warning", "heartbeat was late: the GIL, the machine or the senders are held"),
-    HeartbeatFailed: ("warning", "heartbeat failed"),
-    HeartbeatIntervalGuessed: ("warning", "heartbeat interval guessed; set heartbeat_timeout"),
-    DetailsShortened: ("warning", "heartbeat details shortened"),
-    TaskDecided: ("debug", "handler ended"),
-    AnswerRetried: ("warning", "answer not accepted yet"),
-    TaskEnded: ("info", "task ended"),
-    HandlerStuck: ("error", "handler is past its deadline and can't be killed; its beats stopped"),
+    WorkerStopped: Line("info", "worker stopped", _of_a_stop),
+    ProgramEnded: Line("error", "the program ends while its worker runs: call stop() before"),
+    StopOverdue: Line("error", "the worker's end hangs: the process ends without it"),
+    InternalError: Line("error", "an error that harmed no task"),
+    CredentialsNotRefreshed: Line("warning", "credentials not refreshed", _of_credentials),
+    CredentialsRefreshed: Line("info", "credentials refreshed"),
+    PollSucceeded: Line("debug", "poll answered"),
+    PollCut: Line("info", "poll cut at the length of a long poll: counts as empty", _of_a_call),
+    PollFailed: Line("warning", "poll failed", _of_a_poll),
+    TaskRepeated: Line("warning", "SWF delivered a task again; it does not run again"),
+    TaskStarted: Line("debug", "task started"),
+    TaskHeld: Line("debug", "task waits in its slot: as many of its type run as may"),
+    HandlerProcessDied: Line("error", "a handler process died"),
+    HandlerNotStarted: Line("error", "no handler process can be started: the task fails"),
+    HandlerLeft: Line(
+        "warning", "a handler left its process changed; on_process_start is the place"
+    ),
+    LoopBlocked: Line("error", "the event loop is blocked: no other async handler runs"),
+    LoopFreed: Line("warning", "the event loop turns again"),
+    # These three are no errors, but asked for, whatever the level is.
+    WorkerReported: Line("error", "worker report"),
+    TaskReported: Line("error", "running task"),
+    ThreadReported: Line("error", "thread"),
+    StopAsked: Line("info", "handler asked to stop"),
+    HeartbeatAccepted: Line("debug", "heartbeat accepted"),
+    HeartbeatLate: Line(
+        "warning", "heartbeat was late: the GIL, the machine or the senders are held"
+    ),
+    HeartbeatFailed: Line("warning", "heartbeat failed", _of_a_call),
+    HeartbeatIntervalGuessed: Line("warning", "heartbeat interval guessed; set heartbeat_timeout"),
+    DetailsShortened: Line("warning", "heartbeat details shortened"),
+    TaskDecided: Line("debug", "handler ended", _of_a_decision),
+    AnswerRetried: Line("warning", "answer not accepted yet", _of_a_call),
+    TaskEnded: Line("info", "task ended", _of_an_end),
+    HandlerStuck: Line(
+        "error", "handler is past its deadline and can't be killed; its beats stopped"
+    ),
 }
+"""Every kind of record that becomes a line, and every level."""
 _ONLY_DEBUG = {PollSucceeded, TaskStarted, HeartbeatAccepted}
-"""Those whose level never depends on what they say."""
-_LOUD_ENDS = {Disposition.REJECTED, Disposition.ABANDONED}
-_UNUSUAL_ENDS = {Disposition.LATE, Disposition.CLOSED, Disposition.PRESUMED_ACCEPTED}
+"""Those that are made often, and never are louder."""
+
+# --- the observer -------------------------------------------------------------------------------
 
 
 class LogObserver:
@@ -112,9 +172,7 @@ class LogObserver:
         self._log = Log(**bound)
         self._debug = True
         """Whether lines for debugging are wanted, when it was last asked."""
-        self._late, self._latest = 0, 0.0
-        """Late beats that were not told yet, and the latest of them."""
-        self._late_told = float("-inf")
+        self._late_beats = LateBeats()
 
     def wants(self, kind: type[Observation]) -> bool:
         """Whether a record of this kind may become a line, at the level that the log has now."""
@@ -125,48 +183,62 @@ class LogObserver:
 
     def observe(self, record: Observation) -> None:
         """One observation, one event."""
-        if not self._debug and isinstance(record, TaskDecided):
-            if not isinstance(record.outcome, Failed):
-                return
-        elif isinstance(record, HandlerLogged):
+        if isinstance(record, HandlerLogged):
             self._pass_on(record)
             return
         if isinstance(record, HandlerRecorded):
             pass_on(record.record, record.fields)
             return
-        if self._late:
-            self._tell_late(at_last=isinstance(record, WorkerStopped))
-        level, event = _SAYS[type(record)]
-        level = _level(record, level)
+        late = self._late_beats
+        if late.held_back and late.are_due(at_last=isinstance(record, WorkerStopped)):
+            self._log.write("warning", "more heartbeats were late", late.told())
+        line = LINES[type(record)]
+        level = (line.louder and line.louder(record)) or line.level
+        if level == "debug" and not self._debug:
+            return  # most records are for debugging: don't even ask
         if not self._log.is_enabled(level):
-            return  # most records are for debugging: don't even collect their fields
-        if isinstance(record, HeartbeatLate) and not self._is_told(record):
+            return
+        if isinstance(record, HeartbeatLate) and not late.tells_now(record):
             return
         raised = _unexpected(record) if isinstance(record, TaskDecided) else None
-        self._log.write(level, event, _fields(record), raised)
-
-    def _is_told(self, record: HeartbeatLate) -> bool:
-        """What makes one beat late makes thousands late: they are counted, or their lines would
-        hold the machine as well."""
-        moment = now()
-        if moment - self._late_told < LATE_LINES_EACH:
-            self._late, self._latest = self._late + 1, max(self._latest, record.late_by)
-            return False
-        self._late_told = moment
-        return True
-
-    def _tell_late(self, *, at_last: bool) -> None:
-        moment = now()
-        if at_last or moment - self._late_told >= LATE_LINES_EACH:
-            told = {"heartbeats": self._late, "late_by_most": round(self._latest, 3)}
-            self._log.write("warning", "more heartbeats were late", told)
-            self._late, self._latest, self._late_told = 0, 0.0, moment
+        self._log.write(level, line.event, fields_of(record), raised)
 
     def _pass_on(self, record: HandlerLogged) -> None:
         """What a handler process logged, as if it had been logged here."""
         level = record.level if record.level in LEVELS else "error"  # "exception" is one
         if self._log.is_enabled(level):
             self._log.write(level, record.event, record.fields)
+
+
+class LateBeats:
+    """What makes one beat late makes thousands late: most are counted, or their lines would hold
+    the machine as well."""
+
+    def __init__(self) -> None:
+        self.held_back = 0
+        """So many were counted, and are to be told."""
+        self._latest = 0.0
+        self._told_at = float("-inf")
+
+    def tells_now(self, record: HeartbeatLate) -> bool:
+        """Whether this one has a line of its own; else it is counted."""
+        moment = now()
+        if moment - self._told_at < LATE_LINES_EACH:
+            self.held_back += 1
+            self._latest = max(self._latest, record.late_by)
+            return False
+        self._told_at = moment
+        return True
+
+    def are_due(self, *, at_last: bool) -> bool:
+        """Whether those that were counted are to be told."""
+        return at_last or now() - self._told_at >= LATE_LINES_EACH
+
+    def told(self) -> dict[str, Any]:
+        """How many there were, and how late; they are told with that."""
+        told = {"heartbeats": self.held_back, "late_by_most": round(self._latest, 3)}
+        self.held_back, self._latest, self._told_at = 0, 0.0, now()
+        return told
 
 
 def say(event: str, /, **fields: Any) -> None:
@@ -182,61 +254,64 @@ def _unexpected(record: TaskDecided) -> BaseException | None:
     return None if told else record.error
 
 
-def _level(record: Observation, level: str) -> str:
-    error = getattr(record, "error", None)
-    if isinstance(record, CredentialsNotRefreshed):
-        return "error" if record.ended else level
-    if isinstance(record, TaskDecided):
-        return "warning" if isinstance(record.outcome, Failed) else level
-    if isinstance(record, TaskEnded):
-        if record.disposition in _LOUD_ENDS or (record.error and _is_no_token(record.error)):
-            return "error"
-        return "warning" if record.disposition in _UNUSUAL_ENDS else level
-    if isinstance(record, WorkerStopped) and (record.abandoned or record.error):
-        return "error"
-    if isinstance(error, ServiceError) and (is_denied(error) or _is_no_token(error)):
-        return "error"
-    if isinstance(record, PollFailed) and error is not None and error.ambiguous:
-        return "error" if type(error).__name__ == "MalformedResponseError" else level
-    return level
+# --- fields -------------------------------------------------------------------------------------
 
 
-def _is_no_token(error: ServiceError) -> bool:
-    """Not a closed task but no token of this service: of another region or account, perhaps."""
-    return not isinstance(error, UnknownResourceFault) and closes_task(error)
-
-
-def _fields(record: Observation) -> dict[str, Any]:
+def fields_of(record: Observation) -> dict[str, Any]:
+    """A record's values, as fields of a line."""
     told: dict[str, Any] = {}
     for each in fields(record):
         value = getattr(record, each.name)
-        if value is None:
-            continue
-        if isinstance(value, ActivityTask):
-            told |= identity_of(value)
-        elif isinstance(value, (Completed, Canceled, Failed)):
-            told["outcome"] = type(value).__name__
-            if isinstance(value, Failed):
-                told["reason"] = value.reason
-        elif isinstance(value, ActivityType):
-            told["activity"] = str(value)
-        elif isinstance(value, float):
-            told[each.name] = round(value, 3)
-        elif isinstance(value, BaseException):
-            told[each.name] = _one_line(value)
-        elif isinstance(value, tuple):
-            told[each.name] = [_short(item) for item in value]
-        else:
+        if isinstance(value, (str, int)):  # most are, and need no words
             told[each.name] = value
+        elif value is not None:
+            told |= _told(value, each.name)
     return told
+
+
+@singledispatch
+def _told(value: Any, name: str) -> dict[str, Any]:
+    return {name: value}
+
+
+@_told.register
+def _(value: ActivityTask, name: str) -> dict[str, Any]:
+    return identity_of(value)
+
+
+@_told.register
+def _(value: ActivityType, name: str) -> dict[str, Any]:
+    return {"activity": str(value)}
+
+
+@_told.register(Completed)
+@_told.register(Canceled)
+def _(value: Completed | Canceled, name: str) -> dict[str, Any]:
+    return {"outcome": type(value).__name__}  # what it says is the user's, and may be secret
+
+
+@_told.register
+def _(value: Failed, name: str) -> dict[str, Any]:
+    return {"outcome": "Failed", "reason": value.reason}
+
+
+@_told.register
+def _(value: float, name: str) -> dict[str, Any]:
+    return {name: round(value, 3)}
+
+
+@_told.register
+def _(value: BaseException, name: str) -> dict[str, Any]:
+    text = str(value)
+    return {name: f"{type(value).__name__}: {text}" if text else type(value).__name__}
+
+
+@_told.register
+def _(value: tuple, name: str) -> dict[str, Any]:  # type: ignore[type-arg]  # as it is dispatched
+    return {name: [_short(item) for item in value]}
 
 
 def _short(item: Any) -> str:
     if isinstance(item, ActivityTask):
         return f"{item.activity_type} {item.activity_id} of {item.workflow_execution.workflow_id}"
     return str(item)
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -68,7 +68,7 @@ class Calls(Protocol):
 
     def call(self, operation: str, members: dict[str, Any], /) -> dict[str, Any]:
         """One attempt of one call: the members of its answer. Raises what botocore raises,
-        NotAnAnswer, and CredentialsError."""
+        NotAnAnswer, and NoCredentialsError."""
 
     def close(self) -> None:
         """Close the connections that are idle. (Later calls open new ones.)"""

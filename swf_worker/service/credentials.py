@@ -44,7 +44,7 @@ _IDENTITY_PROVIDER_FAILED = "IDPCommunicationError"
 _FROM_CONTAINERS = "container-role"
 
 
-class CredentialsError(Exception):
+class NoCredentialsError(Exception):
     """There are no usable credentials. ``passes``: time may mend it."""
 
     def __init__(self, said: str, *, passes: bool) -> None:
@@ -70,18 +70,18 @@ class ProviderChain:
         return self._found if type(self._found) is Credentials else None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """As they are now; may take as long as the provider likes. Raises CredentialsError."""
+        """As they are now; may take as long as the provider likes. Raises NoCredentialsError."""
         try:
             if self._found is None:
                 self._found = self._session.get_credentials()
             if self._found is None:
-                raise CredentialsError("no provider has any", passes=False)
+                raise NoCredentialsError("no provider has any", passes=False)
             frozen: ReadOnlyCredentials = self._found.get_frozen_credentials()
             return frozen
-        except CredentialsError:
+        except NoCredentialsError:
             raise
         except BaseException as error:
-            raise CredentialsError(self._worded(error), passes=_may_pass(error)) from error
+            raise NoCredentialsError(self._worded(error), passes=_may_pass(error)) from error
 
     def _worded(self, error: BaseException) -> str:
         said = safe_str(error) or type(error).__name__
@@ -157,7 +157,7 @@ class CredentialsRefresher:
         self._observe = observe
         self._kept: ReadOnlyCredentials | None = None
         self._fixed: Credentials | None = None
-        self._error: CredentialsError | None = None
+        self._error: NoCredentialsError | None = None
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -170,7 +170,7 @@ class CredentialsRefresher:
         """One attempt to refresh them, as long as it goes on."""
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Those that are kept; CredentialsError where there are none, after a moment."""
+        """Those that are kept; NoCredentialsError where there are none, after a moment."""
         if self._fixed is not None:  # whoever changes them in the session is followed
             fixed: ReadOnlyCredentials = self._fixed.get_frozen_credentials()
             return fixed
@@ -185,8 +185,8 @@ class CredentialsRefresher:
         if kept is not None:
             return kept
         if error is None:
-            raise CredentialsError("none yet: the provider has not answered", passes=True)
-        raise CredentialsError(str(error), passes=error.passes) from error
+            raise NoCredentialsError("none yet: the provider has not answered", passes=True)
+        raise NoCredentialsError(str(error), passes=error.passes) from error
 
     def ended(self) -> None:
         """SWF has refused them as too old: look now."""
@@ -224,7 +224,7 @@ class CredentialsRefresher:
         self._tell_if_slow(now())
         try:
             return self._keep(self._source.get_frozen_credentials())
-        except CredentialsError as error:
+        except NoCredentialsError as error:
             return self._failed(error, now() - began)
 
     def _keep(self, fresh: ReadOnlyCredentials) -> float:
@@ -243,7 +243,7 @@ class CredentialsRefresher:
             self._observe(CredentialsRefreshed(self._source.provider))
         return LOOK
 
-    def _failed(self, error: CredentialsError, after: float) -> float:
+    def _failed(self, error: NoCredentialsError, after: float) -> float:
         is_early = self._kept is None and after < _NOT_THERE_YET and _has_metadata_service()
         if is_early and not error.passes and self._source.provider == NOT_FOUND:
             return 1.0

@@ -2,7 +2,7 @@
 
 What boto3's client does beside that (events, endpoint rules, parameters and answers by the model,
 retries) is nothing that SWF needs of it; it is most of a call's time. Connections, TLS and timeouts
-are set up as botocore sets them up. ``which_way`` says when this way is not taken.
+are set up as botocore sets them up. ``direct_or_boto3.py`` says when this way is not taken.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import socket
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -50,10 +51,8 @@ class _TlsConnection(Followed, HTTPSConnection):
 class _Request(AWSRequest):
     """One whose body is prepared: it is bytes."""
 
-    @property
-    def body(self) -> Any:
-        """As it is sent, for the signer."""
-        return self.data
+    body: Any = property(attrgetter("data"))
+    """As it is sent, for the signer."""
 
 
 class _Pool(HTTPConnectionPool):

@@ -15,6 +15,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import ClosedPoolError
 
 from ..errors import (
+    CredentialsError,
     LimitExceededFault,
     MalformedResponseError,
     OperationNotPermittedFault,
@@ -24,7 +25,7 @@ from ..errors import (
     UnknownResourceFault,
 )
 from .answers import NotAnAnswer
-from .credentials import CredentialsError
+from .credentials import NoCredentialsError
 
 TLS_CODE = "TLS"
 CREDENTIALS_CODE = "Credentials"
@@ -88,9 +89,9 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
             return MalformedResponseError(operation, "", str(error), ambiguous=True)
         code = str(error.status)
         return ServiceUnavailableError(operation, code, str(error), ambiguous=True)
-    if isinstance(error, CredentialsError):  # nothing was sent
-        refused = ServiceUnavailableError if error.passes else OperationNotPermittedFault
-        return refused(operation, CREDENTIALS_CODE, f"credentials: {error}")
+    if isinstance(error, NoCredentialsError):
+        said = f"credentials: {error}"
+        return CredentialsError(operation, CREDENTIALS_CODE, said, may_pass=error.passes)
     if isinstance(error, SSLError):
         ambiguous = sent is not False
         return ServiceUnavailableError(operation, TLS_CODE, str(error), ambiguous=ambiguous)
@@ -122,7 +123,7 @@ def _from_service(operation: str, error: ClientError) -> ServiceError:
     message = str(said.get("Message") or "no message")
     if any(sign in f"{code} {message}".lower() for sign in _CLOCK):
         message += " — check this machine's clock: SWF compares it with the signature's time"
-    request_id = metadata.get("RequestId")
+    request_id = str(metadata.get("RequestId") or "")
     kind = _TYPES.get(code)
     if kind is not None:
         return kind(operation, code, message, request_id)

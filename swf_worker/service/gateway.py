@@ -19,7 +19,7 @@ from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
 from .attempts import Attempt, Attempts
 from .clients import Calls, build_clients
-from .credentials import CredentialsError, CredentialsRefresher, ProviderChain
+from .credentials import CredentialsRefresher, NoCredentialsError, ProviderChain
 from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .refusals import refusal
 
@@ -94,7 +94,7 @@ class TokenCalls:
         self, operation: str, attempt: Attempt, error: Exception, calls: Calls
     ) -> ServiceError:
         _drop_frames(error)
-        if attempt.cut_short and not isinstance(error, CredentialsError):
+        if attempt.cut_short and not isinstance(error, NoCredentialsError):
             # What died in silence on the way: others that were kept as long may have, too.
             calls.close()
             if attempt.sent is False:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ..core import verdicts
 from ..errors import (
     ConfigurationError,
+    CredentialsError,
     OperationNotPermittedFault,
     ServiceError,
-    ServiceUnavailableError,
     SwfWorkerError,
     UnknownResourceFault,
 )
 from .clients import Where, similar_regions
-from .faults import CONNECTION_CODE, CREDENTIALS_CODE, TLS_CODE
+from .faults import CONNECTION_CODE, TLS_CODE
 
 
 def refusal(error: ServiceError, where: Where, polled: str = "") -> SwfWorkerError | None:
@@ -27,7 +27,7 @@ def refusal(error: ServiceError, where: Where, polled: str = "") -> SwfWorkerErr
 
 def _explain(error: ServiceError, where: Where, polled: str) -> ConfigurationError | None:
     there = f"{polled}region {where.region!r}"
-    if error.code == CREDENTIALS_CODE and not isinstance(error, ServiceUnavailableError):
+    if isinstance(error, CredentialsError) and not error.may_pass:
         return ConfigurationError(
             f"{error.operation} ({there}): no usable AWS credentials ({error.message}); set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"

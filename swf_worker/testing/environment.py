@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from ..failure import FailureWording
 from ..options import Wrapper
 from ..outcome import Outcome
-from ..runtime.runners.aio import new_event_loop
+from ..runtime.runners.event_loop import new_event_loop
 from ..runtime.tasks.invocation import CANCEL_MARK, Ended, Invocation
 from ..task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
 from ..text import compact_json

@@ -99,6 +99,10 @@ def fault(kind=errors.ServiceError, code="", message="", ambiguous=False):
     return kind("Operation", code, message, ambiguous=ambiguous)
 
 
+def no_credentials(*, may_pass):
+    return errors.CredentialsError("Operation", "Credentials", "none", may_pass=may_pass)
+
+
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
@@ -112,6 +116,8 @@ def fault(kind=errors.ServiceError, code="", message="", ambiguous=False):
         (fault(errors.ServiceUnavailableError, ambiguous=True), messages.AnswerMissed(True)),
         (fault(errors.MalformedResponseError, ambiguous=True), messages.AnswerMissed(True)),
         (fault(code="SomethingNew"), messages.AnswerRejected()),
+        (no_credentials(may_pass=True), messages.AnswerMissed(False)),
+        (no_credentials(may_pass=False), messages.AnswerMissed(False)),
     ],
 )
 def test_what_an_answers_error_means(error, verdict):
@@ -128,6 +134,8 @@ def test_what_an_answers_error_means(error, verdict):
         (fault(errors.LimitExceededFault), False),
         (fault(errors.ServiceUnavailableError), False),
         (fault(errors.MalformedResponseError), False),
+        (no_credentials(may_pass=True), False),
+        (no_credentials(may_pass=False), True),
     ],
 )
 def test_what_ends_a_start(error, fatal):
@@ -137,6 +145,8 @@ def test_what_ends_a_start(error, fatal):
 def test_which_errors_slow_down_or_shed():
     assert verdicts.is_denied(fault(errors.OperationNotPermittedFault))
     assert not verdicts.is_denied(fault(errors.ThrottledError))
+    assert verdicts.is_denied(no_credentials(may_pass=False))
+    assert not verdicts.is_denied(no_credentials(may_pass=True))
     gone = fault(errors.UnknownResourceFault, message="Unknown domain: d")
     assert verdicts.is_denied(gone), "somebody may mend that"
     assert not verdicts.is_denied(fault(errors.UnknownResourceFault))

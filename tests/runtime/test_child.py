@@ -45,7 +45,7 @@ def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):
     for frame in (run, wire.Ask(["requested"]), wire.WorkerStopping()):
         ours.sendall(wire.encode(frame))
     ours.shutdown(socket.SHUT_WR)
-    for frame in child._line.listen():
+    for frame in child._channel.listen():
         child._hear(frame)
     child._runs.put(None)
     child.work()

@@ -13,10 +13,10 @@ from botocore import exceptions
 from botocore.credentials import Credentials
 
 from swf_worker import RetryPolicy
-from swf_worker.errors import OperationNotPermittedFault, ServiceUnavailableError
+from swf_worker.errors import CredentialsError
 from swf_worker.observations import CredentialsNotRefreshed
 from swf_worker.runtime.threads.clock import start_daemon
-from swf_worker.service.credentials import CredentialsError, CredentialsRefresher, ProviderChain
+from swf_worker.service.credentials import CredentialsRefresher, NoCredentialsError, ProviderChain
 from swf_worker.service.faults import CREDENTIALS_CODE, translate
 from swf_worker.service.retries import TenacityBackoff
 
@@ -78,11 +78,12 @@ class Session:
     ("error", "passes"), [*((e, True) for e in PASS), *((e, False) for e in STAY)], ids=repr
 )
 def test_whatever_a_chain_raises_says_credentials_and_that_nothing_was_sent(error, passes):
-    with pytest.raises(CredentialsError) as raised:
+    with pytest.raises(NoCredentialsError) as raised:
         ProviderChain(Session(error)).get_frozen_credentials()
     assert raised.value.passes is passes
     typed = translate("PollForActivityTask", raised.value)
-    assert type(typed) is (ServiceUnavailableError if passes else OperationNotPermittedFault)
+    assert type(typed) is CredentialsError
+    assert typed.may_pass is passes
     assert typed.code == CREDENTIALS_CODE
     assert typed.message.startswith("credentials: ")
     assert not typed.ambiguous
@@ -126,7 +127,7 @@ def test_those_that_are_fixed_are_looked_for_once(refresher_of):
 
 def test_a_chain_that_comes_round_is_asked_again(refresher_of):
     refresher, seen = refresher_of(TimeoutError("no answer"), Credentials("key", "secret"))
-    with pytest.raises(CredentialsError, match="no answer"):
+    with pytest.raises(NoCredentialsError, match="no answer"):
         refresher.get_frozen_credentials()
     refresher._thread.join(5)
     assert refresher.get_frozen_credentials().access_key == "key"
@@ -153,7 +154,7 @@ def test_one_that_hangs_is_not_waited_for_at_the_end(refresher_of):
     def call():
         try:
             refresher.get_frozen_credentials()
-        except CredentialsError as error:
+        except NoCredentialsError as error:
             waiting.append(error.passes)
 
     caller = threading.Thread(target=call)
@@ -170,5 +171,5 @@ def test_a_real_chain_names_its_provider(tmp_path, monkeypatch):
     (tmp_path / "config").write_text("[profile p]\ncredential_process = /nowhere/program\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     session = boto3.Session(botocore_session=botocore.session.Session(profile="p"))
-    with pytest.raises(CredentialsError, match="custom-process: FileNotFoundError"):
+    with pytest.raises(NoCredentialsError, match="custom-process: FileNotFoundError"):
         ProviderChain(session).get_frozen_credentials()

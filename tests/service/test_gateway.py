@@ -16,7 +16,7 @@ from botocore.config import Config
 from swf_worker import errors
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.service import answers, direct, gateway
-from swf_worker.service.credentials import CredentialsError, CredentialsRefresher
+from swf_worker.service.credentials import CredentialsRefresher, NoCredentialsError
 from swf_worker.task import ActivityType
 from tests import wire
 from tests.service.conftest import service_of
@@ -304,13 +304,14 @@ def test_a_call_that_meets_a_closing_of_the_kept_connections_goes_out(connect):
 def test_an_attempt_cut_while_it_waits_for_credentials_says_so(connect, monkeypatch):
     def none_yet(*_):
         time.sleep(0.5)
-        raise CredentialsError("none yet", passes=True)
+        raise NoCredentialsError("none yet", passes=True)
 
     monkeypatch.setattr(CredentialsRefresher, "get_frozen_credentials", none_yet)
     with Wire(RecordActivityTaskHeartbeat=[OK]) as service:
-        with pytest.raises(errors.ServiceUnavailableError) as caught:
+        with pytest.raises(errors.CredentialsError) as caught:
             connect(service.url).heartbeat("token", None, 0.2)
         assert caught.value.code == "Credentials"
+        assert caught.value.may_pass
         assert not caught.value.ambiguous
         assert service.calls == []
 

@@ -16,7 +16,7 @@ from swf_worker.local import Completed, Failed
 from swf_worker.observations import HandlerNotStarted, HeartbeatAccepted
 from swf_worker.runtime.children import child_process
 from swf_worker.runtime.children.child_process import LIMITS, ChildPhase
-from swf_worker.runtime.runners import process
+from swf_worker.runtime.runners import crashes
 from tests.conftest import children, eventually
 from tests.worker import children as handlers
 
@@ -45,7 +45,7 @@ def envelope(outcome):
 def test_row_75_whoever_waits_fails_and_is_named(
     make_worker, quick_swf, recorder, trouble, monkeypatch
 ):
-    monkeypatch.setattr(process, "MOST_FAILED_STARTS", 3)
+    monkeypatch.setattr(crashes, "MOST_FAILED_STARTS", 3)
     with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=2, **QUICK):
         trouble.write_text("no model here")
         lose_the_child(quick_swf)
@@ -58,7 +58,7 @@ def test_row_75_whoever_waits_fails_and_is_named(
         named = recorder.wait_for(HandlerNotStarted, 2)
         assert len({each.task.task_token for each in named}) == 2
         assert all("no model here" in each.why for each in named)
-        assert all(each.starts >= process.MOST_FAILED_STARTS for each in named)
+        assert all(each.starts >= crashes.MOST_FAILED_STARTS for each in named)
         assert recorder.of(HeartbeatAccepted), "beats went on meanwhile"
 
         trouble.unlink()
@@ -95,7 +95,7 @@ def real_python(monkeypatch):
 
 def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
     monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 3.0)
-    monkeypatch.setattr(process, "LONGEST_TROUBLE", 3.0)
+    monkeypatch.setattr(crashes, "LONGEST_TROUBLE", 3.0)
     with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
         trouble.write_text("")
         lose_the_child(quick_swf)
@@ -112,11 +112,11 @@ def test_row_75_a_machine_that_gives_no_more_processes(
     make_worker, quick_swf, recorder, monkeypatch, longest, completes
 ):
     """It is waited for, but not for ever."""
-    monkeypatch.setattr(process, "LONGEST_TROUBLE", longest)
+    monkeypatch.setattr(crashes, "LONGEST_TROUBLE", longest)
     real, refused = child_process.subprocess.Popen, []
 
     def refuse(*args, **kwargs):
-        if completes and len(refused) > process.MOST_FAILED_STARTS:
+        if completes and len(refused) > crashes.MOST_FAILED_STARTS:
             return real(*args, **kwargs)
         refused.append(args)
         raise BlockingIOError(errno.EAGAIN, "no more processes")
@@ -137,7 +137,7 @@ def test_row_75_a_machine_that_gives_no_more_processes(
 def test_row_75_a_task_that_waits_for_its_types_limit_is_next(
     make_worker, quick_swf, recorder, trouble, monkeypatch
 ):
-    monkeypatch.setattr(process, "MOST_FAILED_STARTS", 2)
+    monkeypatch.setattr(crashes, "MOST_FAILED_STARTS", 2)
     with make_worker(
         handlers.limited_pid, kind=handlers.Breaks, max_concurrent_activities=3, **QUICK
     ):

@@ -19,13 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Any
 
 from ...activity import ActivityDefinition, define
 from ...clock import now
 from ...context import ActivityContext, ask_to_stop
-from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
-from ...errors import ActivityFailed, PayloadError
+from ...core.messages import HandlerFailed
 from ...failure import FailureWording
 from ...task import CancelReason
 from ...text import safe_str
@@ -35,37 +33,27 @@ from ..process.streams import make_standard_streams_safe
 from ..stopping.process_exit import ProcessExit
 from ..tasks.invocation import Ended, Invocation
 from . import role
+from .channel import Channel
 from .records import send_events, send_records
 from .restore import ProcessState, report_stacks_at, undisturbed
 from .setup import ChildSetup
+from .task_link import RemoteTaskLink, end_of
 from .wire import (
     Ask,
     Begin,
     Broken,
-    Canceled,
-    Failed,
     Frame,
-    Frames,
-    HandedOver,
     LeftBehind,
-    Progress,
-    Raised,
     Ready,
     Returned,
     Run,
-    Shortened,
     TaskEnd,
     Terminate,
-    ToChild,
     WorkerStopping,
-    encode,
     read_task,
-    receive,
 )
 
-PROGRESS_GAP = 0.05
-"""Seconds between two reports of progress: the last details win, as they do on the wire."""
-FAREWELL = 1.0
+END_LIMIT = 1.0
 """Seconds that threads and registered functions have at its end."""
 _GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OOM_SCORE = 500
@@ -78,115 +66,16 @@ def _not_for_us(number: int, frame: FrameType | None) -> None:
     """Handles a signal of the whole group."""
 
 
-class Line:
-    """The channel to the worker. Several threads may speak."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-        self._lock = threading.Lock()
-        self._frames = Frames(ToChild)
-        self._silent = False
-
-    def silence(self) -> None:
-        """In a process that a handler has forked: it has nothing to say here."""
-        self._silent = True
-
-    def say(self, frame: Frame) -> None:
-        """Say it. Where the worker is gone, so is this process."""
-        if not self._sent(frame):
-            os._exit(1)
-
-    def mention(self, frame: Frame) -> bool:
-        """Say it; whether anybody hears. A line of the log decides nothing."""
-        return not self._silent and self._sent(frame)
-
-    def _sent(self, frame: Frame) -> bool:
-        if self._silent:
-            return True
-        data = encode(frame)
-        with self._lock:
-            try:
-                self._channel.sendall(data)
-            except OSError:
-                return False
-        return True
-
-    def listen(self) -> list[Any] | None:
-        """The next frames; None at the end."""
-        data = receive(self._channel)
-        return self._frames.feed(data) if data else None
-
-
-class Link:
-    """What the context of the running task asks (``context.TaskLink``)."""
-
-    def __init__(self, line: Line, run: Run) -> None:
-        self.stopping = run.worker_stopping
-        self._line = line
-        self._limit = None if run.remaining is None else now() + run.remaining
-        self._lock = threading.Lock()
-        self._number = run.number
-        self._said_at = float("-inf")
-        self._unsaid: Progress | None = None
-        self._timer_runs = False
-        self._over = False
-
-    def progress(self, details: str | None) -> None:
-        """Say it now, or shortly, if something was said just before."""
-        with self._lock:
-            if self._over:
-                return
-            wait = self._said_at + PROGRESS_GAP - now()
-            kept = self._unsaid.details if self._unsaid is not None else None
-            self._unsaid = Progress(self._number, details if details is not None else kept)
-            if wait <= 0:
-                frame, self._unsaid = self._unsaid, None
-                self._say(frame)
-            elif not self._timer_runs:
-                timer = threading.Timer(wait, self._say_last)
-                timer.daemon = True
-                with suppress(RuntimeError):  # no more threads: the next report says it
-                    timer.start()
-                    self._timer_runs = True
-
-    def _say_last(self) -> None:
-        with self._lock:
-            self._timer_runs = False
-            frame, self._unsaid = self._unsaid, None
-            if frame is not None and not self._over:
-                self._say(frame)
-
-    def _say(self, frame: Progress) -> None:
-        self._said_at = now()
-        self._line.say(frame)
-
-    def over(self) -> None:
-        """The task has ended: what a left-over thread reports means nothing."""
-        self._over = True  # no lock: who holds it may be one that waits for good
-
-    def shortened(self, why: str) -> None:
-        """Heartbeat details didn't fit."""
-        self._line.say(Shortened(self._number, why))
-
-    def worker_stopping(self) -> bool:
-        """Whether the worker drains."""
-        return self.stopping
-
-    def time_remaining(self) -> float | None:
-        """Until the nearest limit that was known when the task began."""
-        return None if self._limit is None else max(0.0, self._limit - now())
-
-
 class Child:
     """One handler process."""
 
     def __init__(self, channel: socket.socket, parent: int | None = None) -> None:
-        self._line = Line(channel)
+        self._channel = Channel(channel)
         self._parent = parent
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         # Of the task that was heard of last: what follows on the pipe is for it, also before the
         # main thread has begun with it.
-        self._current: tuple[ActivityContext, Link] | None = None
+        self._current: tuple[ActivityContext, RemoteTaskLink] | None = None
         self._stopping = False
         self._announced = False
         self._signaled = False
@@ -217,7 +106,7 @@ class Child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if signal.getsignal(signal.SIGHUP) is _not_for_us:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        self._line.silence()
+        self._channel.silence()
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         self._signaled = True
@@ -229,7 +118,7 @@ class Child:
 
     def listen(self) -> None:
         """Take what the worker says, until it hangs up."""
-        while (frames := self._line.listen()) is not None:
+        while (frames := self._channel.listen()) is not None:
             for frame in frames:
                 self._hear(frame)
         if self._current is not None:
@@ -240,7 +129,7 @@ class Child:
         current = self._current
         match frame:
             case Run():
-                link = Link(self._line, frame)
+                link = RemoteTaskLink(self._channel, frame)
                 link.stopping = link.stopping or self._stopping
                 self._current = ActivityContext(read_task(frame.task), link), link
                 self._runs.put(frame)
@@ -265,23 +154,23 @@ class Child:
         """Load the worker's setup: whether that could be done."""
         frames = None
         while not frames:
-            frames = self._line.listen()
+            frames = self._channel.listen()
             if frames is None:
                 return False
         try:
             self._load(frames[0])
         except BaseException as error:
             traceback.print_exc()
-            self._line.say(Broken(f"{type(error).__name__}: {safe_str(error)}"))
+            self._channel.say(Broken(f"{type(error).__name__}: {safe_str(error)}"))
             return False
-        self._line.say(Ready())
+        self._channel.say(Ready())
         for frame in frames[1:]:
             self._hear(frame)
         return True
 
     def _load(self, begin: Begin) -> None:
         sys.argv[:] = begin.argv
-        send_records(self._line, begin.log_levels, warnings=begin.captures_warnings)
+        send_records(self._channel, begin.log_levels, warnings=begin.captures_warnings)
         if begin.main_name is not None or begin.main_path is not None:
             load_main(Main(begin.main_name, begin.main_path))
         self._setup = setup = pickle.loads(begin.setup)  # noqa: S301 (the worker's own)
@@ -290,14 +179,14 @@ class Child:
         self._wording = FailureWording(setup.failure_tracebacks)
         if setup.on_process_start is not None:
             setup.on_process_start()
-        send_events(self._line)
+        send_events(self._channel)
 
     def work(self) -> None:
         """Run tasks, one after the other."""
         state = ProcessState()
         reports = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         while (run := self._runs.get()) is not None:
-            turn = Turn()
+            turn = HandlerTurn()
             # Twice: what strikes in the inner one's own steps is the outer one's.
             undisturbed(partial(undisturbed, partial(self._run, run, turn, state)))
             assert turn.end is not None
@@ -311,10 +200,10 @@ class Child:
                 report_stacks_at(signal.SIGUSR1)
             if left.put_back or left.stuck:
                 # Before the end: the next task may come right behind that.
-                self._line.say(LeftBehind(run.number, [*left.put_back], [*left.stuck]))
-            self._line.say(turn.end)
+                self._channel.say(LeftBehind(run.number, [*left.put_back], [*left.stuck]))
+            self._channel.say(turn.end)
 
-    def _run(self, run: Run, turn: Turn, state: ProcessState) -> None:
+    def _run(self, run: Run, turn: HandlerTurn, state: ProcessState) -> None:
         """Run the handler, once, until nothing of it can interrupt us any more. (Signal handlers of
         its own may raise at any time, in the middle of ours, too: then this is called again.)"""
         assert self._setup is not None
@@ -337,37 +226,13 @@ class Child:
 
 
 @dataclass(slots=True)
-class Turn:
-    """One task's, and how far it is."""
+class HandlerTurn:
+    """One task's turn in this process, and how far it is."""
 
     began: bool = False
     error: BaseException | None = None
     """What was raised where no handler of ours has caught it."""
     end: TaskEnd | None = None
-
-
-def end_of(ended: Ended, number: int) -> TaskEnd:
-    """How a handler run ended, as a frame."""
-    match ended.event:
-        case HandlerReturned(outcome):
-            return Returned(number, outcome.result)
-        case HandlerCanceled(details):
-            return Canceled(number, details)
-        case HandlerHandedOver():
-            return HandedOver(number)
-        case HandlerFailed(outcome):
-            return Failed(number, outcome.reason, outcome.details, _raised(ended.error))
-    raise AssertionError(ended)
-
-
-def _raised(error: BaseException | None) -> Raised | None:
-    if error is None or isinstance(error, (ActivityFailed, PayloadError)):
-        return None  # these are told by their reason
-    try:
-        trace = "".join(traceback.format_exception(error))
-    except BaseException as broken:  # an exception of the user's can do anything
-        trace = f"<no traceback: {type(broken).__name__}>"
-    return Raised(type(error).__name__, safe_str(error)[:4096], safe_str(trace)[-16_384:])
 
 
 def die_with(parent: int) -> None:
@@ -405,4 +270,4 @@ def main(descriptor: int, parent: int) -> None:
             child.work()
     finally:
         # Before the worker's patience is over: what is registered runs, whatever was left behind.
-        ProcessExit().begin(0, now() + FAREWELL, FAREWELL / 2)
+        ProcessExit().begin(0, now() + END_LIMIT, END_LIMIT / 2)

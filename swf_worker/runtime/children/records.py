@@ -29,7 +29,7 @@ _KEPT = (
 )
 
 
-class Line(Protocol):
+class Channel(Protocol):
     """The channel to the worker."""
 
     def mention(self, frame: Frame, /) -> bool: ...
@@ -61,9 +61,9 @@ def pass_on(attributes: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
 
 
 class _Sending(logging.Handler):
-    def __init__(self, line: Line) -> None:
+    def __init__(self, channel: Channel) -> None:
         super().__init__()
-        self._line = line
+        self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send it; what breaks in that is logging's to tell."""
@@ -76,7 +76,7 @@ class _Sending(logging.Handler):
             fields = apart(extra_of(record), identity.keys()) | identity
             said = attributes | {"msg": short(record.getMessage())}
             told = Recorded(said, {name: plain(each) for name, each in fields.items()})
-            if not self._line.mention(told):
+            if not self._channel.mention(told):
                 _print(record.levelname, record.name, record.getMessage(), record.exc_text)
         except Exception:
             self.handleError(record)
@@ -90,16 +90,16 @@ def _print(level: str, name: str, said: str, trace: str | None) -> None:
         sys.stderr.flush()
 
 
-def send_records(line: Line, levels_there: Mapping[str, int], *, warnings: bool) -> None:
+def send_records(channel: Channel, levels_there: Mapping[str, int], *, warnings: bool) -> None:
     """Let the worker have the standard library's records. A set-up that replaces the root's
     handlers, as the loaded modules or ``on_process_start`` may, is left alone."""
     for name, level in levels_there.items():
         logging.getLogger(name or None).setLevel(level)
-    logging.getLogger().addHandler(_Sending(line))
+    logging.getLogger().addHandler(_Sending(channel))
     logging.captureWarnings(warnings)
 
 
-def send_events(line: Line) -> None:
+def send_events(channel: Channel) -> None:
     """Let the worker write structlog's events. A set-up of structlog that the loaded modules, or
     ``on_process_start``, made is left alone."""
     import structlog
@@ -111,7 +111,7 @@ def send_events(line: Line) -> None:
         said = short(event.pop("event", ""))
         fields = current_identity() | dict(event)
         told = Logged(level, said, {short(name): plain(each) for name, each in fields.items()})
-        if not line.mention(told):
+        if not channel.mention(told):
             _print(level.upper(), "", said, event.get("exception"))
         raise structlog.DropEvent
 

@@ -15,7 +15,7 @@ from ...task import ActivityTask
 from ..tasks.invocation import Invocation
 from ..tasks.task_run import stack_of
 from ..threads.clock import Clock
-from .aio import Loop
+from .event_loop import Loop
 
 EVERY = 1.0
 """Seconds between two looks: what blocks the loop for less than one or two of them is not told."""

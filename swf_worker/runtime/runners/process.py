@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import signal
 import threading
 from collections import defaultdict, deque
@@ -14,8 +13,6 @@ from ...context import causes_of
 from ...core.messages import (
     HandlerCanceled,
     HandlerFailed,
-    HandlerHandedOver,
-    HandlerReturned,
     ProcessDied,
 )
 from ...errors import ConfigurationError
@@ -28,7 +25,7 @@ from ...observations import (
     HandlerRecorded,
     Observation,
 )
-from ...outcome import Completed, Failed, FailureReason
+from ...outcome import Failed, FailureReason
 from ...service.api import Backoff, Timers
 from ...task import ActivityType
 from ...text import how_it_ended
@@ -36,67 +33,14 @@ from ..children import wire
 from ..children.child_process import Child
 from ..children.pool import ChildPool
 from ..children.setup import ChildSetup, begin
-from ..children.wire import Frame
 from ..tasks.invocation import Ended
 from ..tasks.task_run import TaskRun
 from ..threads.clock import StartThread
+from .child_task import ChildTask
+from .crashes import Crashes
 
 _STDERR_LINES = 20
-MOST_FAILED_STARTS = 5
-"""In a row: then whoever waits for a process is failed, at each further one that fails."""
-LONGEST_TROUBLE = 300.0
-"""Seconds for which none could be started, for whatever reason: the same. A machine that gives no
-more processes is waited for so long."""
 _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-
-
-class RemoteError(Exception):
-    """What a handler raised in its process: the type's name and the message. The traceback is its
-    note."""
-
-
-@dataclass(slots=True, eq=False)
-class ChildTask:
-    """One task in one child."""
-
-    run: TaskRun
-    child: Child
-    number: int
-    given_at: float
-    left: HandlerLeft | None = None
-
-    def heard(self, frame: Frame) -> Ended | None:
-        """The child said something about the task; how it ended, if that was it."""
-        run = self.run
-        if not isinstance(frame, wire.Said) or frame.number != self.number:
-            return None  # of an earlier task
-        match frame:
-            case wire.Progress(details=details):
-                run.progress(details)
-            case wire.Shortened(why=why):
-                run.shortened(why)
-            case wire.LeftBehind(put_back=put_back, stuck=stuck):
-                self.left = HandlerLeft(run.task, tuple(put_back), tuple(stuck))
-            case wire.Returned(result=result):
-                return Ended(HandlerReturned(Completed(result)))
-            case wire.Failed(reason=reason, details=details, raised=raised):
-                return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
-            case wire.Canceled(details=details):
-                return Ended(HandlerCanceled(details))
-            case wire.HandedOver():
-                return Ended(HandlerHandedOver())
-        return None
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """The crashes in a row of one type's handlers."""
-
-    crashes: int = 0
-    since: float = math.inf
-    """When the first of them began."""
-    counted_at: float = 0.0
-    not_before: float = 0.0
 
 
 @dataclass(slots=True)
@@ -120,15 +64,14 @@ class ProcessRunner:
     _starting: int = 0
     _waiting: deque[TaskRun] = field(default_factory=deque)
     _running: dict[TaskRun, ChildTask] = field(default_factory=dict)
-    _trouble: dict[ActivityType | None, _Trouble] = field(
-        default_factory=lambda: defaultdict(_Trouble)
-    )
+    _crashes: dict[ActivityType, Crashes] = field(default_factory=lambda: defaultdict(Crashes))
+    _failed_starts: Crashes = field(default_factory=Crashes)
     _left_by: dict[ActivityType, set[str]] = field(default_factory=lambda: defaultdict(set))
     _first: threading.Event = field(default_factory=threading.Event)
     _first_failed: str | None = None
     _closed: bool = False
     _numbers: int = 0
-    _pump_at: float | None = None
+    _assign_at: float | None = None
 
     # --- the pool's life ------------------------------------------------------------------------
 
@@ -168,13 +111,13 @@ class ProcessRunner:
         """Run the handler in a free child; it waits for one if there is none."""
         with self._lock:
             self._waiting.append(run)
-        self._pump()
+        self._assign()
         if run.context.should_stop:  # asked before it came here
             self._withdraw(run)
         if run.state.killed_for is not None:
             self.kill(run)
 
-    def _pump(self) -> None:
+    def _assign(self) -> None:
         """Give waiting tasks to idle children, and start children for the others."""
         with self._lock:
             if self._closed or self._pool is None:
@@ -184,7 +127,7 @@ class ProcessRunner:
             wanted = 0
             while self._waiting:
                 run = self._waiting.popleft()
-                if self._trouble[run.task.activity_type].not_before > now:
+                if self._crashes[run.task.activity_type].not_before > now:
                     held.append(run)  # its handlers crash: slower, and nobody else waits for it
                 elif self._idle:
                     self._give(run, self._idle.pop())
@@ -193,29 +136,29 @@ class ProcessRunner:
                     wanted += 1
             self._waiting = held
             self._start_children(wanted, now)
-            self._pump_later(now)
+            self._assign_later(now)
 
     def _start_children(self, wanted: int, now: float) -> None:
         assert self._pool is not None
-        if self._trouble[None].not_before > now:
+        if self._failed_starts.not_before > now:
             return  # none can be started at present
-        exit_plan = sum(self._is_last(each.child) for each in self._running.values())
-        room = self.most + exit_plan - len(self._running) - len(self._idle) - self._starting
-        for _ in range(max(0, min(wanted + exit_plan - self._starting - len(self._idle), room))):
+        ending = sum(self._is_last(each.child) for each in self._running.values())
+        room = self.most + ending - len(self._running) - len(self._idle) - self._starting
+        for _ in range(max(0, min(wanted + ending - self._starting - len(self._idle), room))):
             self._starting += 1
             self._pool.start()
 
     def _is_last(self, child: Child) -> bool:
         return self.most_tasks is not None and child.tasks_done + 1 >= self.most_tasks
 
-    def _pump_later(self, now: float) -> None:
-        moments = [self._trouble[run.task.activity_type].not_before for run in self._waiting]
-        moments.append(self._trouble[None].not_before)
+    def _assign_later(self, now: float) -> None:
+        moments = [self._crashes[run.task.activity_type].not_before for run in self._waiting]
+        moments.append(self._failed_starts.not_before)
         later = [moment for moment in moments if moment > now]
-        armed = self._pump_at is not None and now < self._pump_at <= min(later, default=now)
+        armed = self._assign_at is not None and now < self._assign_at <= min(later, default=now)
         if self._waiting and later and not armed:
-            self._pump_at = min(later)
-            self.timers.call_later(self._pump_at - now, self._pump)
+            self._assign_at = min(later)
+            self.timers.call_later(self._assign_at - now, self._assign)
 
     def _give(self, run: TaskRun, child: Child) -> None:
         assert self._pool is not None
@@ -232,14 +175,6 @@ class ProcessRunner:
         )
         self._pool.give(child, child_task, frame)
         self._ask(child_task)
-
-    def _again(self, trouble: _Trouble) -> float:
-        """The first crash costs no wait: one child's end is nobody's fault."""
-        trouble.crashes += 1
-        trouble.counted_at = self.now()
-        wait = self.backoff.wait(trouble.crashes - 1) if trouble.crashes > 1 else 0.0
-        trouble.not_before = self.now() + wait
-        return wait
 
     def _withdraw(self, run: TaskRun) -> bool:
         with self._lock:
@@ -286,9 +221,9 @@ class ProcessRunner:
         with self._lock:
             self._starting -= 1
             self._idle.append(child)
-            self._trouble.pop(None, None)
+            self._failed_starts = Crashes()
         self._first.set()
-        self._pump()
+        self._assign()
 
     def child_free(self, child: Child, ended: Ended) -> None:
         """A child's task has ended."""
@@ -304,14 +239,14 @@ class ProcessRunner:
                 self._idle.append(child)  # before its task's end makes others look for one
             if child_task is not None:
                 del self._running[child_task.run]
-                self._trouble.pop(child_task.run.task.activity_type, None)
+                self._crashes.pop(child_task.run.task.activity_type, None)
         if retired and child.state.takes_tasks:
             self._pool.retire(child)
         if left is not None:
             self._tell_once(left)
         if child_task is not None:
             child_task.run.handler_ended(ended)
-        self._pump()
+        self._assign()
 
     def _tell_once(self, left: HandlerLeft) -> None:
         """What was put back, once a type; each process that had to be replaced."""
@@ -331,19 +266,15 @@ class ProcessRunner:
             child_task = self._of(child)
             if not child.state.loaded:
                 self._starting -= 1
-                trouble = self._trouble[None]
-                if child.started_at > trouble.counted_at:  # those that fail together are one
-                    wait = self._again(trouble)
+                if not self._failed_starts.are_known(child.started_at):
+                    wait = self._failed_starts.add(self.now(), self.backoff)
                 failed = self._given_up(child.started_at)
             if child_task is not None:
                 del self._running[child_task.run]
-                trouble = self._trouble[child_task.run.task.activity_type]
-                # Children that die together are one crash.
-                if (
-                    child_task.run.state.killed_for is None
-                    and child_task.given_at > trouble.counted_at
-                ):
-                    wait = self._again(trouble)
+                crashes = self._crashes[child_task.run.task.activity_type]
+                by_itself = child_task.run.state.killed_for is None
+                if by_itself and not crashes.are_known(child_task.given_at):
+                    wait = crashes.add(self.now(), self.backoff)
         if not self._first.is_set():
             self._first_failed = child.state.why_unusable or f"it {how_it_ended(child.code)}"
             self._first.set()
@@ -353,7 +284,7 @@ class ProcessRunner:
         if child_task is not None:
             child_task.run.handler_ended(Ended(ProcessDied(self._died(child))))
         self._fail(failed, how, last_lines(child))
-        self._pump()
+        self._assign()
 
     def _of(self, child: Child) -> ChildTask | None:
         """Whose task it was given. (``child.task`` may not tell yet: it died meanwhile.)"""
@@ -379,28 +310,26 @@ class ProcessRunner:
         exhausted = isinstance(error, OSError) and error.errno in _EXHAUSTED
         with self._lock:
             self._starting -= 1
-            wait = self._again(self._trouble[None]) or self.backoff.wait(1)
-            self._trouble[None].not_before = self.now() + wait
+            wait = self._failed_starts.add(self.now(), self.backoff) or self.backoff.wait(1)
+            self._failed_starts.not_before = self.now() + wait
             failed = self._given_up(self.now(), at_once=not exhausted)
         if not self._first.is_set():
             self._first_failed = str(error)
             self._first.set()
         self.observe(HandlerProcessDied(None, f"can't be started: {error}", None, "", wait))
         self._fail(failed, f"{type(error).__name__}: {error}", "")
-        self._pump()
+        self._assign()
 
     def _given_up(self, began: float, *, at_once: bool = True) -> list[TaskRun]:
         """A start failed that began then. Whoever waited for it, where it was one too many."""
-        trouble = self._trouble[None]
-        trouble.since = min(trouble.since, began)
-        many = at_once and trouble.crashes >= MOST_FAILED_STARTS
-        if self._closed or not (many or self.now() - trouble.since >= LONGEST_TROUBLE):
+        too_many = self._failed_starts.are_too_many(began, self.now(), at_once=at_once)
+        if self._closed or not too_many:
             return []
         failed, self._waiting = list(self._waiting), deque()
         return failed
 
     def _fail(self, runs: list[TaskRun], how: str, stderr: str) -> None:
-        starts = self._trouble[None].crashes
+        starts = self._failed_starts.count
         for run in runs:
             self.observe(HandlerNotStarted(run.task, starts, how))
             failed = self.wording.of_sdk(
@@ -415,11 +344,3 @@ def last_lines(child: Child) -> str:
     """The end of its stderr."""
     text = bytes(child.stderr_tail).decode(errors="replace")
     return "\n".join(text.splitlines()[-_STDERR_LINES:])
-
-
-def _error(raised: wire.Raised | None) -> RemoteError | None:
-    if raised is None:
-        return None
-    error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
-    error.add_note(raised.traceback)
-    return error

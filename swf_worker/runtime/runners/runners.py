@@ -19,7 +19,8 @@ from ..tasks.invocation import Invocation
 from ..tasks.services import Runner
 from ..tasks.task_run import TaskRun
 from ..threads.thread_pool import Pool
-from .aio import AsyncRunner, HostLoop, Loop, LoopThread
+from .aio import AsyncRunner
+from .event_loop import HostLoop, Loop, LoopThread
 from .limited import LimitedRunner
 from .loop_watch import LoopWatch
 from .process import ProcessRunner

@@ -22,9 +22,9 @@ from .clock import StartThread
 
 MOST_WAITING = 100_000
 """Records that wait for slow observers, at most; more are dropped and counted."""
-FAREWELL = 2.0
+END_LIMIT = 2.0
 """Seconds that the last records get to be told."""
-BREATH = 0.02
+ROUND = 0.02
 """Seconds between two rounds of telling: a busy worker wakes this thread 50 times a second, not
 for each record."""
 OFTEN = (PollSucceeded, TaskStarted, HeartbeatAccepted)
@@ -81,7 +81,7 @@ class ObserverThread:
         with self._changed:
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(FAREWELL)
+            self._thread.join(END_LIMIT)
 
     def _run(self) -> None:
         while records := self._next():
@@ -93,7 +93,7 @@ class ObserverThread:
                         observer.observe(record)
                     except BaseException as error:
                         self._broken(observer, record, error)
-            self._closed.wait(BREATH)
+            self._closed.wait(ROUND)
 
     def _next(self) -> list[Observation]:
         with self._changed:

@@ -1,0 +1,60 @@
+"""One task in one handler process: what its child says about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...observations import HandlerLeft
+from ...outcome import Completed, Failed
+from ..children import wire
+from ..children.child_process import Child
+from ..children.wire import Frame
+from ..tasks.invocation import Ended
+from ..tasks.task_run import TaskRun
+
+
+class RemoteError(Exception):
+    """What a handler raised in its process: the type's name and the message. The traceback is its
+    note."""
+
+
+@dataclass(slots=True, eq=False)
+class ChildTask:
+    """One task in one child."""
+
+    run: TaskRun
+    child: Child
+    number: int
+    given_at: float
+    left: HandlerLeft | None = None
+
+    def heard(self, frame: Frame) -> Ended | None:
+        """The child said something about the task; how it ended, if that was it."""
+        run = self.run
+        if not isinstance(frame, wire.Said) or frame.number != self.number:
+            return None  # of an earlier task
+        match frame:
+            case wire.Progress(details=details):
+                run.progress(details)
+            case wire.Shortened(why=why):
+                run.shortened(why)
+            case wire.LeftBehind(put_back=put_back, stuck=stuck):
+                self.left = HandlerLeft(run.task, tuple(put_back), tuple(stuck))
+            case wire.Returned(result=result):
+                return Ended(HandlerReturned(Completed(result)))
+            case wire.Failed(reason=reason, details=details, raised=raised):
+                return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
+            case wire.Canceled(details=details):
+                return Ended(HandlerCanceled(details))
+            case wire.HandedOver():
+                return Ended(HandlerHandedOver())
+        return None
+
+
+def _error(raised: wire.Raised | None) -> RemoteError | None:
+    if raised is None:
+        return None
+    error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+    error.add_note(raised.traceback)
+    return error
