@@ -84,6 +84,35 @@ class WorkerOptions(TypedDict, total=False):
     calls: Literal["boto3"] | None
 
 
+class WorkerAttributes:
+    """The same as class attributes of a subclass, and, settled, as attributes of a worker."""
+
+    domain: str
+    task_list: str
+    activities: Sequence[Callable[..., Any]]
+    session: boto3.Session | None
+    region_name: str | None
+    endpoint_url: str | None
+    client_config: Config | None
+    identity: str | None
+    max_concurrent_activities: int
+    max_concurrent_polls: int | None
+    heartbeat_interval: float | None
+    drain_timeout: float
+    cancel_grace: float
+    on_drain_timeout: Literal["fail", "abandon"]
+    max_tasks_per_child: int | None
+    progress_beats_per_second: float
+    failure_tracebacks: bool
+    converter: Converter | None
+    wrappers: Sequence[Wrapper]
+    observers: Sequence[Observer]
+    retry_policy: RetryPolicy
+    event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
+    on_fatal_error: Callable[[SwfWorkerError], object] | None
+    calls: Literal["boto3"] | None
+
+
 def default_identity() -> str:
     """``host:pid``, as SWF's own libraries identify a worker."""
     return shorten(f"{socket.gethostname()}:{os.getpid()}", MAX_NAME)

@@ -7,20 +7,18 @@ import asyncio
 import atexit
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .activity import ActivityDefinition, ActivityOptions, define, new_mark
 from .checks import check_keywords
 from .context import ActivityContext, current
-from .converter import Converter
 from .core import lifecycle
 from .core.registry import Registry
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver, say
-from .observations import Observer
-from .options import OPTION_NAMES, Options, RetryPolicy, WorkerOptions, Wrapper
+from .options import OPTION_NAMES, Options, WorkerAttributes, WorkerOptions
 from .registration import (
     fallback_definition,
     mark_or_refuse,
@@ -35,13 +33,12 @@ from .runtime.until_stopped import check_not_loading, run_as_process
 from .task import ActivityTask
 
 if TYPE_CHECKING:
-    import boto3
-    from botocore.config import Config
+    pass
 
 Handler = Callable[..., Any]
 
 
-class ActivityWorker:
+class ActivityWorker(WorkerAttributes):
     """Polls one task list for activity tasks, runs their handlers, and answers each once.
 
     Give it marked functions (``activities=[...]``), subclass it and mark methods, or register on
@@ -83,31 +80,6 @@ class ActivityWorker:
         the first line of the log says which way is taken.
     """
 
-    domain: str
-    task_list: str
-    activities: Sequence[Handler]
-    session: boto3.Session | None
-    region_name: str | None
-    endpoint_url: str | None
-    client_config: Config | None
-    identity: str | None
-    max_concurrent_activities: int
-    max_concurrent_polls: int | None
-    heartbeat_interval: float | None
-    drain_timeout: float
-    cancel_grace: float
-    on_drain_timeout: Literal["fail", "abandon"]
-    max_tasks_per_child: int | None
-    progress_beats_per_second: float
-    failure_tracebacks: bool
-    converter: Converter | None
-    wrappers: Sequence[Wrapper]
-    observers: Sequence[Observer]
-    retry_policy: RetryPolicy
-    event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
-    on_fatal_error: Callable[[SwfWorkerError], object] | None
-    calls: Literal["boto3"] | None
-
     def __init__(self, **options: Unpack[WorkerOptions]) -> None:
         check_keywords(f"{type(self).__name__}()", options, WorkerOptions.__annotations__)
         self._given: dict[str, Any] = dict(options)
@@ -131,8 +103,12 @@ class ActivityWorker:
         after the start."""
         if self._running is not None:
             raise RuntimeError("the worker has started: its options are settled")
-        self._overrides.update(overrides)
-        self._settle()
+        before, self._overrides = self._overrides, {**self._overrides, **overrides}
+        try:
+            self._settle()
+        except BaseException:
+            self._overrides = before
+            raise
 
     def _settle(self) -> None:
         """Options, and the handlers that take them up: everything at one moment."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
 
     from .backend import LocalBackend
-    from .models import LocalActivityTask, LocalExecution
+    from .execution import LocalExecution
+    from .tasks import LocalActivityTask
 
 
 @dataclass(frozen=True, slots=True)

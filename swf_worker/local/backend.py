@@ -15,9 +15,11 @@ from moto.swf.exceptions import SWFDomainAlreadyExistsFault, SWFTypeDeprecatedFa
 from moto.swf.models import SWFBackend
 
 from ..clock import now
-from . import faults
+from . import activities, faults
 from .clock import LocalClock
-from .models import LocalActivityTask, LocalDecisionTask, LocalDomain, LocalExecution
+from .decisions import take_decisions
+from .execution import LocalDomain, LocalExecution
+from .tasks import LocalActivityTask, LocalDecisionTask
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 AtTime = Callable[[float], None]
@@ -206,7 +208,7 @@ class LocalBackend(SWFBackend):
             queue, lambda task: task.state == "SCHEDULED" and task.workflow_execution.open
         )
         if task is not None:
-            task.workflow_execution.begin_activity(task, identity)
+            activities.begin(task.workflow_execution, task, identity)
         return task
 
     def poll_for_decision_task(
@@ -290,7 +292,7 @@ class LocalBackend(SWFBackend):
             raise faults.unknown_execution(execution.workflow_id, execution.run_id)
         if execution.started_decision is not task:
             raise faults.unknown_decision(task.scheduled_event_id)
-        execution.complete_decision(task, decisions or [], execution_context)
+        take_decisions(execution, task, decisions or [], execution_context)
 
     def open_task(self, task_token: str) -> LocalActivityTask:
         """The started, open task of a token; SWF's fault where there is none."""
@@ -344,7 +346,7 @@ class LocalBackend(SWFBackend):
         task = self.open_task(task_token)
         execution = task.workflow_execution
         assert isinstance(execution, LocalExecution)
-        execution.answer_activity(task, event_type, **members)
+        activities.answer(execution, task, event_type, **members)
 
 
 def _needs_decision(execution: LocalExecution) -> bool:

@@ -1,1 +1,2 @@
-"""Threads, the event loop, signals: drives the core, and calls the service."""
+"""Threads, the event loop, processes and signals: drives the core. ``engine.py`` tells a task's way
+through the rooms."""

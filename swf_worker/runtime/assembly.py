@@ -23,8 +23,7 @@ from .polling.open_tasks import OpenTasks
 from .polling.poller import Poller
 from .runners.runners import Runners
 from .runners.served_types import ServedTypes
-from .tasks.services import TaskServices
-from .tasks.task_run import TaskRun
+from .tasks.task_run import TaskRun, TaskServices
 from .threads.observer_thread import Observers
 from .threads.thread_pool import IdleThreadsFirst
 

@@ -52,8 +52,7 @@ from ..task import ActivityTask, ActivityType, CancelReason
 from .assembly import Parts, assemble
 from .platform import Platform
 from .stopping.lifecycle_driver import LifecycleDriver
-from .tasks.services import ServedType
-from .tasks.task_run import TaskRun, stack_of
+from .tasks.task_run import ServedType, TaskRun, stack_of
 
 _NOT_RUN = ServedType()
 

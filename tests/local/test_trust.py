@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.core import patch_client
 
-from swf_worker.local import LocalSwf, ManualClock, conformance, operations, validation
+from swf_worker.local import LocalSwf, ManualClock, operations, validation
 from swf_worker.local.backend import LocalBackend
+from swf_worker.local.conformance import __main__ as conformance
+from swf_worker.local.conformance import contract
 from tests.local.plain import Plain, client, refused
 
 # --- moto, as a second opinion ------------------------------------------------------------------
@@ -229,7 +231,7 @@ def test_the_local_swf_conforms(capsys):
 
 def test_a_service_that_differs_is_told(capsys, monkeypatch):
     monkeypatch.setattr(conformance, "QUESTIONS", ())
-    monkeypatch.setattr(conformance, "CONTRACT", (conformance.malformed_token,))
+    monkeypatch.setattr(conformance, "CONTRACT", (contract.malformed_token,))
     with LocalSwf(poll_hold=0.2) as local:
         run = conformance.Run(local.client(), "d", 1, connected(local))
         monkeypatch.setattr(run.swf, "respond_activity_task_completed", lambda **_: {})
@@ -263,8 +265,8 @@ def test_nothing_is_created_on_aws_unless_somebody_says_yes():
 def test_the_script_runs_against_an_endpoint(monkeypatch, capsys):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
-    monkeypatch.setattr(conformance, "CONTRACT", (conformance.lengths,))
-    monkeypatch.setattr(conformance, "QUESTIONS", (conformance.units,))
+    monkeypatch.setattr(conformance, "CONTRACT", (contract.lengths,))
+    monkeypatch.setattr(conformance, "QUESTIONS", (contract.units,))
     with LocalSwf(poll_hold=0.5) as local:
         arguments = ["--domain", "d", "--region", "us-east-1", "--endpoint-url", local.endpoint_url]
         assert conformance.main(arguments) == 0

@@ -1,1 +1,1 @@
-"""Handler processes (``isolation="process"``): the pool, and the code in each child."""
+"""Handler processes (``isolation="process"``): the pool of them, and the code in each."""

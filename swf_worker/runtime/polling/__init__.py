@@ -1,0 +1,1 @@
+"""How tasks come in: open polls, and which tokens are known."""

@@ -1,0 +1,1 @@
+"""What belongs to the whole process: the interpreter, standard streams, forks."""

@@ -1,1 +1,1 @@
-"""Where handlers run. Runners differ only in how they start, interrupt and kill."""
+"""Where handlers run: in a slot's thread, on the event loop, in a process."""

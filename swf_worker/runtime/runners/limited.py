@@ -8,8 +8,7 @@ from collections.abc import Callable
 from ...core.messages import HandlerCanceled
 from ...observations import Observation, TaskHeld
 from ..tasks.invocation import Ended
-from ..tasks.services import Runner
-from ..tasks.task_run import TaskRun
+from ..tasks.task_run import Runner, TaskRun
 
 
 class LimitedRunner:

@@ -16,8 +16,7 @@ from ...task import ActivityType
 from ..children.setup import ChildSetup
 from ..platform import OnError, Platform
 from ..tasks.invocation import Invocation
-from ..tasks.services import Runner
-from ..tasks.task_run import TaskRun
+from ..tasks.task_run import Runner, TaskRun
 from ..threads.thread_pool import Pool
 from .aio import AsyncRunner
 from .event_loop import HostLoop, Loop, LoopThread

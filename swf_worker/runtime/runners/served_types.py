@@ -8,7 +8,7 @@ from ...activity import ActivityDefinition
 from ...core.registry import Registry
 from ...task import ActivityType
 from ..heartbeats.registered_timeouts import TimeoutLookups
-from ..tasks.services import ServedType
+from ..tasks.task_run import ServedType
 from .runners import Runners
 
 

@@ -10,14 +10,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
+from ...activity import ActivityDefinition
 from ...context import ActivityContext, ask_to_stop
 from ...core import execution, messages, verdicts
 from ...core.execution import Execution, Phase
+from ...core.heartbeats import INTERVAL_UNKNOWN
 from ...core.messages import Disposition, Event
 from ...errors import ServiceError
+from ...failure import FailureWording
 from ...observations import (
     AnswerRetried,
     DetailsShortened,
@@ -29,12 +33,66 @@ from ...observations import (
     TaskReported,
 )
 from ...outcome import Outcome
-from ...service.api import Timer
+from ...service.api import Backoff, SwfService, Timer, Timers
 from ...task import ActivityTask, CancelReason
-from ..heartbeats.heartbeater import TaskBeats
-from ..threads.thread_pool import Job
+from ..heartbeats.heartbeater import Heartbeater, TaskBeats
+from ..threads.clock import Clock
+from ..threads.thread_pool import Job, Pool
 from .invocation import Ended
-from .services import Runner, ServedType, TaskServices
+
+
+class Runner(Protocol):
+    """Where a handler runs. Runners differ in how they start, interrupt and kill; no more."""
+
+    killable: bool
+
+    def start(self, run: TaskRun) -> None:
+        """Run the handler; call ``run.handler_ended`` when it has ended."""
+
+    def ask(self, run: TaskRun, *, interrupt: bool) -> None:
+        """The context says that the handler should stop: have it heard. ``interrupt``: a handler
+        that waits is to notice (an async one gets a CancelledError)."""
+
+    def kill(self, run: TaskRun) -> None:
+        """Kill the handler's process."""
+
+    def stack(self, run: TaskRun) -> str:
+        """Where the handler is, for a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedType:
+    """What is the same for all tasks of a type. Without a definition: of one that isn't run."""
+
+    definition: ActivityDefinition | None = None
+    runner: Runner | None = None
+    interval: float = INTERVAL_UNKNOWN
+    """Seconds between heartbeats."""
+    time_limit: float | None = None
+    """The registered start-to-close timeout: an estimate."""
+    settled: bool = True
+    """No look-up will change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskServices:
+    """What every task run needs."""
+
+    service: SwfService
+    clock: Clock
+    timers: Timers
+    backoff: Backoff
+    answers: Pool
+    """The threads that send what no slot thread sends."""
+    heartbeater: Heartbeater
+    observe: Callable[[Observation], None]
+    task_over: Callable[[TaskRun], None]
+    """It is over for this worker."""
+    free_slot: Callable[[], None]
+    """It is over, and its handler has ended."""
+    worker_stopping: Callable[[], bool]
+    cancel_grace: float
+    wording: FailureWording
 
 
 class TaskRun:

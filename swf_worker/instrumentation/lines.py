@@ -1,0 +1,215 @@
+"""What each kind of record is in the log: its level, its words, its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import singledispatch
+from typing import Any
+
+from ..core.messages import Disposition
+from ..core.verdicts import closes_task, is_denied
+from ..errors import (
+    MalformedResponseError,
+    ServiceError,
+    UnknownResourceFault,
+)
+from ..log import identity_of
+from ..observations import (
+    AnswerRetried,
+    CredentialsNotRefreshed,
+    CredentialsRefreshed,
+    DetailsShortened,
+    DrainEnded,
+    HandlerLeft,
+    HandlerNotStarted,
+    HandlerProcessDied,
+    HandlerStuck,
+    HeartbeatAccepted,
+    HeartbeatFailed,
+    HeartbeatIntervalGuessed,
+    HeartbeatLate,
+    InternalError,
+    LoopBlocked,
+    LoopFreed,
+    Observation,
+    PollCut,
+    PollFailed,
+    PollSucceeded,
+    ProgramEnded,
+    StopAsked,
+    StopOverdue,
+    TaskDecided,
+    TaskEnded,
+    TaskHeld,
+    TaskRepeated,
+    TaskReported,
+    TaskStarted,
+    ThreadReported,
+    WorkerReported,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+from ..outcome import Canceled, Completed, Failed
+from ..task import ActivityTask, ActivityType
+
+# --- how loud it is: worse than its kind, or not -------------------------------------------------
+
+
+def _of_credentials(record: CredentialsNotRefreshed) -> str | None:
+    return "error" if record.ended else None
+
+
+def _of_a_stop(record: WorkerStopped) -> str | None:
+    return "error" if record.abandoned or record.error else None
+
+
+def _of_a_decision(record: TaskDecided) -> str | None:
+    return "warning" if isinstance(record.outcome, Failed) else None
+
+
+def _of_an_end(record: TaskEnded) -> str | None:
+    match record.disposition:
+        case Disposition.REJECTED | Disposition.ABANDONED:
+            return "error"
+        case Disposition.LATE | Disposition.CLOSED | Disposition.PRESUMED_ACCEPTED:
+            return "error" if record.error and _is_no_token(record.error) else "warning"
+    return None
+
+
+def _of_a_call(record: PollCut | HeartbeatFailed | AnswerRetried) -> str | None:
+    """What somebody has to mend: no waiting will."""
+    return "error" if is_denied(record.error) or _is_no_token(record.error) else None
+
+
+def _of_a_poll(record: PollFailed) -> str | None:
+    lost = record.task_may_be_lost and isinstance(record.error, MalformedResponseError)
+    return "error" if lost or is_denied(record.error) or _is_no_token(record.error) else None
+
+
+def _is_no_token(error: ServiceError) -> bool:
+    """Not a closed task but no token of this service: of another region or account, perhaps."""
+    return not isinstance(error, UnknownResourceFault) and closes_task(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How records of one kind are told."""
+
+    level: str
+    event: str
+    louder: Callable[[Any], str | None] | None = None
+    """The level of those that say something worse than their kind does."""
+
+
+LINES: dict[type[Observation], Line] = {
+    WorkerStarted: Line("info", "worker started"),
+    WorkerStopping: Line("info", "worker stopping: no new polls, waiting for open polls and tasks"),
+    DrainEnded: Line(
+        "warning",
+        "the drain is over: handlers are asked to stop, open polls are still waited for",
+    ),
+    WorkerStopped: Line("info", "worker stopped", _of_a_stop),
+    ProgramEnded: Line("error", "the program ends while its worker runs: call stop() before"),
+    StopOverdue: Line("error", "the worker's end hangs: the process ends without it"),
+    InternalError: Line("error", "an error that harmed no task"),
+    CredentialsNotRefreshed: Line("warning", "credentials not refreshed", _of_credentials),
+    CredentialsRefreshed: Line("info", "credentials refreshed"),
+    PollSucceeded: Line("debug", "poll answered"),
+    PollCut: Line("info", "poll cut at the length of a long poll: counts as empty", _of_a_call),
+    PollFailed: Line("warning", "poll failed", _of_a_poll),
+    TaskRepeated: Line("warning", "SWF delivered a task again; it does not run again"),
+    TaskStarted: Line("debug", "task started"),
+    TaskHeld: Line("debug", "task waits in its slot: as many of its type run as may"),
+    HandlerProcessDied: Line("error", "a handler process died"),
+    HandlerNotStarted: Line("error", "no handler process can be started: the task fails"),
+    HandlerLeft: Line(
+        "warning", "a handler left its process changed; on_process_start is the place"
+    ),
+    LoopBlocked: Line("error", "the event loop is blocked: no other async handler runs"),
+    LoopFreed: Line("warning", "the event loop turns again"),
+    # These three are no errors, but asked for, whatever the level is.
+    WorkerReported: Line("error", "worker report"),
+    TaskReported: Line("error", "running task"),
+    ThreadReported: Line("error", "thread"),
+    StopAsked: Line("info", "handler asked to stop"),
+    HeartbeatAccepted: Line("debug", "heartbeat accepted"),
+    HeartbeatLate: Line(
+        "warning", "heartbeat was late: the GIL, the machine or the senders are held"
+    ),
+    HeartbeatFailed: Line("warning", "heartbeat failed", _of_a_call),
+    HeartbeatIntervalGuessed: Line("warning", "heartbeat interval guessed; set heartbeat_timeout"),
+    DetailsShortened: Line("warning", "heartbeat details shortened"),
+    TaskDecided: Line("debug", "handler ended", _of_a_decision),
+    AnswerRetried: Line("warning", "answer not accepted yet", _of_a_call),
+    TaskEnded: Line("info", "task ended", _of_an_end),
+    HandlerStuck: Line(
+        "error", "handler is past its deadline and can't be killed; its beats stopped"
+    ),
+}
+"""Every kind of record that becomes a line, and every level."""
+ONLY_DEBUG = {PollSucceeded, TaskStarted, HeartbeatAccepted}
+"""Those that are made often, and never are louder."""
+
+# --- fields -------------------------------------------------------------------------------------
+
+
+def fields_of(record: Observation) -> dict[str, Any]:
+    """A record's values, as fields of a line."""
+    told: dict[str, Any] = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if isinstance(value, (str, int)):  # most are, and need no words
+            told[each.name] = value
+        elif value is not None:
+            told |= _told(value, each.name)
+    return told
+
+
+@singledispatch
+def _told(value: Any, name: str) -> dict[str, Any]:
+    return {name: value}
+
+
+@_told.register
+def _(value: ActivityTask, name: str) -> dict[str, Any]:
+    return identity_of(value)
+
+
+@_told.register
+def _(value: ActivityType, name: str) -> dict[str, Any]:
+    return {"activity": str(value)}
+
+
+@_told.register(Completed)
+@_told.register(Canceled)
+def _(value: Completed | Canceled, name: str) -> dict[str, Any]:
+    return {"outcome": type(value).__name__}  # what it says is the user's, and may be secret
+
+
+@_told.register
+def _(value: Failed, name: str) -> dict[str, Any]:
+    return {"outcome": "Failed", "reason": value.reason}
+
+
+@_told.register
+def _(value: float, name: str) -> dict[str, Any]:
+    return {name: round(value, 3)}
+
+
+@_told.register
+def _(value: BaseException, name: str) -> dict[str, Any]:
+    text = str(value)
+    return {name: f"{type(value).__name__}: {text}" if text else type(value).__name__}
+
+
+@_told.register
+def _(value: tuple, name: str) -> dict[str, Any]:  # type: ignore[type-arg]  # as it is dispatched
+    return {name: [_short(item) for item in value]}
+
+
+def _short(item: Any) -> str:
+    if isinstance(item, ActivityTask):
+        return f"{item.activity_type} {item.activity_id} of {item.workflow_execution.workflow_id}"
+    return str(item)
