@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from botocore.handlers import BUILTIN_HANDLERS
 from botocore.loaders import JSONFileLoader
 from moto.core.models import botocore_stubber
 
-from swf_worker import ActivityWorker
+from swf_worker import ActivityWorker, SwfWorkerError
 from swf_worker.local import LocalSwf
 
 pytest_plugins = ["pytester"]
@@ -128,6 +128,18 @@ class Recorder:
                 f"no {count} {kind.__name__} in {self.records}"
             )
             return self.of(kind)
+
+
+@contextmanager
+def started(worker: ActivityWorker) -> Iterator[ActivityWorker]:
+    """Started, and ended whatever happens; what ended it before is the test's to look at."""
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.request_stop()
+        with suppress(SwfWorkerError):
+            worker.wait(20)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def often(swf, env):
             process.kill()
 
 
-def test_row_84_a_refresh_that_takes_long_holds_up_no_beat_and_no_stop(swf, configured, tmp_path):
+def test_a_refresh_that_takes_long_holds_up_no_beat_and_no_stop(swf, configured, tmp_path):
     """The old ones are valid meanwhile. boto3#2258, airflow#27078."""
     with often(swf, configured("short", "slow30")) as process:
         scheduled = [swf.schedule("UntilStop", "1", heartbeat_timeout=2) for _ in range(4)]
@@ -92,7 +92,7 @@ def test_row_84_a_refresh_that_takes_long_holds_up_no_beat_and_no_stop(swf, conf
     assert "Traceback" not in err
 
 
-def test_row_84_a_first_one_that_takes_long_is_named_and_holds_up_no_stop(swf, configured):
+def test_a_first_one_that_takes_long_is_named_and_holds_up_no_stop(swf, configured):
     with running(TARGET, swf=swf, **configured("slow30")) as process:
         line = next(line for line in process.stderr if "credentials not refreshed" in line)
         assert "the provider has not answered" in line
@@ -104,7 +104,7 @@ def test_row_84_a_first_one_that_takes_long_is_named_and_holds_up_no_stop(swf, c
     assert process.returncode == 0
 
 
-def test_row_84_a_refresh_that_fails_is_told_with_its_provider_and_made_up_for(swf, configured):
+def test_a_refresh_that_fails_is_told_with_its_provider_and_made_up_for(swf, configured):
     with often(swf, configured("short", "fails", "fails", "long")) as process:
         scheduled = swf.schedule("UntilStop", "1", heartbeat_timeout=2)
         line = next(line for line in process.stderr if "credentials not refreshed" in line)
@@ -129,7 +129,7 @@ def test_row_84_a_refresh_that_fails_is_told_with_its_provider_and_made_up_for(s
         ("fails", ["custom-process", "the vault is sealed"]),
     ],
 )
-def test_row_85_what_can_not_get_better_is_one_line_that_says_credentials(
+def test_what_can_not_get_better_is_one_line_that_says_credentials(
     swf, configured, tmp_path, words, says
 ):
     """At start, within 10 s. awx#8966."""
@@ -197,7 +197,7 @@ def sts(answer):
         (503, REFUSED.format("ServiceUnavailable"), ["--processes", "1"]),
     ],
 )
-def test_row_86_what_can_get_better_is_waited_out_loudly(swf, tmp_path, status, body, flags):
+def test_what_can_get_better_is_waited_out_loudly(swf, tmp_path, status, body, flags):
     """At start. datafusion-comet#6024."""
     (tmp_path / "token").write_text("a-token")
     with sts(lambda number: (status, body) if number <= 4 else (200, ASSUMED)) as url:
@@ -216,7 +216,7 @@ def test_row_86_what_can_get_better_is_waited_out_loudly(swf, tmp_path, status, 
     assert '"level": "error"' in line
 
 
-def test_row_86_a_refusal_is_none_of_these(swf, tmp_path):
+def test_a_refusal_is_none_of_these(swf, tmp_path):
     (tmp_path / "token").write_text("a-token")
     with sts(lambda number: (403, REFUSED.format("AccessDenied"))) as url:
         env = web_identity(tmp_path, tmp_path / "token") | {

@@ -78,7 +78,7 @@ def check_left(swf, tmp_path, command, what):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_row_73_all_of_it_at_once(swf, tmp_path, way):
+def test_all_of_it_at_once(swf, tmp_path, way):
     check_left(swf, tmp_path, WAYS[way], [each for each in KINDS if each != "atexit"])
     assert "a-left-thread" in (tmp_path / "err").read_text(), "what is waited for is named"
 
@@ -98,7 +98,7 @@ def check_files(folder):
         pytest.param("run", ["files", "thread"], marks=pytest.mark.full),
     ],
 )
-def test_row_73_files_that_are_open_are_written(swf, tmp_path, way, what):
+def test_files_that_are_open_are_written(swf, tmp_path, way, what):
     """As where the interpreter ends by itself."""
     check_left(swf, tmp_path, WAYS[way], what)
     check_files(tmp_path)
@@ -121,7 +121,7 @@ worker.run()
         pytest.param("sys.exit()", 0, marks=pytest.mark.full),
     ],
 )
-def test_row_73_a_programs_own_code_after_run(swf, tmp_path, then, expected):
+def test_a_programs_own_code_after_run(swf, tmp_path, then, expected):
     scheduled = swf.schedule("Leaves", "1", ["thread"])
     command = [sys.executable, "-c", PROGRAM.format(then)]
     with running(command, tmp_path, swf) as process:
@@ -133,15 +133,15 @@ def test_row_73_a_programs_own_code_after_run(swf, tmp_path, then, expected):
 @pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", KINDS)
-def test_row_73_each_by_itself(swf, tmp_path, what, way):
+def test_each_thing_that_is_left_behind_lets_the_process_end(swf, tmp_path, what, way):
     check_left(swf, tmp_path, WAYS[way], [what])
 
 
-def test_row_73_a_registered_function_that_hangs(swf, tmp_path):
+def test_a_registered_function_that_hangs(swf, tmp_path):
     check_left(swf, tmp_path, WAYS["run"], ["atexit"])
 
 
-def test_row_73_nothing_is_waited_for_where_nothing_was_left(swf, tmp_path):
+def test_nothing_is_waited_for_where_nothing_was_left(swf, tmp_path):
     scheduled = swf.schedule("Leaves", "1", ["nothing"])
     with running(WAYS["run"], tmp_path, swf) as process:
         assert scheduled.outcome() == Completed('"left"')
@@ -151,7 +151,7 @@ def test_row_73_nothing_is_waited_for_where_nothing_was_left(swf, tmp_path):
     check_last_words(tmp_path)
 
 
-def test_row_73_a_further_signal_waits_for_nothing_more(swf, tmp_path):
+def test_a_further_signal_waits_for_nothing_more(swf, tmp_path):
     scheduled = swf.schedule("Leaves", "1", ["thread"])
     flags = ["--drain-timeout", "60"]
     with running([*RUN, "tests.cli.leavers:worker", *flags], tmp_path, swf) as process:
@@ -164,7 +164,7 @@ def test_row_73_a_further_signal_waits_for_nothing_more(swf, tmp_path):
 
 
 @pytest.mark.parametrize("way", ["run", pytest.param("script", marks=pytest.mark.full)])
-def test_row_73_a_handler_that_prints_at_the_end(swf, tmp_path, way):
+def test_a_handler_that_prints_at_the_end(swf, tmp_path, way):
     """cpython#129536: the interpreter aborts where a thread holds stdout as it ends."""
     scheduled = swf.schedule("Prints", "1")
     with running(WAYS[way], tmp_path, swf) as process:
@@ -179,11 +179,11 @@ def test_row_73_a_handler_that_prints_at_the_end(swf, tmp_path, way):
 
 @pytest.mark.full
 @pytest.mark.parametrize("number", range(30))
-def test_row_73_thirty_of_them(swf, tmp_path, number):
-    test_row_73_a_handler_that_prints_at_the_end(swf, tmp_path, "run")
+def test_thirty_of_them(swf, tmp_path, number):
+    test_a_handler_that_prints_at_the_end(swf, tmp_path, "run")
 
 
-def test_row_73_under_a_supervisor(swf, tmp_path):
+def test_under_a_supervisor(swf, tmp_path):
     scheduled = swf.schedule("Leaves", "1", ["thread", "printer"])
     flags = ["--processes", "1"]
     with running([*RUN, "tests.cli.leavers:worker", *flags], tmp_path, swf) as process:
@@ -193,7 +193,7 @@ def test_row_73_under_a_supervisor(swf, tmp_path):
     check_last_words(tmp_path)
 
 
-def test_row_73_in_a_handler_process_what_is_registered_runs(swf, tmp_path):
+def test_in_a_handler_process_what_is_registered_runs(swf, tmp_path):
     scheduled = swf.schedule("LeavesInChild", "1", ["thread", "executor", "printer", "files"])
     with running([*RUN, "tests.cli.leavers:with_child"], tmp_path, swf) as process:
         assert scheduled.outcome() == Completed('"left"')
@@ -212,7 +212,7 @@ raise SystemExit(Hanging(drain_timeout=1).run())
 """
 
 
-def test_row_73_an_on_stop_that_hangs(swf, tmp_path):
+def test_an_on_stop_that_hangs(swf, tmp_path):
     scheduled = swf.schedule("Leaves", "1", ["nothing"])
     with running([sys.executable, "-c", SHORT], tmp_path, swf) as process:
         assert scheduled.outcome() == Completed('"left"')
@@ -234,7 +234,7 @@ raise SystemExit(7)
 """
 
 
-def test_row_73_an_embedded_worker_never_ends_its_host(swf, tmp_path):
+def test_an_embedded_worker_never_ends_its_host(swf, tmp_path):
     scheduled = swf.schedule("Leaves", "1", ["nothing"])
     with subprocess.Popen(
         [sys.executable, "-c", EMBEDDED],
@@ -271,7 +271,7 @@ raise SystemExit(code)
 
 
 @pytest.mark.full
-def test_row_73_a_programs_own_threads_are_waited_for_after_run(swf, tmp_path):
+def test_a_programs_own_threads_are_waited_for_after_run(swf, tmp_path):
     """It has started them before ``run()``: they are nothing that a handler left."""
     scheduled = swf.schedule("Leaves", "1", ["thread"])
     with running([sys.executable, "-c", OWN], tmp_path, swf) as process:

@@ -74,7 +74,7 @@ def check(process, service, began):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("place", ["import", pytest.param("on_start", marks=pytest.mark.full)])
-def test_row_70_each_signal_is_heard_while_it_starts(place, number, tmp_path):
+def test_each_signal_is_heard_while_it_starts(place, number, tmp_path):
     with starting(place, tmp_path) as (process, service):
         began = time.monotonic()
         process.send_signal(number)
@@ -82,7 +82,7 @@ def test_row_70_each_signal_is_heard_while_it_starts(place, number, tmp_path):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_row_70_a_stop_is_heard_in_every_place_of_the_start(place, tmp_path):
+def test_a_stop_is_heard_in_every_place_of_the_start(place, tmp_path):
     with starting(place, tmp_path) as (process, service):
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -92,7 +92,7 @@ def test_row_70_a_stop_is_heard_in_every_place_of_the_start(place, tmp_path):
 @pytest.mark.parametrize(
     "place", ["import", pytest.param("waits", marks=pytest.mark.full), "on_start"]
 )
-def test_row_70_as_pid_1_the_kernel_drops_what_has_no_handler(place, tmp_path):
+def test_as_pid_1_the_kernel_drops_what_has_no_handler(place, tmp_path):
     with starting(place, tmp_path, init=namespace()) as (process, service):
         began = time.monotonic()
         (inside,) = children(process.pid)
@@ -111,14 +111,14 @@ def test_row_70_as_pid_1_the_kernel_drops_what_has_no_handler(place, tmp_path):
         pytest.param("on_start", True, marks=pytest.mark.full),
     ],
 )
-def test_row_70_under_a_supervisor_too(place, group, tmp_path):
+def test_under_a_supervisor_too(place, group, tmp_path):
     with starting(place, tmp_path, "--processes", "2") as (process, service):
         began = time.monotonic()
         (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
         check(process, service, began)
 
 
-def test_row_70_what_on_start_began_on_stop_ends(tmp_path):
+def test_what_on_start_began_on_stop_ends(tmp_path):
     """The stop comes behind it, while the type's timeout is looked up."""
     os.mkfifo(tmp_path / "there")
     with Wire(PollForActivityTask=[EMPTY_POLL], DescribeActivityType=[silence]) as service:
@@ -143,7 +143,7 @@ raise SystemExit(Worker().run())
 """
 
 
-def test_row_70_run_hears_it_as_well(tmp_path):
+def test_run_hears_it_as_well(tmp_path):
     os.mkfifo(tmp_path / "there")
     with Wire(PollForActivityTask=[EMPTY_POLL], DescribeActivityType=[UNKNOWN]) as service:
         with subprocess.Popen(
@@ -161,7 +161,7 @@ def test_row_70_run_hears_it_as_well(tmp_path):
     assert (tmp_path / "said").read_text() == "on_start\natexit\n"
 
 
-def test_row_70_what_takes_the_signals_in_on_start_does_not_keep_them(tmp_path):
+def test_what_takes_the_signals_in_on_start_does_not_keep_them(tmp_path):
     """An event loop that has had handlers leaves no wakeup descriptor behind."""
     (tmp_path / "taking.py").write_text(TAKING)
     with Wire(PollForActivityTask=[EMPTY_POLL], DescribeActivityType=[UNKNOWN]) as service:
@@ -197,7 +197,7 @@ class Taking(ActivityWorker):
 """
 
 
-def test_row_70_dev_hears_signals_as_pid_1():
+def test_dev_hears_signals_as_pid_1():
     """Its own start takes a second."""
     command = [*namespace(), sys.executable, "-m", "swf_worker", "dev"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:

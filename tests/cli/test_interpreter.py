@@ -153,21 +153,21 @@ SUPERVISED = ["--processes", "1"]
         pytest.param(in_a_zip, SUPERVISED, marks=pytest.mark.full),
     ],
 )
-def test_row_76_a_launchers_path_and_import_hooks_are_taken_along(swf, tmp_path, layout, more):
+def test_a_launchers_path_and_import_hooks_are_taken_along(swf, tmp_path, layout, more):
     target = layout(tmp_path)
     launcher = write(tmp_path / "launch.py", LAUNCHER, folder=str(tmp_path / "site"))
     file, _ = check(swf, sys.executable, str(launcher), "run", target, *more)
     assert file == "workers.py"
 
 
-def test_row_76_a_folder_that_was_relative_when_it_was_put_there(swf, tmp_path):
+def test_a_folder_that_was_relative_when_it_was_put_there(swf, tmp_path):
     write(tmp_path / "relative" / "workers.py", WORKERS + "\n    os.chdir('/')\n")
     code = "import sys; sys.path.insert(0, 'relative'); from workers import worker; worker.run()"
     check(swf, sys.executable, "-c", code, cwd=tmp_path, env={"PYTHONPATH": os.getcwd()})
 
 
 @pytest.mark.parametrize("more", [SUPERVISED, pytest.param([], marks=pytest.mark.full)])
-def test_row_76_a_path_that_no_variable_holds(swf, tmp_path, more):
+def test_a_path_that_no_variable_holds(swf, tmp_path, more):
     """As Bazel and pex make them."""
     target = on_the_path(tmp_path)
     launcher = write(tmp_path / "launch.py", LAUNCHER, folder=str(tmp_path / "site"))
@@ -176,7 +176,7 @@ def test_row_76_a_path_that_no_variable_holds(swf, tmp_path, more):
     check(swf, sys.executable, str(launcher), "run", target, *more)
 
 
-def test_row_76_an_import_hook_that_is_an_object(swf, tmp_path):
+def test_an_import_hook_that_is_an_object(swf, tmp_path):
     """As an application's own loader is, which keeps its state in it."""
     write(tmp_path / "lib" / "workers_elsewhere.py", WORKERS)
     write(
@@ -245,7 +245,7 @@ FROZEN = {
 
 
 @pytest.mark.parametrize("setup", FROZEN)
-def test_row_77_no_child_runs_the_program(swf, tmp_path, setup):
+def test_no_child_runs_the_program(swf, tmp_path, setup):
     application(tmp_path, "application", FROZEN[setup])
     with running(swf, sys.executable, str(tmp_path / "program.py")) as process:
         _, err = process.communicate(timeout=20)
@@ -256,7 +256,7 @@ def test_row_77_no_child_runs_the_program(swf, tmp_path, setup):
 
 
 @pytest.mark.parametrize("setup", ["frozen", "no executable"])
-def test_row_77_nor_does_a_supervised_process(swf, tmp_path, setup):
+def test_nor_does_a_supervised_process(swf, tmp_path, setup):
     application(tmp_path, "application", FROZEN[setup])
     app = str(tmp_path / "application")
     code = (
@@ -272,14 +272,14 @@ def test_row_77_nor_does_a_supervised_process(swf, tmp_path, setup):
 
 
 @pytest.mark.parametrize("setup", ["frozen", pytest.param("embedded", marks=pytest.mark.full)])
-def test_row_77_an_interpreter_that_the_program_names_is_taken(swf, tmp_path, setup):
+def test_an_interpreter_that_the_program_names_is_taken(swf, tmp_path, setup):
     named = f"import multiprocessing; multiprocessing.set_executable({sys.executable!r}); "
     application(tmp_path, "application", named + FROZEN[setup])
     check(swf, sys.executable, str(tmp_path / "program.py"))
     assert not (tmp_path / "runs").exists()
 
 
-def test_row_77_one_that_only_has_pythons_name_ends_soon(swf, tmp_path):
+def test_one_that_only_has_pythons_name_ends_soon(swf, tmp_path):
     """Nothing tells it before it is started: the process it has become refuses to be a worker."""
     application(tmp_path, "python3", "sys.executable = {app!r}")
     with running(swf, sys.executable, str(tmp_path / "program.py")) as process:

@@ -267,7 +267,7 @@ def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_p
 
 @pytest.mark.parametrize("stage", BUSY)
 @pytest.mark.parametrize("target", ["process", "supervised"])
-def test_row_62_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
+def test_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
     victim = started(stage, "process", tmp_path)
     with victim.running(target):
         victim.reach(stage)
@@ -278,7 +278,7 @@ def test_row_62_sigkill_of_the_worker_leaves_no_handler_process(target, stage, t
         assert victim.answers() == []
 
 
-def test_row_62_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
+def test_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
     """It asks nobody, hears nothing, and is gone all the same."""
     victim = started("gil", "process", tmp_path)
     with victim.running("process"):
@@ -368,18 +368,18 @@ SOME_CLOSED = [
 
 
 @pytest.mark.parametrize("case", SOME_CLOSED, ids="-".join)
-def test_row_71_a_closed_terminal_loses_nothing(case, tmp_path):
+def test_a_closed_terminal_loses_nothing(case, tmp_path):
     check_closed(case, tmp_path)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("case", CLOSED, ids="-".join)
-def test_row_71_a_closed_terminal_whole(case, tmp_path):
+def test_a_closed_terminal_whole(case, tmp_path):
     check_closed(case, tmp_path)
 
 
 @pytest.mark.parametrize("target", ["supervised", pytest.param("process", marks=pytest.mark.full)])
-def test_row_71_under_nohup_it_stays_ignored(target, tmp_path):
+def test_under_nohup_it_stays_ignored(target, tmp_path):
     victim = started("running", "process", tmp_path)
     victim.lead = "nohup"
     with victim.running(target):
@@ -395,7 +395,7 @@ def test_row_71_under_nohup_it_stays_ignored(target, tmp_path):
 
 
 @pytest.mark.parametrize("came", [(signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
-def test_row_71_where_both_wait_for_a_busy_process_they_come_in_any_order(came):
+def test_where_both_wait_for_a_busy_process_they_come_in_any_order(came):
     with signal_inbox() as inbox:
         for number in came:
             signal.raise_signal(number)
@@ -403,7 +403,7 @@ def test_row_71_where_both_wait_for_a_busy_process_they_come_in_any_order(came):
         assert inbox.waiting() == []
 
 
-def test_row_71_systemd_sends_both_and_that_is_one_step(tmp_path):
+def test_systemd_sends_both_and_that_is_one_step(tmp_path):
     """``SendSIGHUP=`` sends SIGHUP right behind SIGTERM, to everybody."""
     victim = started("running", "thread", tmp_path)
     with victim.running("group"):

@@ -249,7 +249,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
     ids=lambda value: str(value)[:30],
 )
 @pytest.mark.timeout(30)
-def test_row_56_65_what_can_not_work_is_one_readable_line_and_exit_1(flags, env, says):
+def test_what_can_not_work_is_one_readable_line_and_exit_1(flags, env, says):
     """Within 10 s."""
     code, _, err = once(TARGET, *flags, "--log-level", "error", **env)
     assert code == 1, err
@@ -267,7 +267,7 @@ def test_row_56_65_what_can_not_work_is_one_readable_line_and_exit_1(flags, env,
         (fault("UnrecognizedClientException", "bad token"), "credentials"),
     ],
 )
-def test_row_18_what_swf_refuses_at_start_is_exit_1(answer, says):
+def test_what_swf_refuses_at_start_is_exit_1(answer, says):
     """Names the operation, the domain, the task list and the fix."""
     with Wire(PollForActivityTask=[answer], DescribeActivityType=[answer]) as service:
         code, _, err = once(TARGET, "--endpoint-url", service.url, "--log-level", "error")
@@ -286,7 +286,7 @@ def test_running_tasks_are_drained(swf):
     assert scheduled.outcome() == Completed('"drained"')
 
 
-def test_row_51_a_second_signal_ends_the_drain(swf):
+def test_a_second_signal_ends_the_drain(swf):
     scheduled = swf.schedule("Polite", "1")
     with running(TARGET, swf=swf) as process:
         scheduled.wait_for_heartbeats()  # the handler runs
@@ -308,7 +308,7 @@ def test_what_never_ends_is_answered_where_the_process_exits(swf):
     assert outcome.reason == "WorkerShutdown"
 
 
-def test_row_51_a_third_signal_exits_at_once_naming_what_it_abandons(swf):
+def test_a_third_signal_exits_at_once_naming_what_it_abandons(swf):
     scheduled = swf.schedule("Deaf", "1", heartbeat_timeout=1)
     with running("tests.cli.workers:patient", swf=swf) as process:
         scheduled.wait_for_heartbeats()  # the handler runs
@@ -322,7 +322,7 @@ def test_row_51_a_third_signal_exits_at_once_naming_what_it_abandons(swf):
     assert scheduled.outcome() == TimedOut("HEARTBEAT")
 
 
-def test_row_51_an_open_poll_that_is_abandoned_is_named():
+def test_an_open_poll_that_is_abandoned_is_named():
     with Wire(PollForActivityTask=[silence]) as service:
         with running(TARGET, "--endpoint-url", service.url) as process:
             service.wait_for("PollForActivityTask")
@@ -335,7 +335,7 @@ def test_row_51_an_open_poll_that_is_abandoned_is_named():
     assert "abandoned: 1 open poll(s)" in err
 
 
-def test_row_55_a_closed_stderr_harms_no_task(swf):
+def test_a_closed_stderr_harms_no_task(swf):
     scheduled = swf.schedule("Quick", "1", 1)
     command = (
         f'exec "{sys.executable}" -m swf_worker run {TARGET} --endpoint-url {swf.endpoint_url}'

@@ -45,7 +45,7 @@ def _is_json(line):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_row_81_each_record_is_a_line_with_the_tasks_ids(swf, mode):
+def test_each_record_is_a_line_with_the_tasks_ids(swf, mode):
     scheduled, err = logged(swf, mode)
     lines = as_json(err)
     order = lines["an order of 5"]
@@ -78,7 +78,7 @@ def test_row_81_each_record_is_a_line_with_the_tasks_ids(swf, mode):
 
 @pytest.mark.parametrize("mode", ONE_MODE)
 @pytest.mark.parametrize("level", ["debug", "error"])
-def test_row_81_at_the_logs_level(swf, mode, level):
+def test_at_the_logs_level(swf, mode, level):
     _, err = logged(swf, mode, "--log-level", level)
     lines = as_json(err)
     assert ("a debug line" in lines) is (level == "debug")
@@ -88,7 +88,7 @@ def test_row_81_at_the_logs_level(swf, mode, level):
 
 
 @pytest.mark.parametrize("mode", ONE_MODE)
-def test_row_81_for_a_person_too(swf, mode):
+def test_for_a_person_too(swf, mode):
     _, err = logged(swf, mode, "--log-format", "console")
     (line,) = (line for line in err.splitlines() if "an order of 5" in line)
     assert "[info     ]" in line
@@ -98,20 +98,20 @@ def test_row_81_for_a_person_too(swf, mode):
 
 
 @pytest.mark.parametrize("mode", ONE_MODE)
-def test_row_81_a_modules_basic_config_changes_nothing(swf, mode):
+def test_a_modules_basic_config_changes_nothing(swf, mode):
     _, err = logged(swf, mode, BASIC_CONFIG="1")
     assert "an order of 5" in as_json(err)
     assert "MINE" not in err
 
 
 @pytest.mark.parametrize("mode", ONE_MODE)
-def test_row_81_a_set_up_that_replaces_ours_is_the_programs(swf, mode):
+def test_a_set_up_that_replaces_ours_is_the_programs(swf, mode):
     _, err = logged(swf, mode, OWN_HANDLERS="1")
     assert "MINE an order of 5" in err
 
 
 @pytest.mark.parametrize("mode", ONE_MODE)
-def test_row_81_structlog_that_goes_to_logging_comes_out_once(swf, mode):
+def test_structlog_that_goes_to_logging_comes_out_once(swf, mode):
     _, err = logged(swf, mode, STRUCTLOG_TO_LOGGING="1")
     assert len([line for line in err.splitlines() if "with structlog" in line]) == 1
 
@@ -155,7 +155,7 @@ raise SystemExit(sum(child.exitcode != 0 for child in children))
 """
 
 
-def test_row_81_what_handlers_fork_logs_too():
+def test_what_handlers_fork_logs_too():
     """The lock of the thread that was about to write is held for good in the copy."""
     assert stderr_of(FORKS).count("in a fork") == 300, "15 processes"
 
@@ -188,7 +188,7 @@ log.info("at last")
 """
 
 
-def test_row_81_whoever_logs_in_the_middle_of_a_line_waits_for_nobody():
+def test_whoever_logs_in_the_middle_of_a_line_waits_for_nobody():
     """A signal handler, or a finalizer; and two threads that fork at once."""
     err = stderr_of(AGAIN)
     assert err.count("of the program") == 3000

@@ -82,7 +82,7 @@ REST = [pytest.param(*case, marks=pytest.mark.full) for case in ALL if case not 
 
 
 @pytest.mark.parametrize(("way", "kind", "which"), [*SOME, *REST])
-def test_row_74_while_handlers_print(swf, way, kind, which):
+def test_while_handlers_print(swf, way, kind, which):
     with broken(kind) as (descriptor, breaks):
         streams = {"stdout": descriptor, "stderr": descriptor}
         if which == "stdout":
@@ -98,7 +98,7 @@ def test_row_74_while_handlers_print(swf, way, kind, which):
 
 
 @pytest.mark.parametrize("kind", ["no reader", pytest.param("terminal", marks=pytest.mark.full)])
-def test_row_74_programs_that_handlers_start_write_to_nowhere_then(swf, kind):
+def test_programs_that_handlers_start_write_to_nowhere_then(swf, kind):
     with broken(kind) as (descriptor, breaks):
         with running(RUN, swf, stdout=descriptor, stderr=subprocess.DEVNULL) as process:
             breaks()
@@ -108,7 +108,7 @@ def test_row_74_programs_that_handlers_start_write_to_nowhere_then(swf, kind):
 
 
 @pytest.mark.parametrize("way", EITHER)
-def test_row_74_where_it_was_closed_from_the_start(swf, way):
+def test_where_it_was_closed_from_the_start(swf, way):
     command = ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *WAYS[way]]
     with running(command, swf) as process:
         for mode in ("thread", "async", "process"):
@@ -128,7 +128,7 @@ def test_row_74_where_it_was_closed_from_the_start(swf, way):
         pytest.param("script", "utf-8", marks=pytest.mark.full),
     ],
 )
-def test_row_74_characters_that_it_can_not_take(swf, way, encoding):
+def test_characters_that_it_can_not_take(swf, way, encoding):
     env = {"PYTHONIOENCODING": encoding}
     with running(
         WAYS[way], swf, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -143,7 +143,7 @@ def test_row_74_characters_that_it_can_not_take(swf, way, encoding):
 
 
 @pytest.mark.parametrize("way", EITHER)
-def test_row_74_a_handler_that_closes_them_closes_them_for_nobody_else(swf, way):
+def test_a_handler_that_closes_them_closes_them_for_nobody_else(swf, way):
     with running(WAYS[way], swf, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert swf.schedule("Closes", "1").outcome() == Completed('"closed"')
         assert swf.schedule("Talk", "thread", 1).outcome() == Completed('"said"')
@@ -154,7 +154,7 @@ def test_row_74_a_handler_that_closes_them_closes_them_for_nobody_else(swf, way)
 
 
 @pytest.mark.parametrize("version", ["thread", "process"])
-def test_row_74_a_descriptor_that_a_handler_closes(swf, version):
+def test_a_descriptor_that_a_handler_closes(swf, version):
     """Its number goes to the next socket, and what is printed must not go there."""
     with running(RUN, swf, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert swf.schedule("ClosesTheDescriptor", version).outcome() == Completed("true")
@@ -166,7 +166,7 @@ def test_row_74_a_descriptor_that_a_handler_closes(swf, version):
         assert out.count(b"a line") == 2
 
 
-def test_row_74_one_that_does_not_block_and_is_not_read(swf):
+def test_one_that_does_not_block_and_is_not_read(swf):
     """A shell's job shares its terminal's or pipe's flags with others. Print waits for a while,
     then drops."""
     with broken("unread") as (descriptor, _):
@@ -177,7 +177,7 @@ def test_row_74_one_that_does_not_block_and_is_not_read(swf):
             assert process.wait(20) == 0
 
 
-def test_row_74_what_is_read_arrives_whole_and_in_order(swf):
+def test_what_is_read_arrives_whole_and_in_order(swf):
     with running(RUN, swf, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert swf.schedule("Talk", "thread", 3).outcome() == Completed('"said"')
         process.terminate()
@@ -205,14 +205,14 @@ def stuck():
 
 
 @pytest.mark.parametrize("way", ["processes", pytest.param("run", marks=pytest.mark.full)])
-def test_row_74_a_log_that_nobody_reads_holds_up_no_stop(swf, stuck, way):
+def test_a_log_that_nobody_reads_holds_up_no_stop(swf, stuck, way):
     with running(WAYS[way], swf, stdout=subprocess.DEVNULL, stderr=stuck) as process:
         assert swf.schedule("Quiet", "1").outcome() == Completed('"done"')
         process.terminate()
         assert process.wait(20) == 0
 
 
-def test_row_74_nor_the_end_of_what_can_not_work(swf, stuck):
+def test_nor_the_end_of_what_can_not_work(swf, stuck):
     command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.talkers:nobody"]
     with running(command, swf, stdout=subprocess.DEVNULL, stderr=stuck) as process:
         assert process.wait(20) == 2

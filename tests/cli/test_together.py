@@ -202,7 +202,7 @@ def test_processes_share_the_work_and_stop_together(swf):
     assert logged(err, "stopping: waiting for worker processes")[0]["at_most"] == 95.3
 
 
-def test_row_61_a_signal_to_the_whole_group_counts_once_and_the_drain_is_whole(swf):
+def test_a_signal_to_the_whole_group_counts_once_and_the_drain_is_whole(swf):
     with running(FLEET, "--processes", "2", swf=swf) as process:
         long = [swf.schedule("UntilStop", "1") for _ in range(4)]
         for each in long:
@@ -245,7 +245,7 @@ def test_a_process_that_is_killed_is_replaced(swf):
     assert (crash["pid"], crash["how"]) == (victim, "was killed by SIGKILL")
 
 
-def test_row_62_workers_whose_supervisor_is_killed_drain(swf):
+def test_workers_whose_supervisor_is_killed_drain(swf):
     with running(FLEET, "--processes", "2", swf=swf) as process:
         long = [swf.schedule("UntilStop", "1") for _ in range(4)]
         for each in long:

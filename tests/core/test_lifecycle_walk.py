@@ -8,6 +8,7 @@ import pytest
 
 from swf_worker.core import lifecycle
 from swf_worker.core.lifecycle import Command, Counts, Lifecycle, Phase, TimerOver, step
+from tests.core.walks import where
 
 EVENTS = (
     lifecycle.Started(),
@@ -49,42 +50,66 @@ def test_a_stop_goes_on_and_never_back(walk):
 
 
 def test_it_finishes_once_and_only_with_nothing_left_or_given_up(walk):
-    for before, event, after, commands in walk:
-        finishes = commands.count(Command.FINISH)
-        assert finishes == (after.phase is Phase.STOPPED and before.phase is not Phase.STOPPED)
-        if finishes and before.phase is not Phase.NEW:
-            idle = after.polls == 0 and after.tasks == 0
-            assert idle or Command.GIVE_UP in commands, (before, event)
+    for before, _, after, commands in walk:
+        ends = after.phase is Phase.STOPPED and before.phase is not Phase.STOPPED
+        assert commands.count(Command.FINISH) == ends
+    for _, event, after, commands in where(
+        walk,
+        lambda before, _, __, commands: (
+            Command.FINISH in commands and before.phase is not Phase.NEW
+        ),
+    ):
+        idle = after.polls == 0 and after.tasks == 0
+        assert idle or Command.GIVE_UP in commands, (after, event)
+
+
+def performs(command):
+    return lambda before, event, after, commands: command in commands
 
 
 def test_open_polls_are_waited_for_up_to_the_last_answers(walk):
     """A poll that is cut loses the task SWF gives it: only a third signal may do that."""
-    for before, event, after, commands in walk:
-        if Command.ANSWER_RUNNING in commands:
-            assert after.polls == 0, (before, event)
+    for before, event, after, _ in where(walk, performs(Command.ANSWER_RUNNING)):
+        assert after.polls == 0, (before, event)
 
 
 def test_handlers_are_asked_once_and_no_sooner_than_the_drain_allows(walk):
-    for before, event, after, commands in walk:
-        if Command.ASK_HANDLERS not in commands:
-            continue
+    reasons = set()
+    for before, event, after, commands in where(walk, performs(Command.ASK_HANDLERS)):
+        assert commands.count(Command.ASK_HANDLERS) == 1
         assert before.phase is Phase.DRAINING or Command.CLOSE_POLLING in commands
         second_signal = event == lifecycle.StopAsked() and after.stops == 2
         drained = after.polls == 0
         assert second_signal or drained, (before, event)
+        reasons.add(second_signal)
+    assert reasons == {True, False}
 
 
-def test_a_second_stop_fails_what_open_polls_still_bring(walk):
-    for before, event, after, _ in walk:
-        if event == lifecycle.StopAsked() and before.phase is Phase.DRAINING:
-            assert after.fails_new_tasks or after.stops < 2
+def test_only_a_second_stop_or_the_drains_end_fails_what_open_polls_still_bring(walk):
+    second = lifecycle.StopAsked()
+    for _, __, after, ___ in where(
+        walk,
+        lambda before, event, after, _: (
+            event == second and before.phase is Phase.DRAINING and after.stops >= 2
+        ),
+    ):
+        assert after.fails_new_tasks
+    for state, *_ in where(walk, lambda before, *_: before.phase is Phase.DRAINING):
+        assert state.fails_new_tasks == (state.stops >= 2), "a first stop runs what still comes"
+    for state, *_ in where(walk, lambda before, *_: not before.stopping):
+        assert not state.fails_new_tasks
 
 
-def test_a_third_stop_exits_at_once(walk):
-    for before, event, after, commands in walk:
-        driver = before.phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
-        if event == lifecycle.StopAsked() and driver and after.stops >= 3:
-            assert Command.EXIT_NOW in commands
+def test_a_third_stop_exits_at_once_and_nothing_else_does(walk):
+    stopping = (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
+
+    def third(before, event, after, _):
+        return event == lifecycle.StopAsked() and before.phase in stopping and after.stops >= 3
+
+    for *_, commands in where(walk, third):
+        assert Command.EXIT_NOW in commands
+    for transition in where(walk, performs(Command.EXIT_NOW)):
+        assert third(*transition)
 
 
 def test_a_fatal_error_ends_a_worker_with_nothing_open_at_once():
@@ -100,6 +125,8 @@ def test_a_fatal_error_ends_a_worker_with_nothing_open_at_once():
 
 
 def test_asking_to_stop_once_more_is_no_second_signal(walk):
-    for before, event, after, commands in walk:
-        if event == lifecycle.StopAsked(once=True) and before.stopping:
-            assert (after, commands) == (before, ())
+    once = lifecycle.StopAsked(once=True)
+    for before, _, after, commands in where(
+        walk, lambda before, event, *_: event == once and before.stopping
+    ):
+        assert (after, commands) == (before, ())

@@ -73,7 +73,7 @@ def run(setup):
 @pytest.mark.parametrize(
     "setup", ["nothing", "logging", "structlog", pytest.param("logging at error", marks=FULL)]
 )
-def test_row_80_nothing_is_on_stdout_and_no_locals_anywhere(setup):
+def test_nothing_is_on_stdout_and_no_locals_anywhere(setup):
     out, err = run(setup)
     assert out == ""
     assert SECRET not in err, "rich shows locals, where structlog finds it"
@@ -84,7 +84,7 @@ def test_row_80_nothing_is_on_stdout_and_no_locals_anywhere(setup):
     assert "not to be seen" not in err or setup == "structlog"
 
 
-def test_row_80_lines_hold_their_fields_for_readers_and_for_programs():
+def test_lines_hold_their_fields_for_readers_and_for_programs():
     _, err = run("logging")
     (ended,) = (line for line in err.splitlines() if "task ended" in line)
     assert ended.startswith("INFO:swf_worker:task ended ")
@@ -103,7 +103,7 @@ def unconfigured():
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_row_80_records_have_their_fields_as_attributes(caplog):
+def test_records_have_their_fields_as_attributes(caplog):
     caplog.set_level("INFO", "swf_worker")
     Log(task_list="tasks").write("warning", "100% sure", {"seconds": 1.5, "name": "a name"})
     LogObserver().observe(ThreadReported("a thread", "its stack"))
@@ -121,7 +121,7 @@ def test_row_80_records_have_their_fields_as_attributes(caplog):
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_row_80_levels_are_obeyed(caplog):
+def test_levels_are_obeyed(caplog):
     caplog.set_level("ERROR", "swf_worker")
     log = Log()
     assert not log.is_enabled("warning")
@@ -131,7 +131,7 @@ def test_row_80_levels_are_obeyed(caplog):
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_row_80_a_program_that_configures_structlog_later_gets_them_there(caplog):
+def test_a_program_that_configures_structlog_later_gets_them_there(caplog):
     caplog.set_level("INFO", "swf_worker")
     log = Log()
     log.write("info", "before", {})
@@ -142,7 +142,7 @@ def test_row_80_a_program_that_configures_structlog_later_gets_them_there(caplog
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_row_80_a_handlers_logger_writes_there_too(caplog, make_worker, quick_swf):
+def test_a_handlers_logger_writes_there_too(caplog, make_worker, quick_swf):
     caplog.set_level("INFO", "swf_worker")
 
     @activity(name="Logs", version="1", heartbeat_interval=1)
@@ -165,7 +165,7 @@ def test_row_80_a_handlers_logger_writes_there_too(caplog, make_worker, quick_sw
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_row_80_so_do_handler_processes(caplog, run_in_process):
+def test_so_do_handler_processes(caplog, run_in_process):
     """Both libraries' lines come out in the host's logging, at its levels."""
     caplog.set_level("INFO")
     run_in_process(handlers.records)

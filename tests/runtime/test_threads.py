@@ -113,7 +113,7 @@ def test_a_bug_in_a_job_costs_no_thread(pool, caught):
     assert len(caught) == 5
 
 
-def test_row_54_a_machine_without_threads_left_queues_the_work(caught):
+def test_a_machine_without_threads_left_queues_the_work(caught):
     started = []
 
     def start(name, target):
@@ -133,7 +133,7 @@ def test_row_54_a_machine_without_threads_left_queues_the_work(caught):
         thread.join()
 
 
-def test_row_59_the_clock_is_monotonic(monkeypatch):
+def test_the_clock_is_monotonic(monkeypatch):
     """Wall clocks jump."""
     before = MonotonicClock().now()
     monkeypatch.setattr(time, "time", lambda: 0.0)

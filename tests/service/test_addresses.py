@@ -195,7 +195,7 @@ def run(monkeypatch, recorder):
         beaten.set()
 
 
-def test_row_87_a_dead_first_address_ends_no_task(dns, run, recorder):
+def test_a_dead_first_address_ends_no_task(dns, run, recorder):
     """urllib3#2055."""
     make, port, service, beaten = run
     dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
@@ -207,7 +207,7 @@ def test_row_87_a_dead_first_address_ends_no_task(dns, run, recorder):
     assert not recorder.of(PollFailed)
 
 
-def test_row_87_an_address_that_accepts_and_answers_nothing_is_left_for_another(dns, run, recorder):
+def test_an_address_that_accepts_and_answers_nothing_is_left_for_another(dns, run, recorder):
     make, port, service, beaten = run
     dns["swf.test"] = ["127.0.0.2", "127.0.0.1"]
     with hanging_up("127.0.0.2", port), make():
@@ -230,7 +230,7 @@ def test_a_look_up_that_somebody_has_patched_and_broken_is_over_when_it_is_mende
         assert peer(("swf.test", port))[0] == "127.0.0.1"
 
 
-def test_row_87_a_look_up_that_hangs_ends_no_task(dns, run, recorder, monkeypatch):
+def test_a_look_up_that_hangs_ends_no_task(dns, run, recorder, monkeypatch):
     make, _, service, beaten = run
     monkeypatch.setattr(addresses, "FRESH", 0.0)
     monkeypatch.setattr(addresses, "PATIENCE", 0.1)

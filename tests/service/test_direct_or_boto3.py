@@ -363,7 +363,7 @@ class Nothing:
 
 
 @pytest.mark.parametrize("what", ["send", "connections"])
-def test_row_90_where_botocores_own_sending_is_patched_it_is_taken(monkeypatch, what):
+def test_where_botocores_own_sending_is_patched_it_is_taken(monkeypatch, what):
     """By a recorder, say, which would see nothing of ours."""
     sent = []
     if what == "send":
@@ -389,7 +389,7 @@ def test_row_90_where_botocores_own_sending_is_patched_it_is_taken(monkeypatch, 
     assert len(sent) == 1
 
 
-def test_row_90_whoever_has_patched_botocore_sees_each_call_and_no_other(timers, monkeypatch):
+def test_whoever_has_patched_botocore_sees_each_call_and_no_other(timers, monkeypatch):
     """As X-Ray, OpenTelemetry, Datadog and New Relic do."""
     called = []
     original = BaseClient._make_api_call
@@ -432,7 +432,7 @@ TRACERS = {
 
 
 @pytest.mark.parametrize("name", TRACERS)
-def test_row_90_a_tracer_or_recorder_sees_each_call(name, tmp_path):
+def test_a_tracer_or_recorder_sees_each_call(name, tmp_path):
     package, patched = TRACERS[name]
     if find_spec(package.partition(".")[0]) is None:
         pytest.skip(f"{package} has no release for this Python")

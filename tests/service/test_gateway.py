@@ -58,7 +58,7 @@ NOT_AWS = [
     "answer", [*NOT_AWS, http(200), http(200, "{}"), http(200, '{"startedEventId":"x"}')]
 )
 def test_a_poll_is_valid_only_with_a_started_event_id(connect, answer):
-    """FAULTS 5 and 7: a broken answer is no empty poll, and no exception of any other type."""
+    """A broken answer is no empty poll, and no exception of any other type."""
     with Wire(PollForActivityTask=[answer]) as service:
         with pytest.raises(errors.MalformedResponseError) as caught:
             connect(service.url).poll()
@@ -68,7 +68,7 @@ def test_a_poll_is_valid_only_with_a_started_event_id(connect, answer):
 
 @pytest.mark.parametrize("answer", NOT_AWS)
 def test_a_broken_answer_is_never_a_success(connect, answer):
-    """FAULTS 6."""
+    """A 200 with a body of somebody else's, or with none where there must be one."""
     with Wire(
         RespondActivityTaskCompleted=[answer], RecordActivityTaskHeartbeat=[answer]
     ) as service:
@@ -110,7 +110,7 @@ def test_an_empty_body_with_a_request_id_is_a_responds_success(connect):
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_an_answers_error_becomes(connect, answer, kind, ambiguous):
-    """FAULTS 2, 10, 12, 16, 18: a proxy's 403 is the network, not a permission."""
+    """A proxy's 403 is the network, not a permission."""
     with Wire(RespondActivityTaskCompleted=[answer]) as service:
         with pytest.raises(errors.ServiceError) as caught:
             respond(connect(service.url))
@@ -141,7 +141,7 @@ def test_the_request_id_and_message_are_kept(connect):
 
 
 def test_clock_skew_is_named(connect):
-    """FAULTS 58."""
+    """Its message says "signature", and the cause is this machine's time."""
     skew = fault("InvalidSignatureException", "Signature expired: 2026 is now earlier than")
     with Wire(RespondActivityTaskCompleted=[skew]) as service:
         with pytest.raises(errors.OperationNotPermittedFault, match="clock"):
@@ -153,7 +153,7 @@ def test_clock_skew_is_named(connect):
     [(True, True), (False, False), ("true", False), (1, False), (None, False)],
 )
 def test_only_json_true_is_a_cancel_request(connect, flag, requested):
-    """FAULTS 28."""
+    """A flag that is missing, or text, asks nothing."""
     with Wire(RecordActivityTaskHeartbeat=[http(200, {"cancelRequested": flag})]) as service:
         assert connect(service.url).heartbeat("token", "d", 5) is requested
 
@@ -165,7 +165,7 @@ def test_an_empty_poll_has_no_token_or_an_empty_one(connect, empty):
 
 
 def test_a_task_with_members_missing_and_unknown_ones(connect):
-    """FAULTS 30 and 31."""
+    """What is missing is named; what is not known is ignored."""
     broken = wire.task(activityType={"name": "Work"}, workflowExecution=[], surprise=1)
     with Wire(PollForActivityTask=[broken]) as service:
         polled = connect(service.url).poll()
@@ -209,7 +209,7 @@ def test_registered_timeouts(connect):
 
 @pytest.mark.parametrize("part", ["head", "body"])
 def test_an_answer_that_trickles_is_cut_at_the_attempts_limit(connect, part):
-    """FAULTS 9 and 67: botocore's read timeout starts anew with every byte."""
+    """botocore's read timeout starts anew with every byte."""
     answer = http(200, {"cancelRequested": True})
     slow = answer if part == "head" else answer[-10:]
 
@@ -317,7 +317,7 @@ def test_an_attempt_cut_while_it_waits_for_credentials_says_so(connect, monkeypa
 
 
 def test_a_dead_keep_alive_connection_costs_one_attempt_at_most(connect):
-    """FAULTS 8: urllib3 sees that the peer has closed, and opens a fresh one."""
+    """urllib3 sees that the peer has closed, and opens a fresh one."""
 
     def answer_and_close(sock):
         sock.sendall(OK)
@@ -447,7 +447,7 @@ class Keeping:
             thread.join()
 
 
-def test_row_89_of_kept_connections_that_died_in_silence_one_attempt_is_lost(connect, monkeypatch):
+def test_of_kept_connections_that_died_in_silence_one_attempt_is_lost(connect, monkeypatch):
     monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
     keeping = Keeping()
     try:

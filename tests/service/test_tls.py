@@ -187,9 +187,7 @@ def test_a_certificate_for_another_name_is_refused(certificate, timers, either, 
         assert not taken
 
 
-def test_row_87_a_dead_first_address_costs_little_over_tls(
-    certificate, timers, either, two_addresses
-):
+def test_a_dead_first_address_costs_little_over_tls(certificate, timers, either, two_addresses):
     with tls_service(certificate) as (_, port, taken), dead("127.0.0.2", port):
         began = time.monotonic()
         answer(f"https://swf.test:{port}", timers)

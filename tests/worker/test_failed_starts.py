@@ -42,9 +42,7 @@ def envelope(outcome):
     return json.loads(outcome.details)
 
 
-def test_row_75_whoever_waits_fails_and_is_named(
-    make_worker, quick_swf, recorder, trouble, monkeypatch
-):
+def test_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trouble, monkeypatch):
     monkeypatch.setattr(crashes, "MOST_FAILED_STARTS", 3)
     with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=2, **QUICK):
         trouble.write_text("no model here")
@@ -74,7 +72,7 @@ def test_row_75_whoever_waits_fails_and_is_named(
         assert isinstance(scheduled.outcome(), Completed), "one failed start is no handful"
 
 
-def test_row_75_the_interpreter_is_gone(make_worker, quick_swf, tmp_path, monkeypatch):
+def test_the_interpreter_is_gone(make_worker, quick_swf, tmp_path, monkeypatch):
     """A deploy has replaced the files."""
     interpreter = tmp_path / "python3"
     interpreter.symlink_to(sys.executable)
@@ -93,7 +91,7 @@ def real_python(monkeypatch):
     monkeypatch.setenv("REAL_PYTHON", sys.executable)
 
 
-def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
+def test_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
     monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 3.0)
     monkeypatch.setattr(crashes, "LONGEST_TROUBLE", 3.0)
     with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
@@ -108,7 +106,7 @@ def test_row_75_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch)
 @pytest.mark.parametrize(
     ("longest", "completes"), [(300.0, True), (0.5, False)], ids=["for a while", "for too long"]
 )
-def test_row_75_a_machine_that_gives_no_more_processes(
+def test_a_machine_that_gives_no_more_processes(
     make_worker, quick_swf, recorder, monkeypatch, longest, completes
 ):
     """It is waited for, but not for ever."""
@@ -134,7 +132,7 @@ def test_row_75_a_machine_that_gives_no_more_processes(
             assert "no more processes" in envelope(outcome)["message"]
 
 
-def test_row_75_a_task_that_waits_for_its_types_limit_is_next(
+def test_a_task_that_waits_for_its_types_limit_is_next(
     make_worker, quick_swf, recorder, trouble, monkeypatch
 ):
     monkeypatch.setattr(crashes, "MOST_FAILED_STARTS", 2)

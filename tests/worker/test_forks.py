@@ -21,7 +21,7 @@ from tests.wire import EMPTY_POLL, Wire, silence
 def work() -> None: ...
 
 
-def test_row_78_the_default_identity_is_the_starting_processs(make_worker):
+def test_the_default_identity_is_the_starting_processs(make_worker):
     worker = make_worker(work)
     assert worker.identity is None
     with worker:
@@ -52,7 +52,7 @@ FORKING = """
 """
 
 
-def test_row_78_forked_after_its_construction_each_polls_as_itself():
+def test_forked_after_its_construction_each_polls_as_itself():
     with Wire(PollForActivityTask=[silence]) as service:
         with subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(FORKING), service.url],
@@ -92,7 +92,7 @@ CONFIGURATION = """
 """
 
 
-def test_row_78_under_gunicorn_preload_each_process_polls_as_itself(tmp_path):
+def test_under_gunicorn_preload_each_process_polls_as_itself(tmp_path):
     (tmp_path / "application.py").write_text(textwrap.dedent(APPLICATION))
     (tmp_path / "settings.py").write_text(textwrap.dedent(CONFIGURATION))
     command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2"]
@@ -163,7 +163,7 @@ FORKS = """
 """
 
 
-def test_row_53_what_a_handler_forks_answers_nothing_and_polls_nothing(tmp_path):
+def test_what_a_handler_forks_answers_nothing_and_polls_nothing(tmp_path):
     program = tmp_path / "forking.py"
     program.write_text(textwrap.dedent(FORKS))
     with LocalSwf(poll_hold=0.3) as swf:

@@ -36,7 +36,7 @@ async def sleeping(seconds: float) -> str:
 
 
 @pytest.mark.parametrize("ticking", [False, True], ids=["standing", "ticking"])
-def test_row_82_beats_go_out_and_a_stop_is_quick_under_frozen_time(make_worker, quick_swf, ticking):
+def test_beats_go_out_and_a_stop_is_quick_under_frozen_time(make_worker, quick_swf, ticking):
     with freezegun.freeze_time("2012-01-14", tick=ticking):
         worker = make_worker(long, sleeping)
         scheduled = quick_swf.schedule("Long", "1", 0.6, heartbeat_timeout=2)
@@ -50,7 +50,7 @@ def test_row_82_beats_go_out_and_a_stop_is_quick_under_frozen_time(make_worker, 
     assert time.time() > 1_700_000_000
 
 
-def test_row_82_time_that_freezes_under_way_changes_nothing(make_worker, quick_swf):
+def test_time_that_freezes_under_way_changes_nothing(make_worker, quick_swf):
     worker = make_worker(long, sleeping)
     with worker:
         scheduled = quick_swf.schedule("Long", "1", 30, heartbeat_timeout=2)
@@ -65,7 +65,7 @@ def test_row_82_time_that_freezes_under_way_changes_nothing(make_worker, quick_s
         assert scheduled.outcome() == Completed('"done"')
 
 
-def test_row_82_the_local_swfs_timeouts_pass_under_frozen_time(quick_swf, make_worker):
+def test_the_local_swfs_timeouts_pass_under_frozen_time(quick_swf, make_worker):
     make_worker(long)
     with freezegun.freeze_time("2012-01-14"):
         nobody = quick_swf.schedule("Long", "1", 1, schedule_to_start_timeout=1)
@@ -74,7 +74,7 @@ def test_row_82_the_local_swfs_timeouts_pass_under_frozen_time(quick_swf, make_w
             quick_swf.schedule("Long", "1", 1).outcome(timeout=0.2)
 
 
-def test_row_82_a_handle_gives_up_after_its_time_under_frozen_time(monkeypatch):
+def test_a_handle_gives_up_after_its_time_under_frozen_time(monkeypatch):
     monkeypatch.setattr("swf_worker.handle.BEAT_RETRIES", 0.3)
     with (
         Wire(RecordActivityTaskHeartbeat=[http(503)]) as service,
@@ -87,6 +87,6 @@ def test_row_82_a_handle_gives_up_after_its_time_under_frozen_time(monkeypatch):
             handle.heartbeat()
 
 
-def test_row_82_an_environments_loop_goes_on_under_frozen_time():
+def test_an_environments_loop_goes_on_under_frozen_time():
     with freezegun.freeze_time("2012-01-14"):
         assert ActivityEnvironment().outcome(sleeping, 0.01).result == '"slept"'

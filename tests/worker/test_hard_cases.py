@@ -70,7 +70,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("source", REFUSALS)
-def test_row_57_a_credential_source_that_fails_for_a_while_throws_no_result_away(recorder, source):
+def test_a_credential_source_that_fails_for_a_while_throws_no_result_away(recorder, source):
     """Its refusal comes out of our call, and is none of SWF's."""
     failing, recovered = threading.Event(), threading.Event()
 
@@ -216,10 +216,10 @@ def test_a_stop_that_is_asked_for_in_on_start_comes_after_it(make_worker):
         async def work(self): ...
 
     worker = make_worker(kind=Early)
-    worker.start()
-    assert worker.wait(5)
-    assert seen[:2] == ["started", "stopped"]
-    assert "on_stop" in seen[2]
+    with worker:
+        assert worker.wait(5)
+        assert seen[:2] == ["started", "stopped"]
+        assert "on_stop" in seen[2]
 
 
 def test_look_ups_that_hang_starve_no_heartbeats_and_hold_up_no_stop(recorder, monkeypatch):
@@ -239,12 +239,12 @@ def test_look_ups_that_hang_starve_no_heartbeats_and_hold_up_no_stop(recorder, m
         RespondActivityTaskCompleted=[OK],
     ) as service:
         worker = wired(service, recorder, handler, *[undeclared(n) for n in range(20)])
-        worker.start()
-        recorder.wait_for(TaskEnded)
-        assert len(service.named("RecordActivityTaskHeartbeat")) >= 8
-        began = time.monotonic()
-        worker.stop()
-        assert time.monotonic() - began < 3
+        with worker:
+            recorder.wait_for(TaskEnded)
+            assert len(service.named("RecordActivityTaskHeartbeat")) >= 8
+            began = time.monotonic()
+            worker.stop()
+            assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("held", ["observer"])
@@ -263,12 +263,12 @@ def test_an_observer_that_blocks_holds_up_no_beat_and_no_answer(make_worker, qui
     worker = make_worker(handler)
     worker._options.observers.insert(0, Blocking())
     scheduled = quick_swf.schedule("Work", "1")
-    worker.start()
-    assert scheduled.outcome() == Completed('"alive"')
-    began = time.monotonic()
-    worker.stop()
-    assert time.monotonic() - began < 5
-    release.set()
+    with worker:
+        assert scheduled.outcome() == Completed('"alive"')
+        began = time.monotonic()
+        worker.stop()
+        assert time.monotonic() - began < 5
+        release.set()
 
 
 def test_a_call_that_never_returns_keeps_no_process_from_exiting(tmp_path):
@@ -452,12 +452,12 @@ def test_a_longer_drain_at_the_stop_wins_over_the_option(make_worker, quick_swf,
 
     worker = make_worker(handler, drain_timeout=0.3)
     scheduled = quick_swf.schedule("Work", "1")
-    worker.start()
-    scheduled.wait_until_started()
-    worker.request_stop()
-    recorder.wait_for(WorkerStopping)
-    worker.stop(drain_timeout=20)
-    assert scheduled.outcome() == Completed("false")
+    with worker:
+        scheduled.wait_until_started()
+        worker.request_stop()
+        recorder.wait_for(WorkerStopping)
+        worker.stop(drain_timeout=20)
+        assert scheduled.outcome() == Completed("false")
 
 
 def test_an_unknown_domain_on_an_answer_is_mended_by_somebody(recorder):

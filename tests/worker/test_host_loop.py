@@ -17,6 +17,7 @@ from swf_worker import ActivityContext, ActivityWorker, ConfigurationError, acti
 from swf_worker.local import Canceled, Completed, Failed, TimedOut
 from swf_worker.observations import LoopBlocked, LoopFreed, TaskEnded
 from tests.cli.test_run import environment
+from tests.conftest import started
 from tests.worker import children as handlers
 
 
@@ -40,7 +41,7 @@ async def outcome(scheduled):
     return await asyncio.to_thread(scheduled.outcome)
 
 
-def test_row_83_handlers_share_a_pool_with_the_program_under_load(make_worker, quick_swf):
+def test_handlers_share_a_pool_with_the_program_under_load(make_worker, quick_swf):
     """fastapi#5790: "is bound to a different event loop", and only under load."""
 
     async def service():
@@ -72,7 +73,7 @@ class Hooked(ActivityWorker):
         return "there"
 
 
-def test_row_83_hooks_and_wrappers_run_there_and_everything_else_as_ever(make_worker, quick_swf):
+def test_hooks_and_wrappers_run_there_and_everything_else_as_ever(make_worker, quick_swf):
     wrapped = []
 
     @contextmanager
@@ -106,7 +107,7 @@ def test_row_83_hooks_and_wrappers_run_there_and_everything_else_as_ever(make_wo
     asyncio.run(service())
 
 
-def test_row_83_cancels_deadlines_and_beats_are_as_on_our_own(make_worker, quick_swf, recorder):
+def test_cancels_deadlines_and_beats_are_as_on_our_own(make_worker, quick_swf, recorder):
     @activity(name="Undo", version="1", heartbeat_interval=0.1)
     async def undo() -> None:
         await asyncio.sleep(60)
@@ -127,9 +128,7 @@ def test_row_83_cancels_deadlines_and_beats_are_as_on_our_own(make_worker, quick
     asyncio.run(service())
 
 
-def test_row_83_a_loop_that_the_program_blocks_is_told_and_beats_go_on(
-    make_worker, quick_swf, recorder
-):
+def test_a_loop_that_the_program_blocks_is_told_and_beats_go_on(make_worker, quick_swf, recorder):
     @activity(name="Waits", version="1", heartbeat_interval=0.2)
     async def waits() -> str:
         await asyncio.sleep(0.1)
@@ -147,7 +146,7 @@ def test_row_83_a_loop_that_the_program_blocks_is_told_and_beats_go_on(
 
 
 @pytest.mark.parametrize("how", ["asyncio.run ends", "closed"])
-def test_row_83_a_loop_that_is_closed_under_way_is_fatal_and_nothing_is_silent(
+def test_a_loop_that_is_closed_under_way_is_fatal_and_nothing_is_silent(
     make_worker, quick_swf, recorder, how
 ):
     told = []
@@ -162,33 +161,33 @@ def test_row_83_a_loop_that_is_closed_under_way_is_fatal_and_nothing_is_silent(
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     worker = worker_of(make_worker, work, loop=loop, on_fatal_error=told.append)
-    worker.start()
-    scheduled = quick_swf.schedule("Work", "1", heartbeat_timeout=2)
-    assert began.wait(10)
+    with started(worker):
+        scheduled = quick_swf.schedule("Work", "1", heartbeat_timeout=2)
+        assert began.wait(10)
 
-    async def cancel_all():
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        async def cancel_all():
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
 
-    if how == "asyncio.run ends":  # it cancels everybody first
-        asyncio.run_coroutine_threadsafe(cancel_all(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    for task in asyncio.all_tasks(loop):
-        task.get_coro().close()
-        task._log_destroy_pending = False
-    loop.close()
-    ended = scheduled.outcome()
-    assert isinstance(ended, Failed)
-    assert ended.reason in ("WorkerShutdown", "CancelledError")
-    with pytest.raises(ConfigurationError, match="was closed while the worker ran"):
-        worker.wait(20)
-    assert told == [worker.error]
-    assert recorder.wait_for(TaskEnded)
-    assert not worker.is_running
+        if how == "asyncio.run ends":  # it cancels everybody first
+            asyncio.run_coroutine_threadsafe(cancel_all(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        for task in asyncio.all_tasks(loop):
+            task.get_coro().close()
+            task._log_destroy_pending = False
+        loop.close()
+        ended = scheduled.outcome()
+        assert isinstance(ended, Failed)
+        assert ended.reason in ("WorkerShutdown", "CancelledError")
+        with pytest.raises(ConfigurationError, match="was closed while the worker ran"):
+            worker.wait(20)
+        assert told == [worker.error]
+        assert recorder.wait_for(TaskEnded)
+        assert not worker.is_running
 
 
-def test_row_83_a_task_that_comes_when_the_loop_is_gone_is_failed(make_worker, quick_swf):
+def test_a_task_that_comes_when_the_loop_is_gone_is_failed(make_worker, quick_swf):
     @activity(name="Work", version="1", heartbeat_interval=0.2)
     async def work() -> None: ...
 
@@ -201,19 +200,21 @@ def test_row_83_a_task_that_comes_when_the_loop_is_gone_is_failed(make_worker, q
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     worker = worker_of(make_worker, work, slow, loop=loop, max_concurrent_activities=2)
-    worker.start()
-    running = quick_swf.schedule("Slow", "1")
-    running.wait_for_heartbeats(1)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-    lost = quick_swf.schedule("Work", "1", start_to_close_timeout=20, schedule_to_start_timeout=2)
-    found = lost.outcome()
-    failed = isinstance(found, Failed) and found.reason == "WorkerShutdown"
-    assert failed or found == TimedOut("SCHEDULE_TO_START")
-    assert running.outcome() == Completed('"done"'), "threads go on to the end"
-    with pytest.raises(ConfigurationError):
-        worker.stop()
+    with started(worker):
+        running = quick_swf.schedule("Slow", "1")
+        running.wait_for_heartbeats(1)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        lost = quick_swf.schedule(
+            "Work", "1", start_to_close_timeout=20, schedule_to_start_timeout=2
+        )
+        found = lost.outcome()
+        failed = isinstance(found, Failed) and found.reason == "WorkerShutdown"
+        assert failed or found == TimedOut("SCHEDULE_TO_START")
+        assert running.outcome() == Completed('"done"'), "threads go on to the end"
+        with pytest.raises(ConfigurationError):
+            worker.stop()
 
 
 @pytest.mark.parametrize("given", [5, "any"])
@@ -291,7 +292,7 @@ INTERRUPTED = """
 """
 
 
-def test_row_83_a_program_that_is_interrupted_twice_shuts_down(quick_swf):
+def test_a_program_that_is_interrupted_twice_shuts_down(quick_swf):
     """The second Ctrl-C ends the program, and asyncio.run cancels what still runs on its loop."""
 
     @activity(name="Work", version="1", heartbeat_interval=0.2)

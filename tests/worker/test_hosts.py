@@ -20,6 +20,7 @@ from swf_worker import (
 from swf_worker.local import Completed
 from swf_worker.observations import InternalError
 from tests.cli.test_run import environment
+from tests.conftest import started
 from tests.wire import OK, Wire, fault, silence, task
 
 UNKNOWN = fault("UnknownResourceFault", "Unknown domain: d")
@@ -53,10 +54,10 @@ def test_a_fatal_error_is_given_to_the_program_at_once():
             endpoint_url=service.url,
             on_fatal_error=told,
         )
-        worker.start()
-        assert told.came.wait(10)
-        with pytest.raises(UnknownResourceFault):
-            worker.wait(10)
+        with started(worker):
+            assert told.came.wait(10)
+            with pytest.raises(UnknownResourceFault):
+                worker.wait(10)
     assert told.errors == [worker.error]
     assert told.threads[0] is not threading.main_thread()
     assert not worker.is_running
@@ -75,10 +76,10 @@ class AsMethod(ActivityWorker):
 def test_it_may_be_a_method_and_what_that_raises_is_logged(recorder):
     with Wire(PollForActivityTask=[UNKNOWN]) as service:
         worker = AsMethod(endpoint_url=service.url, observers=[recorder])
-        worker.start()
-        with pytest.raises(UnknownResourceFault):
-            worker.wait(10)
-        (broken,) = recorder.wait_for(InternalError)
+        with started(worker):
+            with pytest.raises(UnknownResourceFault):
+                worker.wait(10)
+            (broken,) = recorder.wait_for(InternalError)
     assert (broken.where, str(broken.error)) == ("on_fatal_error", "and breaks")
     assert worker.told == (worker, worker.error)
 
@@ -98,9 +99,9 @@ def test_it_may_be_an_attribute_and_an_argument_wins():
     with Wire(PollForActivityTask=[UNKNOWN]) as service:
         for options in ({}, {"on_fatal_error": other}):
             worker = AsAttribute(endpoint_url=service.url, **options)
-            worker.start()
-            with pytest.raises(UnknownResourceFault):
-                worker.wait(10)
+            with started(worker):
+                with pytest.raises(UnknownResourceFault):
+                    worker.wait(10)
     assert heard.came.wait(5)
     assert other.came.wait(5)
     assert len(heard.errors) == len(other.errors) == 1

@@ -19,7 +19,7 @@ REST = [each for each in handlers.CHANGES if each not in ODD]
 
 @pytest.mark.parametrize("count", [20, pytest.param(500, marks=pytest.mark.full)])
 @pytest.mark.timeout(120)
-def test_row_72_a_timer_that_raises_without_an_end_kills_no_task(make_worker, quick_swf, count):
+def test_a_timer_that_raises_without_an_end_kills_no_task(make_worker, quick_swf, count):
     """It strikes at any place, in the middle of ours as well."""
     with make_worker(handlers.strikes, max_concurrent_activities=1, max_concurrent_polls=1):
         for _ in range(count):
@@ -48,7 +48,7 @@ def change(swf, *what):
     return int(outcome.result)
 
 
-def test_row_72_everything_goes_back_between_two_tasks(swf, recorder):
+def test_everything_goes_back_between_two_tasks(swf, recorder):
     child, before = told(swf)
     assert change(swf, *REST) == child
     assert told(swf) == (child, before), "in the same process"
@@ -61,7 +61,7 @@ def test_row_72_everything_goes_back_between_two_tasks(swf, recorder):
 
 
 @pytest.mark.parametrize("what", [*ODD, *(pytest.param(w, marks=pytest.mark.full) for w in REST)])
-def test_row_72_each_by_itself(swf, recorder, what):
+def test_each_thing_that_a_handler_changes_is_put_back(swf, recorder, what):
     child, before = told(swf)
     changed = swf.schedule("Changes", "1", [what]).outcome()
     if what != "storm":  # which may end the handler itself
@@ -79,7 +79,7 @@ def test_row_72_each_by_itself(swf, recorder, what):
 
 @pytest.mark.parametrize("what", ["closed loop", pytest.param("signals", marks=pytest.mark.full)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_row_72_signals_don_t_kill_the_next_task(swf, recorder, number, what):
+def test_signals_don_t_kill_the_next_task(swf, recorder, number, what):
     """cpython#88378: a loop's signal handlers outlive it."""
     child = change(swf, what, "faulthandler")
     (handler,) = children()
@@ -89,7 +89,7 @@ def test_row_72_signals_don_t_kill_the_next_task(swf, recorder, number, what):
     assert not recorder.of(HandlerProcessDied)
 
 
-def test_row_72_what_was_put_back_is_told_once_a_type(swf, recorder):
+def test_what_was_put_back_is_told_once_a_type(swf, recorder):
     for _ in range(3):
         change(swf, "folder")
     change(swf, "folder", "umask")
@@ -99,7 +99,7 @@ def test_row_72_what_was_put_back_is_told_once_a_type(swf, recorder):
     ]
 
 
-def test_row_72_what_on_process_start_sets_stays(make_worker, quick_swf):
+def test_what_on_process_start_sets_stays(make_worker, quick_swf):
     with make_worker(handlers.tells, kind=handlers.SetsUp):
         for _ in range(2):
             _, found = told(quick_swf)

@@ -102,14 +102,14 @@ def test_at_the_end_of_a_drain_tasks_that_wait_fail_and_never_run(quick_swf, mak
         handlers(at_once)["thread"], max_concurrent_activities=6, drain_timeout=0, cancel_grace=20
     )
     scheduled = {s.workflow_id: s for s in (quick_swf.schedule("Work", "1", n) for n in range(3))}
-    worker.start()
-    held = recorder.wait_for(TaskHeld)[0].task.workflow_execution.workflow_id
-    worker.request_stop()
-    assert scheduled.pop(held).outcome().reason == "WorkerShutdown"
-    at_once.go.set()
-    assert worker.stop() == []
-    assert all(isinstance(each.outcome(), Completed) for each in scheduled.values())
-    assert [at_once.started.acquire(blocking=False) for _ in range(3)] == [True, True, False]
+    with worker:
+        held = recorder.wait_for(TaskHeld)[0].task.workflow_execution.workflow_id
+        worker.request_stop()
+        assert scheduled.pop(held).outcome().reason == "WorkerShutdown"
+        at_once.go.set()
+        assert worker.stop() == []
+        assert all(isinstance(each.outcome(), Completed) for each in scheduled.values())
+        assert [at_once.started.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 # --- a blocked loop -----------------------------------------------------------------------------
@@ -137,9 +137,7 @@ async def waits() -> None:
 
 
 @pytest.mark.parametrize("name", ["Blocks", "BlocksInATaskOfItsOwn"])
-def test_row_39_a_blocked_loop_is_named_and_nobodys_beats_stop(
-    quick_swf, make_worker, recorder, name
-):
+def test_a_blocked_loop_is_named_and_nobodys_beats_stop(quick_swf, make_worker, recorder, name):
     worker = make_worker(blocks, blocks_elsewhere, waits)
     innocent = quick_swf.schedule("Waits", "1", heartbeat_timeout=1)
     with worker:

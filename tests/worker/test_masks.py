@@ -63,7 +63,7 @@ def only_where_the_kernel_tells():
         pytest.skip("the kernel tells threads' masks on Linux only")
 
 
-def test_row_69_a_thread_that_the_children_s_thread_had_started(make_worker, quick_swf, recorder):
+def test_a_thread_that_the_children_s_thread_had_started(make_worker, quick_swf, recorder):
     """dramatiq#465: a process task is closed while two thread handlers run, and its slot's next
     thread is started as its process is seen to die."""
     options = {"max_concurrent_activities": 3, "cancel_grace": 0.2}
@@ -128,7 +128,7 @@ def noting_wrapper(context):
     yield
 
 
-def test_row_69_every_place_where_users_code_runs(quick_swf, make_worker):
+def test_every_place_where_users_code_runs(quick_swf, make_worker):
     seen.clear()
     worker = make_worker(
         handlers.pid,
@@ -159,14 +159,14 @@ def tells_what_is_blocked() -> list:
     return [threading.get_ident(), sorted(blocked())]
 
 
-def test_row_69_what_a_handler_blocks_in_its_thread_is_not_the_next_ones(quick_swf, make_worker):
+def test_what_a_handler_blocks_in_its_thread_is_not_the_next_ones(quick_swf, make_worker):
     with make_worker(blocks, tells_what_is_blocked, max_concurrent_activities=1):
         thread = quick_swf.schedule("Blocks", "1").outcome().result
         following = quick_swf.schedule("Blocked", "1").outcome().result
         assert following == f"[{thread},[]]"
 
 
-def test_row_69_a_thread_that_a_handler_had_started(quick_swf, make_worker):
+def test_a_thread_that_a_handler_had_started(quick_swf, make_worker):
     """A beat that goes out early grows the senders from the handler's own thread."""
 
     @activity(name="Beats", version="1", heartbeat_interval=30)
@@ -200,7 +200,7 @@ print("stopped", flush=True)
 """
 
 
-def test_row_69_a_host_that_waits_for_its_signals_still_gets_them(quick_swf, make_worker):
+def test_a_host_that_waits_for_its_signals_still_gets_them(quick_swf, make_worker):
     """It blocks SIGTERM in every thread, so that ``sigwait`` gets it: a thread of ours that took
     the signal would end the host."""
 

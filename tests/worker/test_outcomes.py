@@ -84,7 +84,7 @@ def test_an_async_handler_that_lets_our_cancel_out_is_canceled(make_worker, quic
         assert scheduled.outcome() == Canceled()
 
 
-def test_row_34_a_finished_result_beats_a_cancel(make_worker, quick_swf):
+def test_a_finished_result_beats_a_cancel(make_worker, quick_swf):
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
     def handler(context: ActivityContext) -> str:
@@ -99,7 +99,7 @@ def test_row_34_a_finished_result_beats_a_cancel(make_worker, quick_swf):
         assert scheduled.outcome() == Completed('"done anyway"')
 
 
-def test_row_35_activity_canceled_without_a_request_is_a_failure(make_worker, quick_swf):
+def test_activity_canceled_without_a_request_is_a_failure(make_worker, quick_swf):
 
     @activity(name="Work", version="1")
     def handler():
@@ -145,7 +145,7 @@ def test_a_cancelled_error_of_the_handlers_own_is_a_failure(make_worker, quick_s
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("how", ["thread", "async"])
-def test_row_32_33_whatever_a_handler_raises_is_a_failure_and_the_worker_lives(
+def test_whatever_a_handler_raises_is_a_failure_and_the_worker_lives(
     make_worker, quick_swf, error, reason, how
 ):
 
@@ -166,9 +166,7 @@ def test_row_32_33_whatever_a_handler_raises_is_a_failure_and_the_worker_lives(
         assert quick_swf.schedule("Work", "1", 1).outcome() == Completed('{"page":1}')
 
 
-def test_row_46_a_result_that_is_too_large_is_a_typed_failure_with_the_sizes(
-    make_worker, quick_swf
-):
+def test_a_result_that_is_too_large_is_a_typed_failure_with_the_sizes(make_worker, quick_swf):
 
     @activity(name="Work", version="1")
     def handler(count: int) -> str:
@@ -181,7 +179,7 @@ def test_row_46_a_result_that_is_too_large_is_a_typed_failure_with_the_sizes(
     assert "32,768" in outcome.details
 
 
-def test_row_41_an_unregistered_type_fails_naming_the_registered_ones(make_worker, quick_swf):
+def test_an_unregistered_type_fails_naming_the_registered_ones(make_worker, quick_swf):
 
     @activity(name="Other", version="1")
     def other(): ...
@@ -195,7 +193,7 @@ def test_row_41_an_unregistered_type_fails_naming_the_registered_ones(make_worke
     assert "Work/1" in outcome.details
 
 
-def test_row_64_a_task_that_swf_closed_is_answered_nothing(make_worker, quick_swf, recorder):
+def test_a_task_that_swf_closed_is_answered_nothing(make_worker, quick_swf, recorder):
     """The decider scheduled a shorter timeout than the type's."""
     stopped = threading.Event()
 
@@ -240,7 +238,7 @@ def test_a_manual_completion_handler_that_raises_fails(make_worker, quick_swf):
     assert run_one(make_worker, quick_swf, handler).reason == "ValueError"
 
 
-def test_row_68_wrappers_run_around_handlers_of_all_kinds(make_worker, quick_swf):
+def test_wrappers_run_around_handlers_of_all_kinds(make_worker, quick_swf):
     """What a wrapper swallows still counts, what it raises is the failure."""
     seen = []
 
@@ -289,7 +287,7 @@ def test_a_wrapper_that_raises_is_the_handlers_failure(make_worker, quick_swf, w
         assert scheduled.outcome().reason == "LookupError"
 
 
-def test_row_55_68_an_observer_that_raises_touches_no_task(make_worker, quick_swf):
+def test_an_observer_that_raises_touches_no_task(make_worker, quick_swf):
 
     class Broken:
         def observe(self, record):
@@ -321,7 +319,7 @@ def test_current_context_is_the_tasks_own(make_worker, quick_swf):
         current_context()
 
 
-def test_row_42_heartbeats_after_the_task_ended_are_ignored(make_worker, quick_swf, recorder):
+def test_heartbeats_after_the_task_ended_are_ignored(make_worker, quick_swf, recorder):
     kept = []
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)

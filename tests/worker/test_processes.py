@@ -233,7 +233,7 @@ def beats_on_time(swf, recorder, seconds, timeout):
     return max(late)
 
 
-def test_row_38_a_handler_that_holds_the_gil_delays_nobodys_beats(run, recorder):
+def test_a_handler_that_holds_the_gil_delays_nobodys_beats(run, recorder):
     assert beats_on_time(run(handlers.gil, plain), recorder, 3, 2) < 1
 
 
@@ -250,9 +250,7 @@ def test_a_handler_that_holds_the_gil_for_ten_seconds(run, recorder):
         ("exit", "ended with exit code 3", 3),
     ],
 )
-def test_row_40_a_child_that_dies_fails_its_own_task_and_a_new_one_serves(
-    run, recorder, how, says, code
-):
+def test_a_child_that_dies_fails_its_own_task_and_a_new_one_serves(run, recorder, how, says, code):
     swf = run(handlers.die, handlers.pid, plain)
     neighbours = [swf.schedule("Pid", "1", 1.5), swf.schedule("Plain", "1", 1.5)]
     for each in neighbours:
@@ -417,7 +415,7 @@ def test_a_crash_loop_backs_off_loudly_and_the_others_go_on(run, recorder):
         ("socket", "socketpair", OSError(24, "Too many open files")),
     ],
 )
-def test_row_54_when_the_machine_gives_no_more_processes_tasks_wait_with_their_beats(
+def test_when_the_machine_gives_no_more_processes_tasks_wait_with_their_beats(
     run, recorder, monkeypatch, module, name, refusal
 ):
     swf = run(handlers.pid, max_concurrent_activities=1)
@@ -491,13 +489,13 @@ def test_a_start_that_hangs_is_given_up(make_worker, monkeypatch):
 
 def test_a_stop_ends_a_child_that_hangs_in_its_start(quick_swf, make_worker, tmp_path):
     worker = make_worker(kind=handlers.SecondHangs, marker=str(tmp_path / "first"))
-    worker.start()
-    scheduled = [quick_swf.schedule("Hooked", "1", 3.0) for _ in range(2)]
-    for each in scheduled:
-        each.wait_for_heartbeats()
-    assert eventually(lambda: len(children()) == 2, 10), "one runs, one hangs"
-    worker.stop(0)
-    assert not children()
+    with worker:
+        scheduled = [quick_swf.schedule("Hooked", "1", 3.0) for _ in range(2)]
+        for each in scheduled:
+            each.wait_for_heartbeats()
+        assert eventually(lambda: len(children()) == 2, 10), "one runs, one hangs"
+        worker.stop(0)
+        assert not children()
 
 
 def test_children_that_die_together_are_one_crash(run, recorder, tmp_path):
@@ -583,7 +581,7 @@ def test_cancel_kills_answers_canceled(run):
     assert scheduled.outcome() == Canceled()
 
 
-def test_row_37_a_deadline_kills_and_answers_and_sigterm_lets_it_clean_up(run, tmp_path, recorder):
+def test_a_deadline_kills_and_answers_and_sigterm_lets_it_clean_up(run, tmp_path, recorder):
     swf = run(handlers.with_deadline)
     scheduled = swf.schedule("Deadline", "1", str(tmp_path / "temporary"))
     outcome = scheduled.outcome()
@@ -627,25 +625,25 @@ def test_a_lost_lease_kills(run, quick_swf, recorder, monkeypatch):
 @pytest.mark.parametrize("name", ["Deaf", "Kills"])
 def test_an_embedded_stop_kills_and_answers(quick_swf, make_worker, name):
     worker = make_worker(handlers.deaf_plain, handlers.kills, cancel_grace=0.2)
-    worker.start()
-    scheduled = quick_swf.schedule(name, "1")
-    scheduled.wait_for_heartbeats(5)
-    assert worker.stop(0) == []
-    assert scheduled.outcome().reason == "WorkerShutdown"
-    assert not children()
+    with worker:
+        scheduled = quick_swf.schedule(name, "1")
+        scheduled.wait_for_heartbeats(5)
+        assert worker.stop(0) == []
+        assert scheduled.outcome().reason == "WorkerShutdown"
+        assert not children()
 
 
 def test_abandoning_answers_nothing_and_leaves_no_process(quick_swf, make_worker):
     worker = make_worker(
         handlers.deaf_plain, cancel_grace=30, on_drain_timeout="abandon", drain_timeout=0
     )
-    worker.start()
-    scheduled = quick_swf.schedule("Deaf", "1", heartbeat_timeout=2)
-    scheduled.wait_for_heartbeats(5)
-    worker._running.engine.cancel_grace = 0.1  # the stop's grace ends before the process's own
-    assert [task.activity_type.name for task in worker.stop()] == ["Deaf"]
-    assert scheduled.outcome() == TimedOut("HEARTBEAT")
-    assert eventually(lambda: not children())
+    with worker:
+        scheduled = quick_swf.schedule("Deaf", "1", heartbeat_timeout=2)
+        scheduled.wait_for_heartbeats(5)
+        worker._running.engine.cancel_grace = 0.1  # the stop's grace ends before the process's own
+        assert [task.activity_type.name for task in worker.stop()] == ["Deaf"]
+        assert scheduled.outcome() == TimedOut("HEARTBEAT")
+        assert eventually(lambda: not children())
 
 
 def test_a_task_that_waits_for_a_child_is_canceled_without_one(run, recorder):
@@ -759,14 +757,14 @@ def oom_score(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux has it")
-def test_row_79_where_memory_runs_out_the_kernel_chooses_the_child(run):
+def test_where_memory_runs_out_the_kernel_chooses_the_child(run):
     swf = run(handlers.pid)
     child = int(swf.schedule("Pid", "1", 0).outcome().result)
     assert oom_score(child) == min(1000, oom_score("self") + 500)
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux has it")
-def test_row_79_what_is_chosen_first_already_stays_so():
+def test_what_is_chosen_first_already_stays_so():
     """A program that its supervisor has marked so, and its children with it."""
     code = (
         "open('/proc/self/oom_score_adj', 'w').write('1000')\n"

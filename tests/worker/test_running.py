@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_a_short_task_costs_two_calls(recorder):
     }
 
 
-def test_row_43_details_are_coalesced_and_the_last_win(make_worker, quick_swf):
+def test_details_are_coalesced_and_the_last_win(make_worker, quick_swf):
     """10,000 heartbeats a second."""
 
     @activity(name="Work", version="1", heartbeat_interval=0.3)
@@ -148,6 +149,26 @@ def test_an_undeclared_heartbeat_timeout_is_looked_up_once(make_worker, quick_sw
     assert not recorder.of(HeartbeatIntervalGuessed)
 
 
+def test_a_type_is_looked_up_once_however_many_tasks_it_has(recorder):
+    @activity(name="Work", version="1")
+    def handler(): ...
+
+    registered = http(200, {"configuration": {"defaultTaskHeartbeatTimeout": "90"}})
+    tasks = [wire.task(f"token-{number}") for number in range(5)]
+    with (
+        Wire(
+            PollForActivityTask=[*tasks, hold()],
+            DescribeActivityType=[registered],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service, recorder, handler, max_concurrent_activities=1) as worker,
+    ):
+        recorder.wait_for(TaskEnded, len(tasks))
+        served = worker._running.engine.parts.served_types.of(ActivityType("Work", "1"))
+    assert served.interval == 30
+    assert len(service.named("DescribeActivityType")) == 1
+
+
 def test_a_denied_look_up_is_a_warning(recorder):
     @activity(name="Work", version="1")
     def handler(): ...
@@ -166,7 +187,7 @@ def test_a_denied_look_up_is_a_warning(recorder):
     assert "AccessDenied" in guessed.why
 
 
-def test_row_13_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
+def test_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
 
     @activity(name="Work", version="1", heartbeat_interval=0.2)
     def handler(context: ActivityContext):
@@ -194,7 +215,7 @@ def test_row_13_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
     assert max(record.retry_in for record in recorder.of(HeartbeatFailed)) < 0.2
 
 
-def test_row_29_a_request_once_heard_stays_requested(recorder):
+def test_a_request_once_heard_stays_requested(recorder):
     heard_again = threading.Event()
 
     @activity(name="Work", version="1", heartbeat_interval=0.5)  # it is the attempt's limit too
@@ -249,7 +270,7 @@ def test_a_beat_that_hears_of_a_closed_task_stops_the_work(recorder, closing):
     assert not [name for name, _ in service.calls if name.startswith("Respond")]
 
 
-def test_a_lost_lease_asks_to_stop_only_where_it_was_asked_for(recorder):
+def test_a_lost_lease_asks_to_stop_where_that_was_asked_for(recorder):
     @activity(name="Work", version="1", heartbeat_interval=0.1, heartbeat_deadline=0.5)
     def handler(context: ActivityContext):
         context.wait_for_stop(20)
@@ -268,9 +289,31 @@ def test_a_lost_lease_asks_to_stop_only_where_it_was_asked_for(recorder):
     assert service.named("RespondActivityTaskFailed")[0]["reason"] == "LeaseLost"
 
 
-def test_row_47_long_details_are_shortened_and_odd_ones_reworded_once(
-    make_worker, quick_swf, recorder
-):
+def test_a_lost_lease_asks_nothing_where_it_was_not_asked_for(recorder):
+    """The service is the judge: a handler works on, however long no beat is accepted."""
+    missed = threading.Event()
+
+    @activity(name="Work", version="1", heartbeat_interval=0.1)
+    def handler(context: ActivityContext):
+        assert missed.wait(20)
+        return context.should_stop
+
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), hold()],
+            RecordActivityTaskHeartbeat=[http(500)],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service, recorder, handler),
+    ):
+        recorder.wait_for(HeartbeatFailed, 10)  # for far longer than the other's deadline
+        missed.set()
+        recorder.wait_for(TaskEnded)
+    assert service.named("RespondActivityTaskCompleted")[0]["result"] == "false"
+    assert not recorder.of(StopAsked)
+
+
+def test_long_details_are_shortened_and_odd_ones_reworded_once(make_worker, quick_swf, recorder):
 
     @activity(name="Work", version="1", heartbeat_interval=0.1)
     def handler(context: ActivityContext):
@@ -307,7 +350,7 @@ def test_a_deadline_asks_before_it_and_the_failure_names_it(make_worker, quick_s
         assert scheduled.outcome().reason == "HandlerTimedOut"
 
 
-def test_row_37_a_thread_past_its_deadline_is_reported_and_its_late_result_still_tried(
+def test_a_thread_past_its_deadline_is_reported_and_its_late_result_still_tried(
     make_worker, quick_swf, recorder
 ):
     """Its beats stop, its slot stays taken, nothing is answered at the deadline."""
@@ -328,7 +371,7 @@ def test_row_37_a_thread_past_its_deadline_is_reported_and_its_late_result_still
         assert scheduled.outcome() == Completed('"after all"')
 
 
-def test_row_63_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
+def test_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
     """A decider scheduled longer timeouts than the type's defaults."""
 
     @activity(name="Work", version="1", start_to_close_timeout=1, heartbeat_timeout=1)
@@ -346,7 +389,7 @@ def test_row_63_nothing_is_stopped_on_a_guessed_timeout(make_worker, quick_swf):
 # --- answers ------------------------------------------------------------------------------------
 
 
-def test_row_14_an_answer_outlives_failures_while_beats_go_on(recorder):
+def test_an_answer_outlives_failures_while_beats_go_on(recorder):
     """The handler runs once, the answer is sent until it is accepted."""
     runs = []
 
@@ -388,7 +431,7 @@ def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, first):
     assert not service.named("RespondActivityTaskFailed")
 
 
-def test_row_21_unknown_on_the_first_try_drops_the_result(recorder):
+def test_unknown_on_the_first_try_drops_the_result(recorder):
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -399,7 +442,7 @@ def test_row_21_unknown_on_the_first_try_drops_the_result(recorder):
         assert recorder.wait_for(TaskEnded)[0].disposition == "late"
 
 
-def test_row_24_a_refused_result_is_failed_once(recorder):
+def test_a_refused_result_is_failed_once(recorder):
     """It is never left to time out."""
     with (
         Wire(
@@ -416,7 +459,7 @@ def test_row_24_a_refused_result_is_failed_once(recorder):
     assert json.loads(failed[0]["details"])["retryable"] is False
 
 
-def test_row_26_an_unknown_error_code_is_final_and_loud(recorder):
+def test_an_unknown_error_code_is_final_and_loud(recorder):
     with (
         Wire(
             PollForActivityTask=[wire.task(), hold()],
@@ -456,7 +499,7 @@ def test_the_same_token_twice_runs_once_and_resends_what_was_not_accepted(record
     assert len(service.named("RespondActivityTaskCompleted")) == 2
 
 
-def test_row_30_a_task_with_members_missing_is_failed_by_its_token(recorder):
+def test_a_task_with_members_missing_is_failed_by_its_token(recorder):
     broken = http(200, {"taskToken": "t", "startedEventId": 3})
     with (
         Wire(PollForActivityTask=[broken, hold()], RespondActivityTaskFailed=[OK]) as service,
@@ -497,7 +540,7 @@ def test_polling_survives_everything_and_goes_on(recorder):
     assert any(isinstance(r.error, MalformedResponseError) for r in recorder.of(PollFailed))
 
 
-def test_row_17_empty_polls_answered_at_once_have_a_floor(recorder):
+def test_empty_polls_answered_at_once_have_a_floor(recorder):
     with Wire(PollForActivityTask=[EMPTY_POLL]) as service, wired(service, recorder, work):
         service.wait_for("PollForActivityTask", 3)
         began, before = time.monotonic(), len(service.calls)
@@ -533,7 +576,7 @@ def test_a_task_is_taken_only_when_it_can_be_run(make_worker, quick_swf, recorde
 
 
 @pytest.mark.parametrize("how", ["thread", "async"])
-def test_row_50_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, how):
+def test_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, how):
     """Drained, with beats going on."""
     stopping = []
 
@@ -553,14 +596,14 @@ def test_row_50_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, rec
 
     worker = make_worker(in_thread if how == "thread" else in_loop)
     scheduled = quick_swf.schedule("Work", "1")
-    worker.start()
-    scheduled.wait_until_started()
-    assert worker.stop() == []
-    assert scheduled.outcome() == Completed('"drained"')
-    assert stopping == [False], "a drain asks nobody to stop"
+    with worker:
+        scheduled.wait_until_started()
+        assert worker.stop() == []
+        assert scheduled.outcome() == Completed('"drained"')
+        assert stopping == [False], "a drain asks nobody to stop"
 
 
-def test_row_49_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorder):
+def test_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorder):
     """SWF gives tasks to polls that were cut, so none is cut."""
     worker = ActivityWorker(
         domain="tests",
@@ -570,14 +613,14 @@ def test_row_49_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorde
         observers=[recorder],
     )
     slow_swf.register(worker)
-    worker.start()
-    polling = worker._running.engine.parts.poller
-    assert eventually(lambda: polling.open_polls == 1)
-    worker.request_stop()
-    recorder.wait_for(WorkerStopping)
-    scheduled = slow_swf.schedule("Work", "1")
-    assert scheduled.outcome() == Completed('"done"')
-    assert worker.wait()
+    with worker:
+        polling = worker._running.engine.parts.poller
+        assert eventually(lambda: polling.open_polls == 1)
+        worker.request_stop()
+        recorder.wait_for(WorkerStopping)
+        scheduled = slow_swf.schedule("Work", "1")
+        assert scheduled.outcome() == Completed('"done"')
+        assert worker.wait()
 
 
 @pytest.mark.parametrize("how", ["thread", "async"])
@@ -594,12 +637,12 @@ def test_after_the_drain_handlers_are_asked_to_stop(make_worker, quick_swf, how)
 
     worker = make_worker(in_thread if how == "thread" else in_loop)
     scheduled = quick_swf.schedule("Work", "1")
-    worker.start()
-    scheduled.wait_until_started()
-    assert worker.stop(drain_timeout=0.1) == []
-    outcome = scheduled.outcome()
-    assert isinstance(outcome, Failed)
-    assert outcome.reason == "WorkerShutdown", "never Canceled: SWF did not ask"
+    with worker:
+        scheduled.wait_until_started()
+        assert worker.stop(drain_timeout=0.1) == []
+        outcome = scheduled.outcome()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason == "WorkerShutdown", "never Canceled: SWF did not ask"
 
 
 def test_an_embedded_stop_abandons_what_never_ends_and_names_it(make_worker, quick_swf):
@@ -611,25 +654,29 @@ def test_an_embedded_stop_abandons_what_never_ends_and_names_it(make_worker, qui
 
     worker = make_worker(handler, cancel_grace=0.1)
     scheduled = quick_swf.schedule("Work", "1", heartbeat_timeout=1)
-    worker.start()
-    scheduled.wait_until_started()
-    began = time.monotonic()
-    abandoned = worker.stop(drain_timeout=0.1)
-    assert time.monotonic() - began < 5
-    assert [task.workflow_execution.workflow_id for task in abandoned] == [scheduled.workflow_id]
-    assert scheduled.outcome() == TimedOut("HEARTBEAT")
-    release.set()
+    with worker:
+        scheduled.wait_until_started()
+        began = time.monotonic()
+        abandoned = worker.stop(drain_timeout=0.1)
+        assert time.monotonic() - began < 5
+        assert [task.workflow_execution.workflow_id for task in abandoned] == [
+            scheduled.workflow_id
+        ]
+        assert scheduled.outcome() == TimedOut("HEARTBEAT")
+        release.set()
 
 
 def test_a_stop_while_the_service_is_gone_is_bounded(recorder):
-    with Wire(PollForActivityTask=[hold()]) as service:
-        worker = wired(service, recorder, work)
-        worker.start()
-        service.wait_for("PollForActivityTask", 2)
-    recorder.wait_for(PollFailed)
-    began = time.monotonic()
-    assert worker.stop() == []
-    assert time.monotonic() - began < 5
+    service = Wire(PollForActivityTask=[hold()])
+    with ExitStack() as there:
+        there.enter_context(service)
+        with wired(service, recorder, work) as worker:
+            service.wait_for("PollForActivityTask", 2)
+            there.close()
+            recorder.wait_for(PollFailed)
+            began = time.monotonic()
+            assert worker.stop() == []
+            assert time.monotonic() - began < 5
     assert not recorder.of(InternalError)
 
 

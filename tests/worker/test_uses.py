@@ -19,6 +19,7 @@ from swf_worker import (
     activity,
 )
 from swf_worker.options import RetryPolicy
+from tests.conftest import started
 
 
 @activity(name="Work", version="1")
@@ -142,7 +143,7 @@ def make(**options):
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_row_48_bad_options_are_refused_saying_what_is_allowed(options, says):
+def test_bad_options_are_refused_saying_what_is_allowed(options, says):
     with pytest.raises(ConfigurationError, match=says.replace("(", r"\(")):
         make(**options)
 
@@ -198,15 +199,15 @@ def test_start_stop_and_wait(make_worker, quick_swf):
     with pytest.raises(RuntimeError, match="not been started"):
         worker.wait()
     assert worker.stop() == []
-    worker.start()
-    assert quick_swf.schedule("Work", "1", 1).outcome() == Completed("1")
-    assert worker.wait(timeout=0.01) is False
-    worker.request_stop()
-    worker.request_stop()
-    assert worker.wait() is True
-    assert worker.stop() == []
-    with pytest.raises(RuntimeError, match="runs once"):
-        worker.start()
+    with started(worker):
+        assert quick_swf.schedule("Work", "1", 1).outcome() == Completed("1")
+        assert worker.wait(timeout=0.01) is False
+        worker.request_stop()
+        worker.request_stop()
+        assert worker.wait() is True
+        assert worker.stop() == []
+        with pytest.raises(RuntimeError, match="runs once"):
+            worker.start()
 
 
 def test_async_embedding(make_worker, quick_swf):
@@ -231,7 +232,7 @@ def test_embedding_touches_no_signals(make_worker):
         assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_row_53_run_off_the_main_thread_is_a_clear_error(make_worker):
+def test_run_off_the_main_thread_is_a_clear_error(make_worker):
     worker, caught = make_worker(work), []
 
     def target():
@@ -247,7 +248,7 @@ def test_row_53_run_off_the_main_thread_is_a_clear_error(make_worker):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_row_53_a_fork_after_start_is_a_clear_error(make_worker):
+def test_a_fork_after_start_is_a_clear_error(make_worker):
     with make_worker(work) as worker:
         child = os.fork()
         if child == 0:
@@ -273,9 +274,9 @@ def test_stop_in_a_handler_is_refused(make_worker, quick_swf):
 
     workers.append(make_worker(stops))
     scheduled = quick_swf.schedule("Stops", "1")
-    workers[0].start()
-    assert "request_stop" in scheduled.outcome().result
-    assert workers[0].wait(20)
+    with workers[0]:
+        assert "request_stop" in scheduled.outcome().result
+        assert workers[0].wait(20)
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
@@ -350,17 +351,17 @@ def test_a_fatal_error_is_raised_by_wait_stop_and_exit_and_kept(quick_swf):
         return make(domain="unknown-domain", endpoint_url=quick_swf.endpoint_url)
 
     worker = unknown()
-    worker.start()
-    with pytest.raises(UnknownResourceFault, match="register the domain") as caught:
-        worker.wait(10)
-    assert worker.error is caught.value
-    assert "unknown-domain" in str(caught.value)
-    with pytest.raises(UnknownResourceFault):
-        worker.stop()
-    with pytest.raises(UnknownResourceFault), unknown() as inside:
-        inside._running.wait(10)
-    with pytest.raises(ZeroDivisionError), unknown() as inside:
-        inside._running.wait(10)
-        raise ZeroDivisionError
-    with pytest.raises(UnknownResourceFault):
-        unknown().run()
+    with started(worker):
+        with pytest.raises(UnknownResourceFault, match="register the domain") as caught:
+            worker.wait(10)
+        assert worker.error is caught.value
+        assert "unknown-domain" in str(caught.value)
+        with pytest.raises(UnknownResourceFault):
+            worker.stop()
+        with pytest.raises(UnknownResourceFault), unknown() as inside:
+            inside._running.wait(10)
+        with pytest.raises(ZeroDivisionError), unknown() as inside:
+            inside._running.wait(10)
+            raise ZeroDivisionError
+        with pytest.raises(UnknownResourceFault):
+            unknown().run()

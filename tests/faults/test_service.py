@@ -1,4 +1,4 @@
-"""FAULTS 12 to 31, and 36, 66: the service, and what it says of an answer."""
+"""The service: what it refuses, throttles, repeats and forgets, and what it says of an answer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def held(release, answer):
         pytest.param(FaultKind.LIMIT_EXCEEDED, LimitExceededFault, id="15"),
     ],
 )
-def test_row_12_15_a_throttled_poll_backs_off_with_fewer_pollers(stage, recorder, kind, error, log):
+def test_a_throttled_poll_backs_off_with_fewer_pollers(stage, recorder, kind, error, log):
     with stage(max_concurrent_activities=16, max_concurrent_polls=8, poll_hold=1.0) as s:
         plan = s.worker._running.engine.parts.poller.plan
         for scheduled in [s.schedule() for _ in range(24)]:
@@ -75,7 +75,7 @@ def test_row_12_15_a_throttled_poll_backs_off_with_fewer_pollers(stage, recorder
 
 
 @pytest.mark.parametrize("kind", [FaultKind.INTERNAL, FaultKind.UNAVAILABLE])
-def test_row_16_a_5xx_backs_off(stage, recorder, kind, log):
+def test_a_5xx_backs_off(stage, recorder, kind, log):
     faults = [Fault("*", kind, calls=range(1, 4))]
     with stage(faults=faults) as s:
         assert s.schedule().outcome() == Completed('"done"')
@@ -102,7 +102,7 @@ class Tokens:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.full)])
-def test_row_14_many_answers_are_retried_at_once_and_no_thread_sleeps(stage, count):
+def test_many_answers_are_retried_at_once_and_no_thread_sleeps(stage, count):
     """For as long as it takes, with beats going on."""
 
     @activity(name="Many", version="1", heartbeat_interval=4)
@@ -132,9 +132,7 @@ def test_row_14_many_answers_are_retried_at_once_and_no_thread_sleeps(stage, cou
     assert outcomes == [Completed(str(n)) for n in range(count)]
 
 
-def test_row_19_a_refusal_after_hours_of_health_is_loud_and_throws_nothing_away(
-    stage, recorder, log
-):
+def test_a_refusal_after_hours_of_health_is_loud_and_throws_nothing_away(stage, recorder, log):
     @activity(name="Long", version="1", heartbeat_interval=0.1)
     def long() -> str:
         go.wait(20)
@@ -158,7 +156,7 @@ def test_row_19_a_refusal_after_hours_of_health_is_loud_and_throws_nothing_away(
         assert log.says("error", event, "AccessDeniedException")
 
 
-def test_row_20_a_closed_task_is_asked_to_stop_and_answered_nothing(stage, recorder, log):
+def test_a_closed_task_is_asked_to_stop_and_answered_nothing(stage, recorder, log):
     @activity(name="Long", version="1", heartbeat_interval=0.2)
     def long(context: ActivityContext) -> str:
         return f"asked: {context.wait_for_stop(30)}"
@@ -175,7 +173,7 @@ def test_row_20_a_closed_task_is_asked_to_stop_and_answered_nothing(stage, recor
 
 
 @pytest.mark.parametrize("kind", [FaultKind.INTERNAL, FaultKind.HUNG_UP])
-def test_row_22_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, kind):
+def test_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, kind):
     first = http(500) if kind is FaultKind.INTERNAL else (lambda sock: sock.shutdown(2))
     script = {POLL: [task(), EMPTY_POLL], RESPOND: [first, CLOSED]}
     with Wire(**script) as service, wired(service.url, recorder):
@@ -183,9 +181,7 @@ def test_row_22_unknown_after_an_ambiguous_try_is_presumed_accepted(recorder, ki
     assert not service.named("RespondActivityTaskFailed")
 
 
-def test_row_23_an_accepted_answer_whose_answer_is_lost_is_sent_again_and_presumed(
-    stage, recorder, log
-):
+def test_an_accepted_answer_whose_answer_is_lost_is_sent_again_and_presumed(stage, recorder, log):
     with stage(faults=[Fault(RESPOND, FaultKind.LOST, calls=[1])]) as s:
         scheduled = s.schedule()
         assert recorder.wait_for(TaskEnded)[0].disposition == "presumed_accepted"
@@ -196,7 +192,7 @@ def test_row_23_an_accepted_answer_whose_answer_is_lost_is_sent_again_and_presum
 
 
 @pytest.mark.parametrize("where", [BEAT, RESPOND])
-def test_row_25_an_invalid_token_drops_the_task_loudly(recorder, where, log):
+def test_an_invalid_token_drops_the_task_loudly(recorder, where, log):
     invalid = fault("ValidationException", "Invalid token")
     script = {
         POLL: [task(), EMPTY_POLL],
@@ -212,7 +208,7 @@ def test_row_25_an_invalid_token_drops_the_task_loudly(recorder, where, log):
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_row_27_a_task_handed_out_twice_runs_once(stage, recorder, accepted, log):
+def test_a_task_handed_out_twice_runs_once(stage, recorder, accepted, log):
     runs = []
 
     @activity(name="Once", version="1")
@@ -232,7 +228,7 @@ def test_row_27_a_task_handed_out_twice_runs_once(stage, recorder, accepted, log
 
 
 @pytest.mark.parametrize("flag", [None, "true", 1, "yes", [True]])
-def test_row_28_only_json_true_is_a_cancel_request(recorder, flag):
+def test_only_json_true_is_a_cancel_request(recorder, flag):
     answer = {} if flag is None else {"cancelRequested": flag}
     script = {
         POLL: [task(), EMPTY_POLL],
@@ -245,7 +241,7 @@ def test_row_28_only_json_true_is_a_cancel_request(recorder, flag):
     assert not recorder.of(StopAsked)
 
 
-def test_row_31_unknown_members_are_ignored(recorder):
+def test_unknown_members_are_ignored(recorder):
     given = task(novelty={"deep": [1]}, taskPriority="9", startedEventId=3)
     beat = http(200, {"cancelRequested": False, "more": 1})
     script = {POLL: [given, EMPTY_POLL], BEAT: [beat], RESPOND: [http(200, "")]}
@@ -253,7 +249,7 @@ def test_row_31_unknown_members_are_ignored(recorder):
         assert recorder.wait_for(TaskEnded)[0].disposition == "accepted"
 
 
-def test_row_36_a_request_that_arrives_while_the_result_is_sent_changes_nothing(recorder):
+def test_a_request_that_arrives_while_the_result_is_sent_changes_nothing(recorder):
     release, beaten = threading.Event(), threading.Event()
 
     def late_request(sock):
@@ -280,7 +276,7 @@ def test_row_36_a_request_that_arrives_while_the_result_is_sent_changes_nothing(
     assert not isinstance(ended.outcome, Canceled)
 
 
-def test_row_66_a_beat_that_hears_of_our_own_answer_is_no_loss(recorder, log):
+def test_a_beat_that_hears_of_our_own_answer_is_no_loss(recorder, log):
     """The answer was accepted, its confirmation is on its way; the task is closed by it."""
     release, beaten = threading.Event(), threading.Event()
 
@@ -304,7 +300,7 @@ def test_row_66_a_beat_that_hears_of_our_own_answer_is_no_loss(recorder, log):
 
 
 def test_denied_waits_are_longer_and_bounded():
-    """Row 19's slow retry: 60 s at most."""
+    """Where permission is denied, somebody has to mend it: 60 s at most."""
     from swf_worker.service.retries import TenacityBackoff
 
     backoff = TenacityBackoff(RetryPolicy())

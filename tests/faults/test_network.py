@@ -1,4 +1,4 @@
-"""FAULTS 1 to 11: the network."""
+"""The network: what is refused, reset, cut, swallowed or answered by somebody else."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def beats() -> str:
     return "done"
 
 
-def test_row_1_refused_connections_are_waited_out(stage, recorder, log):
+def test_refused_connections_are_waited_out(stage, recorder, log):
     with stage(proxied=True) as s:
         assert s.schedule().outcome() == Completed('"done"')
         s.proxy.down()
@@ -63,7 +63,7 @@ def test_row_1_refused_connections_are_waited_out(stage, recorder, log):
     assert log.says("warning", "poll failed", "Could not connect")
 
 
-def test_row_1_a_name_that_does_not_resolve_is_waited_out(recorder, log):
+def test_a_name_that_does_not_resolve_is_waited_out(recorder, log):
     unknown = "http://swf.nowhere.invalid"
     session = boto3.Session("id", "secret")
     worker = wired(unknown, recorder, session=session, region_name="us-east-1")
@@ -74,7 +74,7 @@ def test_row_1_a_name_that_does_not_resolve_is_waited_out(recorder, log):
 
 
 @pytest.mark.parametrize("behaviour", [proxy.resets, proxy.half_closes])
-def test_row_2_a_poll_that_is_cut_counts_a_possibly_lost_task(stage, recorder, behaviour, log):
+def test_a_poll_that_is_cut_counts_a_possibly_lost_task(stage, recorder, behaviour, log):
     with stage(proxied=True, start=False) as s:
         s.proxy.behaviour = behaviour
         with s.worker:
@@ -85,7 +85,7 @@ def test_row_2_a_poll_that_is_cut_counts_a_possibly_lost_task(stage, recorder, b
     assert log.says("warning", "poll failed", "task_may_be_lost': True")
 
 
-def test_row_3_a_silent_poll_is_one_request_and_one_timeout(recorder, monkeypatch, log):
+def test_a_silent_poll_is_one_request_and_one_timeout(recorder, monkeypatch, log):
     monkeypatch.setattr(clients, "POLL_READ_TIMEOUT", 1)
 
     with Wire(**{POLL: [silence, EMPTY_POLL]}) as service:
@@ -100,7 +100,7 @@ def test_row_3_a_silent_poll_is_one_request_and_one_timeout(recorder, monkeypatc
     assert log.says("warning", "poll failed", "Read timeout")
 
 
-def test_row_4_a_poll_cut_at_its_length_is_an_empty_poll(stage, recorder, monkeypatch, log):
+def test_a_poll_cut_at_its_length_is_an_empty_poll(stage, recorder, monkeypatch, log):
     """A load balancer ends idle connections at 60 s: no backoff, no possibly lost task."""
     monkeypatch.setattr(pollers, "IDLE_CUT", (0.3, 20))
 
@@ -119,7 +119,7 @@ def test_row_4_a_poll_cut_at_its_length_is_an_empty_poll(stage, recorder, monkey
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_row_5_a_broken_answer_to_a_poll_is_malformed(stage, recorder, kind, log):
+def test_a_broken_answer_to_a_poll_is_malformed(stage, recorder, kind, log):
     with stage(faults=[Fault(POLL, kind, calls=range(1, 6))]) as s:
         recorder.wait_for(PollFailed, 5)
         assert s.schedule().outcome() == Completed('"done"')
@@ -145,25 +145,25 @@ def accepted_at_last(stage, recorder, kind):
 
 
 @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.EMPTY])
-def test_row_6_a_broken_answer_to_a_beat_or_a_respond_is_not_accepted(stage, recorder, kind, log):
+def test_a_broken_answer_to_a_beat_or_a_respond_is_not_accepted(stage, recorder, kind, log):
     accepted_at_last(stage, recorder, kind)
     assert log.says("warning", "answer not accepted yet")
     assert log.says("warning", "heartbeat failed")
 
 
 @pytest.mark.parametrize("kind", NO_OBJECT)
-def test_row_7_no_exception_type_gets_through_a_loop(stage, recorder, kind):
+def test_no_exception_type_gets_through_a_loop(stage, recorder, kind):
     accepted_at_last(stage, recorder, kind)
 
 
 @pytest.mark.parametrize("kind", NO_OBJECT)
-def test_row_7_of_a_poll(stage, recorder, kind):
+def test_of_a_poll(stage, recorder, kind):
     with stage(faults=[Fault(POLL, kind, calls=[1, 2])]) as s:
         assert s.schedule().outcome() == Completed('"done"')
     assert len(recorder.of(PollFailed)) == 2
 
 
-def test_row_8_a_dead_keep_alive_connection_costs_nothing(stage, recorder):
+def test_a_dead_keep_alive_connection_costs_nothing(stage, recorder):
     with stage(proxied=True) as s:
         for _ in range(3):
             assert s.schedule().outcome() == Completed('"done"')
@@ -184,7 +184,7 @@ def test_row_8_a_dead_keep_alive_connection_costs_nothing(stage, recorder):
     assert not recorder.of(PollFailed), "retried at once on a fresh one"
 
 
-def test_row_9_an_answer_that_trickles_ends_at_the_polls_limit(stage, recorder, monkeypatch):
+def test_an_answer_that_trickles_ends_at_the_polls_limit(stage, recorder, monkeypatch):
     monkeypatch.setattr(gateway, "POLL_LIMIT", 1.0)
     with stage(proxied=True, start=False) as s:
         s.proxy.behaviour = proxy.trickles(0.2)
@@ -198,7 +198,7 @@ def test_row_9_an_answer_that_trickles_ends_at_the_polls_limit(stage, recorder, 
 
 
 @pytest.mark.parametrize("kind", [FaultKind.PROXY_DENIED, FaultKind.PROXY_BAD_GATEWAY])
-def test_row_10_a_proxys_refusal_is_the_network_and_no_permission(stage, recorder, kind, log):
+def test_a_proxys_refusal_is_the_network_and_no_permission(stage, recorder, kind, log):
     with stage(faults=[Fault("*", kind, calls=[1, 2, 3])]) as s:
         assert s.schedule().outcome() == Completed('"done"')
         assert s.worker.error is None
@@ -208,7 +208,7 @@ def test_row_10_a_proxys_refusal_is_the_network_and_no_permission(stage, recorde
     assert log.says("warning", "not from AWS")
 
 
-def test_row_11_a_tls_error_is_a_configuration_error_that_names_it(recorder):
+def test_a_tls_error_is_a_configuration_error_that_names_it(recorder):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak_no_tls() -> None:
@@ -228,7 +228,7 @@ def test_row_11_a_tls_error_is_a_configuration_error_that_names_it(recorder):
         thread.join()
 
 
-def test_row_67_trickling_beats_and_answers_end_at_their_limits(stage, recorder, monkeypatch):
+def test_trickling_beats_and_answers_end_at_their_limits(stage, recorder, monkeypatch):
     """30 s, a beat's and an answer's; here 0.5 and 1. What goes out beside a beat trickles, too."""
     monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
     monkeypatch.setattr(heartbeater, "LONGEST_ATTEMPT", 0.5)
@@ -246,7 +246,7 @@ def test_row_67_trickling_beats_and_answers_end_at_their_limits(stage, recorder,
     assert any("within 1 s" in str(record.error) for record in recorder.of(AnswerRetried))
 
 
-def test_row_13_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage, recorder):
+def test_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage, recorder):
     @activity(name="Long", version="1", heartbeat_timeout=2)
     def long() -> str:
         time.sleep(4)
@@ -296,9 +296,7 @@ def given(name: str, number: int = 1) -> bytes:
     ("interval", "takes"),
     [pytest.param(1.2, 0.7, id="within its interval"), pytest.param(0.3, 0.9, id="longer")],
 )
-def test_row_88_a_beat_that_is_answered_late_is_heard_all_the_same(
-    recorder, monkeypatch, interval, takes
-):
+def test_a_beat_that_is_answered_late_is_heard_all_the_same(recorder, monkeypatch, interval, takes):
     """A service or a proxy that takes 6 s, where an attempt has 5 for itself; here 0.4. SWF has
     each beat, and one answer asks for the cancellation."""
     monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.4)
@@ -325,7 +323,7 @@ def test_row_88_a_beat_that_is_answered_late_is_heard_all_the_same(
     assert recorder.of(HeartbeatFailed) == [], "none was cut"
 
 
-def test_row_88_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder, monkeypatch):
+def test_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder, monkeypatch):
     monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.3)
     yes = http(200, {"cancelRequested": True})
 
@@ -349,7 +347,7 @@ def test_row_88_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder,
     assert recorder.of(HeartbeatFailed) == [], "of two, the first to be heard counts"
 
 
-def test_row_88_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypatch):
+def test_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypatch):
     monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.3)
     monkeypatch.setattr(assembly, "SENDERS", 1)
     no = http(200, {"cancelRequested": False})

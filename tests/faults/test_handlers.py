@@ -1,4 +1,4 @@
-"""FAULTS 38, 44, 45, 58 and 60, and what the other files of the tests don't hold by number."""
+"""Handlers that hold the GIL or flood their worker, clocks that jump: harm from inside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.cli.test_run import environment
 BEAT = "RecordActivityTaskHeartbeat"
 
 
-def test_row_38_in_a_thread_late_beats_are_detected_and_named(stage, recorder, log):
+def test_in_a_thread_late_beats_are_detected_and_named(stage, recorder, log):
     """Only a process of its own keeps them on time; a thread's are at least told."""
 
     @activity(name="HoldsTheGil", version="1", heartbeat_interval=0.3)
@@ -57,7 +57,7 @@ def typed(number: int = 7) -> int:
         ("[1, 2]", "InputDecodeError"),
     ],
 )
-def test_row_44_input_that_is_missing_no_json_or_of_another_shape(stage, given, outcome, log):
+def test_input_that_is_missing_no_json_or_of_another_shape(stage, given, outcome, log):
     with stage(typed) as s:
         ended = s.schedule("Typed", raw_input=given).outcome()
     if isinstance(outcome, Completed):
@@ -91,7 +91,7 @@ def bad(which: str) -> Any:
 
 
 @pytest.mark.parametrize("which", RESULTS)
-def test_row_45_a_result_that_can_not_be_encoded_is_a_typed_failure(stage, which, log):
+def test_a_result_that_can_not_be_encoded_is_a_typed_failure(stage, which, log):
     with stage(bad) as s:
         ended = s.schedule("Bad", input=which).outcome()
     assert isinstance(ended, Failed)
@@ -100,7 +100,7 @@ def test_row_45_a_result_that_can_not_be_encoded_is_a_typed_failure(stage, which
     assert log.says("warning", "handler ended", "ResultEncodeError")
 
 
-def test_row_58_a_signature_refused_for_the_clock_names_the_clock(stage, recorder, log):
+def test_a_signature_refused_for_the_clock_names_the_clock(stage, recorder, log):
     @activity(name="Long", version="1", heartbeat_interval=0.1)
     def long(context: ActivityContext) -> str:
         time.sleep(1)
@@ -115,7 +115,7 @@ def test_row_58_a_signature_refused_for_the_clock_names_the_clock(stage, recorde
     assert log.says("error", "heartbeat failed", "check this machine's clock")
 
 
-def test_row_60_after_a_sleep_past_the_heartbeat_timeout_nothing_is_answered():
+def test_after_a_sleep_past_the_heartbeat_timeout_nothing_is_answered():
     """The machine sleeps: here, the worker's process does."""
     with LocalSwf(poll_hold=0.3) as swf:
         swf.register(workers.worker)
@@ -163,7 +163,7 @@ sys.exit(worker.run())
 """
 
 
-def test_row_54_without_descriptors_the_task_fails_and_the_worker_lives():
+def test_without_descriptors_the_task_fails_and_the_worker_lives():
     with LocalSwf(poll_hold=0.3) as swf:
         swf.register([typed], domain="tests")
         for name in ("Hoard", "Work"):
