@@ -19,7 +19,7 @@ help:
 	@echo "make bench     speed, scale and idle costs against a hand-written loop, under 10 minutes"
 	@echo "make check     lint, types, layers, every branch of the core"
 	@echo "make coverage  the tests of make test under coverage, which takes twice as long"
-	@echo "make mutants   plants defects in the state machine; a test must fail for each"
+	@echo "make mutants   plants defects in the core and the shell; a test must fail for each"
 	@echo "make format    formats the code"
 	@echo "make lock      writes requirements.lock anew"
 
@@ -60,7 +60,7 @@ bench: .venv/.ready
 	$(BIN)/python -m benchmarks
 
 mutants: .venv/.ready
-	$(BIN)/python tools/mutants.py
+	$(BIN)/python -m tools.mutants
 
 format: .venv/.ready
 	$(BIN)/ruff check --fix-only .

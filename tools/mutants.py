@@ -1,4 +1,5 @@
-"""Plants defects in the state machine, one at a time; a test must fail for each.
+"""Plants defects, in the core's decisions and in the shell that drives it, one at a time; a test
+must fail for each. Prints which.
 
 make mutants
 """
@@ -6,6 +7,7 @@ make mutants
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,183 +15,61 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tools.planted import CORE, SHELL, Mutant
+
 ROOT = Path(__file__).resolve().parent.parent
-MACHINE = "swf_worker/core/execution.py"
-LIFECYCLE = "swf_worker/core/lifecycle.py"
-
-# What is planted, where, the code it replaces, and what replaces it.
-MUTANTS = [
-    (
-        "Canceled without a request",
-        MACHINE,
-        "    if state.requested:\n        return Canceled(details)",
-        "    if state.causes:\n        return Canceled(details)",
-    ),
-    (
-        "an answer after the task closed",
-        MACHINE,
-        "    if state.closed:\n        return _end(state, Disposition.CLOSED)\n    return replace(state, phase",
-        "    return replace(state, phase",
-    ),
-    (
-        "a cancel request beats a finished result",
-        MACHINE,
-        "        case HandlerReturned(outcome) | HandlerFailed(outcome):",
-        "        case HandlerReturned(outcome) if state.requested:\n"
-        "            return _decide(state, Canceled())\n"
-        "        case HandlerReturned(outcome) | HandlerFailed(outcome):",
-    ),
-    (
-        "a different answer after an ambiguous attempt",
-        MACHINE,
-        "not isinstance(state.answer, Completed) or state.ambiguous",
-        "not isinstance(state.answer, Completed)",
-    ),
-    (
-        "ambiguity is forgotten",
-        MACHINE,
-        "ambiguous=state.ambiguous or ambiguous",
-        "ambiguous=ambiguous",
-    ),
-    (
-        "a later flag thaws the decision",
-        MACHINE,
-        "    return state, _NOTHING  # frozen: no later flag changes the decision",
-        "    if event == StopCause(CancelReason.REQUESTED):\n"
-        "        return replace(state, answer=Canceled()), _NOTHING\n"
-        "    return state, _NOTHING",
-    ),
-    (
-        "a closed task ends an answer in flight",
-        MACHINE,
-        "            return _silenced(replace(state, causes=state.causes | {CancelReason.TASK_CLOSED}))",
-        "            return _end(state, Disposition.LATE)",
-    ),
-    (
-        "a cancel request kills unasked",
-        MACHINE,
-        "    return reason is not CancelReason.REQUESTED or policy.cancel_kills",
-        "    return True",
-    ),
-    (
-        "a thread is answered at its deadline",
-        MACHINE,
-        "    state, silence = _silenced(state)\n    return state, (*asked, *silence, ReportStuck())",
-        "    return _decide(state, _failure(state, CancelReason.TIMED_OUT))",
-    ),
-    (
-        "beats go on after the end",
-        MACHINE,
-        "    silence = (StopBeats(),) if state.beating else _NOTHING\n",
-        "    silence = _NOTHING\n",
-    ),
-    (
-        "beats stop when the answer is decided",
-        MACHINE,
-        "    return replace(state, phase=Phase.SENDING, answer=outcome), (Send(outcome),)",
-        "    return replace(state, phase=Phase.SENDING, answer=outcome, beating=False), "
-        "(StopBeats(), Send(outcome))",
-    ),
-    (
-        "an accepted answer is sent again",
-        MACHINE,
-        "case Redelivered() if state.answer and state.disposition is not Disposition.ACCEPTED:",
-        "case Redelivered() if state.answer:",
-    ),
-    (
-        "each cause asks again and again",
-        MACHINE,
-        "    if reason in state.causes:\n        return state, _NOTHING\n",
-        "",
-    ),
-    (
-        "shutdown is reported as canceled",
-        MACHINE,
-        "    if state.first is not None:\n        return _failure(state, state.first)",
-        "    if state.first is not None:\n        return Canceled(details)",
-    ),
-    (
-        "a retry changes nothing and is lost",
-        MACHINE,
-        "            return replace(state, phase=Phase.SENDING), (Send(state.answer),)",
-        "            return replace(state, phase=Phase.SENDING), _NOTHING",
-    ),
-    (
-        "an exit kills nothing and answers nothing",
-        MACHINE,
-        "    return _decide(state, _failure(state, CancelReason.WORKER_SHUTDOWN))\n\n\ndef _refused",
-        "    return state, _NOTHING\n\n\ndef _refused",
-    ),
-    (
-        "open polls are cut at the drain's end",
-        LIFECYCLE,
-        "    if state.timer_over and state.polls == 0:",
-        "    if state.timer_over:",
-    ),
-    (
-        "a stop ends with tasks still open",
-        LIFECYCLE,
-        "    if state.polls == 0 and state.tasks == 0:",
-        "    if state.polls == 0:",
-    ),
-    (
-        "a second signal runs what polls still bring",
-        LIFECYCLE,
-        "        return self.phase in STOPPING and (self.stops >= 2 or self.phase is not Phase.DRAINING)",
-        "        return False",
-    ),
-    (
-        "a third signal is ignored",
-        LIFECYCLE,
-        "    if stopped.stops >= 3:",
-        "    if stopped.stops >= 99:",
-    ),
-]
+LONGEST = 600.0
+"""Seconds that the tests of one mutant get."""
 
 
-def run_tests(root: Path) -> bool:
-    """Whether the core's tests pass for the package in ``root``."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-x",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            str(ROOT / "tests/core"),
-        ],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode == 0
+def failing_test(root: Path, tests: tuple[str, ...]) -> str | None:
+    """The first test that fails for the package in ``root``; None where all pass."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not full", "--timeout", "60"]
+    try:
+        done = subprocess.run(
+            [*command, "-p", "no:cacheprovider", *tests],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        return f"none of {', '.join(tests)} within {LONGEST:g} s: they hang"
+    if done.returncode == 0:
+        return None
+    found = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)", done.stdout, re.MULTILINE)
+    return found[1] if found else f"exit code {done.returncode}: {done.stdout[-300:]}"
 
 
-def killed(mutant: tuple[str, str, str, str]) -> tuple[str, str]:
-    name, path, old, new = mutant
+def killed(mutant: Mutant) -> tuple[Mutant, bool, str]:
+    """Whether a mutant is noticed, and by whom."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        shutil.copytree(ROOT / "swf_worker", root / "swf_worker")
-        target = root / path
+        for name in ("swf_worker", "tests", "examples", "docs", "benchmarks", "tools"):
+            shutil.copytree(ROOT / name, root / name)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, root / name)
+        target = root / mutant.path
         code = target.read_text()
-        if code.count(old) != 1:
-            return name, f"NOT PLANTED: its code stands {code.count(old)} times in {path}"
-        target.write_text(code.replace(old, new))
-        return name, "SURVIVED" if run_tests(root) else "killed"
+        if code.count(mutant.old) != 1:
+            return mutant, False, f"NOT PLANTED: stands {code.count(mutant.old)} times"
+        target.write_text(code.replace(mutant.old, mutant.new))
+        test = failing_test(root, mutant.tests)
+        return mutant, test is not None, f"killed by {test}" if test else "SURVIVED"
 
 
-def main() -> int:
+def main(wanted: list[str]) -> int:
+    mutants = [m for m in (*CORE, *SHELL) if not wanted or any(w in m.name for w in wanted)]
+    alive = 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = list(pool.map(killed, MUTANTS))
-    for name, result in results:
-        print(f"{result:>9}  {name}")
-    dead = sum(result == "killed" for _, result in results)
-    print(f"{dead} of {len(results)} mutants killed")
-    return 0 if dead == len(results) else 1
+        for mutant, dead, how in pool.map(killed, mutants):
+            alive += not dead
+            print(f"{mutant.name}: {how}", flush=True)
+    print(f"{len(mutants) - alive} of {len(mutants)} mutants killed")
+    return 1 if alive else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -99,6 +99,9 @@ def fault(kind=errors.ServiceError, code="", message="", ambiguous=False):
     return kind("Operation", code, message, ambiguous=ambiguous)
 
 
+DOMAIN_IS_GONE = fault(errors.UnknownResourceFault, message="Unknown domain: d")
+
+
 def no_credentials(*, may_pass):
     return errors.CredentialsError("Operation", "Credentials", "none", may_pass=may_pass)
 
@@ -107,6 +110,7 @@ def no_credentials(*, may_pass):
     ("error", "verdict"),
     [
         (fault(errors.UnknownResourceFault), messages.AnswerUnknown()),
+        (DOMAIN_IS_GONE, messages.AnswerMissed(False)),
         (fault(code="ValidationException", message="Invalid token"), messages.AnswerUnknown()),
         (fault(code="ValidationException", message="long"), messages.AnswerRefused("long")),
         (fault(code="SerializationException", message="x"), messages.AnswerRefused("x")),
@@ -147,8 +151,20 @@ def test_which_errors_slow_down_or_shed():
     assert not verdicts.is_denied(fault(errors.ThrottledError))
     assert verdicts.is_denied(no_credentials(may_pass=False))
     assert not verdicts.is_denied(no_credentials(may_pass=True))
-    gone = fault(errors.UnknownResourceFault, message="Unknown domain: d")
-    assert verdicts.is_denied(gone), "somebody may mend that"
+    assert verdicts.is_denied(DOMAIN_IS_GONE), "somebody may mend that"
     assert not verdicts.is_denied(fault(errors.UnknownResourceFault))
     assert verdicts.sheds_pollers(fault(errors.LimitExceededFault))
     assert not verdicts.sheds_pollers(fault(errors.ServiceUnavailableError))
+
+
+@pytest.mark.parametrize(
+    ("option", "exits", "expected"),
+    [
+        ("fail", True, messages.Unfinished.ANSWERED),
+        ("fail", False, messages.Unfinished.KILLED_OR_LEFT),
+        ("abandon", True, messages.Unfinished.LEFT),
+        ("abandon", False, messages.Unfinished.LEFT),
+    ],
+)
+def test_what_a_stop_does_about_handlers_that_still_run(option, exits, expected):
+    assert messages.Unfinished.of(option, process_exits=exits) is expected

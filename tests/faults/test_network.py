@@ -347,9 +347,11 @@ def test_beside_a_beat_that_hangs_another_goes_out_and_is_heard(recorder, monkey
     assert recorder.of(HeartbeatFailed) == [], "of two, the first to be heard counts"
 
 
-def test_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypatch):
+@pytest.mark.parametrize("senders", [1, 2])
+def test_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypatch, senders):
+    """Also where a second one hangs beside it."""
     monkeypatch.setattr(heartbeats, "ATTEMPT_LIMIT", 0.3)
-    monkeypatch.setattr(assembly, "SENDERS", 1)
+    monkeypatch.setattr(assembly, "SENDERS", senders)
     no = http(200, {"cancelRequested": False})
     beaten = threading.Event()
 
@@ -369,7 +371,10 @@ def test_a_beat_that_hangs_gives_its_sender_to_one_that_waits(recorder, monkeypa
     with (
         Wire(
             PollForActivityTask=[given("Hangs"), given("Waits", 2), EMPTY_POLL],
-            RecordActivityTaskHeartbeat=[silence, no, no, last],
+            RecordActivityTaskHeartbeat=[
+                *([silence] if senders == 1 else [silence, no, silence]),
+                *(no, no, last),
+            ],
             RespondActivityTaskCompleted=[OK],
         ) as service,
         wired(service.url, recorder, hangs, waits),

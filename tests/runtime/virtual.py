@@ -88,7 +88,8 @@ class VirtualPool:
         self._most = most
         self._duration = duration
         self._busy = 0
-        self._handlers = 0
+        self.handlers = 0
+        """How many run now."""
         self.most_handlers = 0
         """The most handlers that ran at once."""
         self._waiting: list[Job] = []
@@ -120,8 +121,8 @@ class VirtualPool:
             self._begin(self._waiting.pop(0))
 
     def _begin(self, job: Job) -> None:
-        self._handlers += _is_handler(job)
-        self.most_handlers = max(self.most_handlers, self._handlers)
+        self.handlers += _is_handler(job)
+        self.most_handlers = max(self.most_handlers, self.handlers)
         whole = self._duration(job)
         arrives = whole * self._world.random.random()
 
@@ -132,7 +133,7 @@ class VirtualPool:
         self._world.at(arrives, arrive)
 
     def _end(self, job: Job, result: Any) -> None:
-        self._handlers -= _is_handler(job)
+        self.handlers -= _is_handler(job)
         following = job.done(result)
         if following is not None:
             self._begin(following)
@@ -411,6 +412,9 @@ class Simulation:
         assert at_once <= (self.most_at_once or self.slots), f"{at_once} handlers at once"
         assert self.stopped_at is not None, "the stop never ended"
         assert self.stopped_at - asked_at <= bound + 1e-6, "the stop broke its bound"
+        parts = self.running.engine.parts
+        work_on = parts.slot_pool.handlers + len(self.abandoned)
+        assert 0 <= parts.poller.running <= work_on, "each slot is freed, once"
         for task in self.tasks:
             assert len(task.accepted) <= 1, "two answers were accepted"
             refused_first = len(task.answers_seen) <= 1

@@ -25,6 +25,7 @@ from swf_worker.local import LocalSwf, TimedOut
 from swf_worker.observations import (
     AnswerRetried,
     DetailsShortened,
+    DrainEnded,
     HandlerStuck,
     HeartbeatAccepted,
     HeartbeatFailed,
@@ -90,10 +91,56 @@ def test_a_short_task_costs_two_calls(recorder):
         wired(service, recorder, work),
     ):
         recorder.wait_for(TaskEnded)
-    assert {name for name, _ in service.calls} == {
-        "PollForActivityTask",
-        "RespondActivityTaskCompleted",
-    }
+    of_the_task = [name for name, _ in service.calls if name != "PollForActivityTask"]
+    assert of_the_task == ["RespondActivityTaskCompleted"], "one answer, and no beat"
+
+
+def test_no_beat_leaves_once_the_answer_is_accepted(recorder):
+    @activity(name="Work", version="1", heartbeat_interval=0.1)
+    def handler(context: ActivityContext):
+        recorder.wait_for(HeartbeatAccepted)
+        if context.task.task_token == "token-2":  # it goes on for many intervals of the first
+            assert eventually(lambda: len(beats_of(service, "token-2")) >= 10)
+
+    with (
+        Wire(
+            PollForActivityTask=[wire.task(), wire.task("token-2"), hold()],
+            RecordActivityTaskHeartbeat=[BEAT],
+            RespondActivityTaskCompleted=[OK],
+        ) as service,
+        wired(service, recorder, handler, max_concurrent_activities=1),
+    ):
+        recorder.wait_for(TaskEnded, 2)
+    answered = service.calls.index(("RespondActivityTaskCompleted", {"taskToken": "token-1"}))
+    late = [body for _, body in service.calls[answered:] if body.get("taskToken") == "token-1"]
+    assert len(late) <= 2, "the answer itself, and a beat that was under way"
+
+
+def beats_of(service, token):
+    beats = service.named("RecordActivityTaskHeartbeat")
+    return [body for body in beats if body["taskToken"] == token]
+
+
+def test_a_failed_poll_is_followed_by_the_next_when_its_wait_is_over(recorder):
+    came = []
+
+    def failing(sock):
+        came.append(time.monotonic())
+        sock.sendall(http(500))
+
+    def accepted(sock):
+        came.append(time.monotonic())
+        sock.sendall(EMPTY_POLL)
+
+    with (
+        Wire(PollForActivityTask=[*[failing] * 8, accepted, hold()]) as service,
+        wired(service, recorder, work, retry_policy=RetryPolicy(initial_wait=0.2, max_wait=0.4)),
+    ):
+        failed = recorder.wait_for(PollFailed, 8)
+        service.wait_for("PollForActivityTask", 9)
+    for record, before, after in zip(failed, came[:-1], came[1:], strict=True):
+        assert after - before > record.retry_in - 0.02
+    assert came[-1] - came[0] > 0.2, "eight waits of 0.2 s on average"
 
 
 def test_details_are_coalesced_and_the_last_win(make_worker, quick_swf):
@@ -584,6 +631,7 @@ def test_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, 
     def in_thread(context: ActivityContext):
         while not context.worker_stopping:
             context.wait_for_stop(0.01)
+        recorder.wait_for(WorkerStopping)
         stopping.append(context.should_stop)
         return "drained"
 
@@ -591,6 +639,7 @@ def test_running_tasks_are_finished_at_a_stop(make_worker, quick_swf, recorder, 
     async def in_loop(context: ActivityContext):
         while not context.worker_stopping:
             await asyncio.sleep(0.01)
+        await asyncio.to_thread(recorder.wait_for, WorkerStopping)
         stopping.append(context.should_stop)
         return "drained"
 
@@ -621,6 +670,35 @@ def test_what_an_open_poll_brings_after_the_stop_is_run(slow_swf, recorder):
         scheduled = slow_swf.schedule("Work", "1")
         assert scheduled.outcome() == Completed('"done"')
         assert worker.wait()
+
+
+def test_what_an_open_poll_brings_after_the_second_step_fails_and_never_runs(recorder):
+    asked, polled = threading.Event(), threading.Event()
+    ran = []
+
+    @activity(name="Work", version="1", heartbeat_interval=30)
+    def handler() -> None:
+        ran.append(True)
+
+    def held(sock):
+        polled.set()
+        asked.wait(20)
+        sock.sendall(wire.task())
+
+    with (
+        Wire(
+            PollForActivityTask=[EMPTY_POLL, held, hold()], RespondActivityTaskFailed=[OK]
+        ) as service,
+        wired(service, recorder, handler, max_concurrent_activities=1) as worker,
+    ):
+        assert polled.wait(20)
+        worker._running.driver.signaled()
+        worker._running.driver.signaled()
+        recorder.wait_for(DrainEnded)
+        asked.set()
+        (answer,) = service.wait_for("RespondActivityTaskFailed")
+    assert answer["reason"] == "WorkerShutdown"
+    assert ran == []
 
 
 @pytest.mark.parametrize("how", ["thread", "async"])

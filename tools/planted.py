@@ -1,0 +1,475 @@
+"""The defects that ``make mutants`` plants: what each is, where, the code that it replaces and what
+replaces it; and the tests that must notice, where those are not the core's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORE_TESTS = ("tests/core",)
+VIRTUAL = ("tests/runtime/test_virtual.py",)
+RUNNING = ("tests/worker/test_running.py",)
+OUTCOMES = ("tests/worker/test_outcomes.py",)
+HARD = ("tests/worker/test_hard_cases.py",)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One defect."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = CORE_TESTS
+
+
+MACHINE = "swf_worker/core/execution.py"
+MESSAGES = "swf_worker/core/messages.py"
+LIFECYCLE = "swf_worker/core/lifecycle.py"
+BEATS = "swf_worker/core/heartbeats.py"
+POLLS = "swf_worker/core/pollers.py"
+VERDICTS = "swf_worker/core/verdicts.py"
+ENGINE = "swf_worker/runtime/engine.py"
+TASK_RUN = "swf_worker/runtime/tasks/task_run.py"
+INVOCATION = "swf_worker/runtime/tasks/invocation.py"
+POLLER = "swf_worker/runtime/polling/poller.py"
+OPEN_TASKS = "swf_worker/runtime/polling/open_tasks.py"
+HEARTBEATER = "swf_worker/runtime/heartbeats/heartbeater.py"
+DRIVER = "swf_worker/runtime/stopping/lifecycle_driver.py"
+SIGNALS = "swf_worker/runtime/stopping/signals.py"
+THREAD_POOL = "swf_worker/runtime/threads/thread_pool.py"
+SCHEDULER = "swf_worker/runtime/threads/scheduler.py"
+LIMITED = "swf_worker/runtime/runners/limited.py"
+PROCESS = "swf_worker/runtime/runners/process.py"
+CHILD = "swf_worker/runtime/children/child.py"
+CHILD_PROCESS = "swf_worker/runtime/children/child_process.py"
+GATEWAY = "swf_worker/service/gateway.py"
+FAULTS = "swf_worker/service/faults.py"
+
+CORE = (
+    Mutant(
+        "Canceled without a request",
+        MACHINE,
+        "    if state.requested:\n        return Canceled(details)",
+        "    if state.causes:\n        return Canceled(details)",
+    ),
+    Mutant(
+        "an answer after the task closed",
+        MACHINE,
+        "            return isinstance(event, (*HANDLER_ENDS, HandlersTimeOver, GivenUp))",
+        "            return isinstance(event, (HandlersTimeOver, GivenUp))",
+    ),
+    Mutant(
+        "a closed task is answered at the stop's end",
+        MACHINE,
+        "            return isinstance(event, (*HANDLER_ENDS, HandlersTimeOver, GivenUp))",
+        "            return isinstance(event, HANDLER_ENDS)",
+    ),
+    Mutant(
+        "an answer is retried after the task closed",
+        MACHINE,
+        "            return isinstance(event, (AnswerMissed, AnswerRefused))",
+        "            return isinstance(event, AnswerRefused)",
+    ),
+    Mutant(
+        "an answer waits on though its task is closed",
+        MACHINE,
+        "        case Phase.WAITING:\n            return True",
+        "        case Phase.WAITING:\n            return False",
+    ),
+    Mutant(
+        "a cancel request beats a finished result",
+        MACHINE,
+        "        case HandlerReturned(outcome) | HandlerFailed(outcome):",
+        "        case HandlerReturned(outcome) if state.requested:\n"
+        "            return _decide(state, Canceled())\n"
+        "        case HandlerReturned(outcome) | HandlerFailed(outcome):",
+    ),
+    Mutant(
+        "a different answer after an ambiguous attempt",
+        MACHINE,
+        "not isinstance(state.answer, Completed) or state.ambiguous",
+        "not isinstance(state.answer, Completed)",
+    ),
+    Mutant(
+        "ambiguity is forgotten",
+        MACHINE,
+        "ambiguous=state.ambiguous or ambiguous",
+        "ambiguous=ambiguous",
+    ),
+    Mutant(
+        "a later flag thaws the decision",
+        MACHINE,
+        "    return state, _NOTHING  # frozen: no later flag changes the decision",
+        "    if event == StopCause(CancelReason.REQUESTED):\n"
+        "        return replace(state, answer=Canceled()), _NOTHING\n"
+        "    return state, _NOTHING",
+    ),
+    Mutant(
+        "a closed task ends an answer in flight",
+        MACHINE,
+        "        case StopCause(CancelReason.TASK_CLOSED):\n            return _silenced(state)",
+        "        case StopCause(CancelReason.TASK_CLOSED):\n"
+        "            return _end(state, Disposition.LATE)",
+    ),
+    Mutant(
+        "a cancel request kills unasked",
+        MACHINE,
+        "    return reason is not CancelReason.REQUESTED or policy.cancel_kills",
+        "    return True",
+    ),
+    Mutant(
+        "a thread is answered at its deadline",
+        MACHINE,
+        "    state, silence = _silenced(state)\n"
+        "    return state, (*asked, *silence, ReportStuck())",
+        "    return _decide(state, _failure(state, CancelReason.TIMED_OUT))",
+    ),
+    Mutant(
+        "beats go on after the end",
+        MACHINE,
+        "    silence = (StopBeats(),) if state.beating else _NOTHING\n",
+        "    silence = _NOTHING\n",
+    ),
+    Mutant(
+        "beats stop when the answer is decided",
+        MACHINE,
+        "    return replace(state, phase=Phase.SENDING, answer=outcome), (Send(outcome),)",
+        "    return replace(state, phase=Phase.SENDING, answer=outcome, beating=False), "
+        "(StopBeats(), Send(outcome))",
+    ),
+    Mutant(
+        "an accepted answer is sent again",
+        MACHINE,
+        "case Redelivered() if state.answer and state.disposition is not Disposition.ACCEPTED:",
+        "case Redelivered() if state.answer:",
+    ),
+    Mutant(
+        "each cause asks again and again",
+        MACHINE,
+        "    if reason in state.causes:\n        return state, _NOTHING\n",
+        "",
+    ),
+    Mutant(
+        "shutdown is reported as canceled",
+        MACHINE,
+        "        return _failure(state, state.first_own_cause)",
+        "        return Canceled(details)",
+    ),
+    Mutant(
+        "the last cause is told, not the first",
+        MACHINE,
+        "    if reason in _FAILURE_OF and state.first_own_cause is None:",
+        "    if reason in _FAILURE_OF:",
+    ),
+    Mutant(
+        "a retry changes nothing and is lost",
+        MACHINE,
+        "            return replace(state, phase=Phase.SENDING), (Send(state.answer),)",
+        "            return replace(state, phase=Phase.SENDING), _NOTHING",
+    ),
+    Mutant(
+        "at the stop's end an answer still waits for its backoff",
+        MACHINE,
+        "        case RetryDue() | HandlersTimeOver():",
+        "        case RetryDue():",
+    ),
+    Mutant(
+        "an exit answers nothing",
+        MACHINE,
+        "    return _decide(state, _failure(state, CancelReason.WORKER_SHUTDOWN))\n",
+        "    return state, _NOTHING\n",
+    ),
+    Mutant(
+        "an embedded stop answers for a thread that works on",
+        MACHINE,
+        "    if unfinished is Unfinished.KILLED_OR_LEFT:\n"
+        "        return _end(state, Disposition.ABANDONED)\n",
+        "",
+    ),
+    Mutant(
+        "what is to be abandoned is answered",
+        MACHINE,
+        "def _time_over(state: Execution, unfinished: Unfinished) -> Step:\n"
+        "    if unfinished is Unfinished.LEFT:",
+        "def _time_over(state: Execution, unfinished: Unfinished) -> Step:\n    if False:",
+    ),
+    Mutant(
+        "an embedded stop counts as the process's end",
+        MESSAGES,
+        "        return cls.ANSWERED if process_exits else cls.KILLED_OR_LEFT",
+        "        return cls.ANSWERED",
+    ),
+    Mutant(
+        "open polls are cut at the drain's end",
+        LIFECYCLE,
+        "    if state.timer_over and state.polls == 0:",
+        "    if state.timer_over:",
+    ),
+    Mutant(
+        "a stop ends with tasks still open",
+        LIFECYCLE,
+        "    if state.polls == 0 and state.tasks == 0:",
+        "    if state.polls == 0:",
+    ),
+    Mutant(
+        "a stop believes counts from before polling was closed",
+        LIFECYCLE,
+        "    if not state.counted or state.phase is Phase.STOPPED:",
+        "    if state.phase is Phase.STOPPED:",
+    ),
+    Mutant(
+        "a second signal runs what polls still bring",
+        LIFECYCLE,
+        "        return self.phase in STOPPING and (self.stops >= 2 or self.phase is not Phase.DRAINING)",
+        "        return False",
+    ),
+    Mutant(
+        "a third signal is ignored",
+        LIFECYCLE,
+        "    if stopped.stops >= 3:",
+        "    if stopped.stops >= 99:",
+    ),
+    Mutant(
+        "stop() called twice ends the drain",
+        LIFECYCLE,
+        "            return (state, ()) if once and state.stopping else _stop(state)",
+        "            return _stop(state)",
+    ),
+    Mutant(
+        "polls and tasks exceed the slots",
+        POLLS,
+        "slots - open_polls - running",
+        "slots - open_polls",
+    ),
+    Mutant(
+        "empty polls that come at once are polled without a rest",
+        POLLS,
+        "        return max(0.0, 1 / EMPTY_POLLS_PER_SECOND - lasted)",
+        "        return 0.0",
+    ),
+    Mutant(
+        "a missed beat waits for its backoff, however long",
+        BEATS,
+        "        wait = min(wait, max(self.interval / 3, 0.05))\n",
+        "",
+    ),
+    Mutant(
+        "beats that nobody was heard of hold a lease for ever",
+        BEATS,
+        "        return max(heard, min(unheard, heard + lease)) + lease",
+        "        return max(heard, unheard) + lease",
+    ),
+    Mutant(
+        "an unknown domain counts as a closed task",
+        VERDICTS,
+        "        return not _domain_is_gone(error)",
+        "        return True",
+    ),
+)
+
+SHELL = (
+    Mutant(
+        "a task's beats are not stopped",
+        TASK_RUN,
+        "                self._services.heartbeater.end(self._beats)",
+        "                pass",
+        RUNNING,
+    ),
+    Mutant(
+        "a task has no beats",
+        TASK_RUN,
+        "        with self._lock:\n            self._beat()\n            if self._deadline is not None:",
+        "        with self._lock:\n            if self._deadline is not None:",
+        RUNNING,
+    ),
+    Mutant(
+        "a slot is not freed",
+        TASK_RUN,
+        "                self._deferred.append(self._services.free_slot)",
+        "                pass",
+        RUNNING,
+    ),
+    Mutant(
+        "a slot is freed twice",
+        TASK_RUN,
+        "            if over and not self._slot_freed:",
+        "            if over:",
+        VIRTUAL,
+    ),
+    Mutant(
+        "an answer is sent from two threads",
+        TASK_RUN,
+        "        if job is not None and not inline:\n"
+        "            self._services.answers.submit(job)\n"
+        "            return None\n",
+        "        if job is not None:\n            self._services.answers.submit(job)\n",
+        RUNNING,
+    ),
+    Mutant(
+        "a deadline is not watched",
+        TASK_RUN,
+        "                self._arm(self._deadline, messages.DeadlineReached())",
+        "                pass",
+        RUNNING,
+    ),
+    Mutant(
+        "a stop asks handlers at once",
+        ENGINE,
+        "                self.parts.poller.close()\n",
+        "                self.parts.poller.close()\n"
+        "                for run in self._open_tasks.open_runs():\n"
+        "                    run.stop_cause(CancelReason.WORKER_SHUTDOWN)\n",
+        RUNNING,
+    ),
+    Mutant(
+        "a stop does not wait for open polls",
+        ENGINE,
+        "        return self.parts.poller.open_polls, len(self._open_tasks)",
+        "        return 0, len(self._open_tasks)",
+        RUNNING,
+    ),
+    Mutant(
+        "what comes when the drain is over is run",
+        ENGINE,
+        "        if served is None or worker.fails_new_tasks:",
+        "        if served is None:",
+        RUNNING,
+    ),
+    Mutant(
+        "a token that comes twice runs twice",
+        OPEN_TASKS,
+        "            if token in self._runs or token in self._ended or token in self._taking:\n"
+        "                return False\n",
+        "",
+        RUNNING,
+    ),
+    Mutant(
+        "a poll is opened though no slot is free",
+        POLLER,
+        "                now, self.open_polls + self._resting, self.running, self.slots",
+        "                now, self.open_polls + self._resting, 0, self.slots",
+        VIRTUAL,
+    ),
+    Mutant(
+        "a failed poll is followed by the next at once",
+        POLLER,
+        "        self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))",
+        "        self.plan.failed(self.clock.now(), 0.0, shed=verdicts.sheds_pollers(error))",
+        RUNNING,
+    ),
+    Mutant(
+        "a cancel request is not passed on",
+        HEARTBEATER,
+        "            beats.owner.stop_cause(CancelReason.REQUESTED)",
+        "            pass",
+        OUTCOMES,
+    ),
+    Mutant(
+        "a closed task is not passed on",
+        HEARTBEATER,
+        "            beats.owner.stop_cause(CancelReason.TASK_CLOSED)",
+        "            pass",
+        RUNNING,
+    ),
+    Mutant(
+        "a missed beat is the last one",
+        HEARTBEATER,
+        "            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)\n"
+        "        self._arm(beats)\n",
+        "            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)\n",
+        ("tests/faults/test_network.py", *RUNNING),
+    ),
+    Mutant(
+        "a beat that hangs keeps its sender",
+        HEARTBEATER,
+        "        if self.senders.are_wanted() or not self._has_second(attempt, moment):",
+        "        if not self._has_second(attempt, moment):",
+        ("tests/faults/test_network.py",),
+    ),
+    Mutant(
+        "a stop that is asked for during the start is forgotten",
+        DRIVER,
+        "        self._stop_wanted = True  # while the start is under way, its end sees this\n",
+        "",
+        HARD,
+    ),
+    Mutant(
+        "a handler's exception that a wrapper swallows is a success",
+        INVOCATION,
+        "            raise self._raised  # a wrapper swallowed it: a handler that raised has failed",
+        "            pass",
+        OUTCOMES,
+    ),
+    Mutant(
+        "anybody's CancelledError counts as ours",
+        INVOCATION,
+        "        if isinstance(error, asyncio.CancelledError) and CANCEL_MARK in error.args:",
+        "        if isinstance(error, asyncio.CancelledError):",
+        OUTCOMES,
+    ),
+    Mutant(
+        "the same signal counts twice at once",
+        SIGNALS,
+        "        if moment < before + SAME_SIGNAL:\n            return None\n",
+        "",
+        ("tests/runtime/test_signals.py",),
+    ),
+    Mutant(
+        "a pool starts a thread more for each job",
+        THREAD_POOL,
+        "        if self._idle >= len(self._jobs) or len(self._threads) >= self._most:",
+        "        if self._idle >= len(self._jobs):",
+        ("tests/runtime/test_threads.py",),
+    ),
+    Mutant(
+        "a canceled timer fires",
+        SCHEDULER,
+        "            self[FUNCTION] = None\n            scheduler.canceled += 1",
+        "            scheduler.canceled += 1",
+        ("tests/runtime/test_threads.py",),
+    ),
+    Mutant(
+        "what waits for max_concurrent is never started",
+        LIMITED,
+        "            following.launch(self._runner)",
+        "            pass",
+        ("tests/worker/test_limits.py",),
+    ),
+    Mutant(
+        "a process that is to be killed lives on",
+        PROCESS,
+        "            self._pool.terminate(child_task.child, child_task, wire.Terminate())",
+        "            pass",
+        ("tests/worker/test_processes.py",),
+    ),
+    Mutant(
+        "a SIGTERM to the whole group ends a handler's process",
+        CHILD,
+        "        if self._announced and not self._raised:",
+        "        if not self._raised:",
+        ("tests/worker/test_processes.py", "tests/cli/test_run.py"),
+    ),
+    Mutant(
+        "a child that hangs in its start is waited for",
+        CHILD_PROCESS,
+        "        self.ends_at = None\n        if self.phase is ChildPhase.LOADING:",
+        "        if self.phase is ChildPhase.LOADING:\n            return False\n"
+        "        self.ends_at = None\n        if self.phase is ChildPhase.LOADING:",
+        ("tests/runtime/test_child_process.py",),
+    ),
+    Mutant(
+        'the text "true" counts as a cancel request',
+        GATEWAY,
+        '        return answer.get("cancelRequested") is True',
+        '        return bool(answer.get("cancelRequested"))',
+        ("tests/service/test_gateway.py",),
+    ),
+    Mutant(
+        "a 5xx counts as not carried out",
+        FAULTS,
+        "        return ServiceUnavailableError(operation, code, message, request_id, ambiguous=True)",
+        "        return ServiceUnavailableError(operation, code, message, request_id)",
+        ("tests/service/test_gateway.py",),
+    ),
+)
