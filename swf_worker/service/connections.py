@@ -37,7 +37,7 @@ _BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """Nothing that certificates could mend."""
 
 
-class Followed:
+class FollowedConnection:
     """A connection that tells the thread's attempt that it is on it, and sends a request's head and
     body in one piece: one packet, one record of TLS."""
 
@@ -142,11 +142,11 @@ class Followed:
         return sock
 
 
-class _Connection(Followed, AWSHTTPConnection):  # type: ignore[misc]
+class _Connection(FollowedConnection, AWSHTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _TlsConnection(Followed, AWSHTTPSConnection):  # type: ignore[misc]
+class _TlsConnection(FollowedConnection, AWSHTTPSConnection):  # type: ignore[misc]
     pass
 
 

@@ -28,7 +28,7 @@ from urllib3.util import Url, parse_url
 
 from .answers import read
 from .attempts import current
-from .connections import Followed
+from .connections import FollowedConnection
 from .credentials import CredentialsOfCalls
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ _UNSIGNED = {"amz-sdk-request": "attempt=1; max=1"}
 """botocore adds it when a request is signed."""
 
 
-class _Connection(Followed, HTTPConnection):
+class _Connection(FollowedConnection, HTTPConnection):
     pass
 
 
-class _TlsConnection(Followed, HTTPSConnection):
+class _TlsConnection(FollowedConnection, HTTPSConnection):
     pass
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import queue
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,11 +143,22 @@ def no_rest(monkeypatch):
     monkeypatch.setattr(pollers, "EMPTY_POLLS_PER_SECOND", 2000.0)
 
 
-def fuzz(operation: str, handler: Any, examples: int) -> None:
-    with FuzzWire(operation) as service:
-        worker = running(service, handler)
-        worker.start()
+@contextmanager
+def polling(service: FuzzWire, handler: Any) -> Iterator[ActivityWorker]:
+    """A worker that has asked for the first time; its polls are fed until it has ended."""
+    worker = running(service, handler)
+    worker.start()
+    try:
         assert service.asked.acquire(timeout=20)
+        yield worker
+    finally:
+        worker.request_stop()
+        while not worker.wait(0.05):
+            service.fed.put(EMPTY_POLL)
+
+
+def fuzz(operation: str, handler: Any, examples: int) -> None:
+    with FuzzWire(operation) as service, polling(service, handler) as worker:
         if operation == "PollForActivityTask":
             service.feed(EMPTY_POLL)  # accepted: from now on no refusal is fatal
         threads = threading.active_count()
@@ -155,22 +168,13 @@ def fuzz(operation: str, handler: Any, examples: int) -> None:
         def feed(answer: Answer) -> None:
             service.feed(answer.bytes())
 
-        try:
-            feed()
-            assert worker.error is None
-            assert threading.active_count() <= threads + 24, "thread pools have bounds"
-        finally:
-            service.fed.put(EMPTY_POLL)
-            worker.request_stop()
-            while not worker.wait(0.05):
-                service.fed.put(EMPTY_POLL)
+        feed()
+        assert worker.error is None
+        assert threading.active_count() <= threads + 24, "thread pools have bounds"
 
 
 def fuzz_inputs(examples: int) -> None:
-    with FuzzWire("PollForActivityTask") as service:
-        worker = running(service, work)
-        worker.start()
-        assert service.asked.acquire(timeout=20)
+    with FuzzWire("PollForActivityTask") as service, polling(service, work):
         number = 0
 
         @quietly(examples)
@@ -186,13 +190,8 @@ def fuzz_inputs(examples: int) -> None:
             for text in (body.get("details"), body.get("result")):
                 assert text is None or json.loads(text) is not None or text == "null"
 
-        try:
-            feed()
-            assert service.answered.empty()
-        finally:
-            worker.request_stop()
-            while not worker.wait(0.05):
-                service.fed.put(EMPTY_POLL)
+        feed()
+        assert service.answered.empty()
 
 
 def test_any_answer_to_a_poll():

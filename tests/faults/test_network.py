@@ -32,7 +32,7 @@ from swf_worker.runtime import assembly
 from swf_worker.runtime.heartbeats import heartbeater
 from swf_worker.service import clients, gateway
 from tests import proxy
-from tests.conftest import eventually
+from tests.conftest import eventually, started
 from tests.faults.conftest import wired
 from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
 
@@ -221,8 +221,7 @@ def test_a_tls_error_is_a_configuration_error_that_names_it(recorder):
         thread = threading.Thread(target=speak_no_tls)
         thread.start()
         worker = wired(f"https://127.0.0.1:{listener.getsockname()[1]}", recorder)
-        worker.start()
-        with pytest.raises(ConfigurationError, match="TLS failed.*AWS_CA_BUNDLE"):
+        with started(worker), pytest.raises(ConfigurationError, match="TLS failed.*AWS_CA_BUNDLE"):
             worker.wait(20)
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
