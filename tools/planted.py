@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 CORE_TESTS = ("tests/core",)
 VIRTUAL = ("tests/runtime/test_virtual.py",)
-RUNNING = ("tests/worker/test_running.py",)
+RUNNING = (
+    "tests/worker/test_heartbeats.py",
+    "tests/worker/test_answers.py",
+    "tests/worker/test_polls_and_stops.py",
+)
 OUTCOMES = ("tests/worker/test_outcomes.py",)
-HARD = ("tests/worker/test_hard_cases.py",)
+HARD = ("tests/worker/test_hard_services.py",)
 
 
 @dataclass(frozen=True)
@@ -441,14 +445,14 @@ SHELL = (
         PROCESS,
         "            self._pool.terminate(child_task.child, child_task, wire.Terminate())",
         "            pass",
-        ("tests/worker/test_processes.py",),
+        ("tests/worker/test_process_ends.py",),
     ),
     Mutant(
         "a SIGTERM to the whole group ends a handler's process",
         CHILD,
         "        if self._announced and not self._raised:",
         "        if not self._raised:",
-        ("tests/worker/test_processes.py", "tests/cli/test_run.py"),
+        ("tests/worker/test_process_ends.py", "tests/cli/test_run.py"),
     ),
     Mutant(
         "a child that hangs in its start is waited for",
@@ -463,13 +467,13 @@ SHELL = (
         GATEWAY,
         '        return answer.get("cancelRequested") is True',
         '        return bool(answer.get("cancelRequested"))',
-        ("tests/service/test_gateway.py",),
+        ("tests/service/test_gateway.py", "tests/service/test_attempts.py"),
     ),
     Mutant(
         "a 5xx counts as not carried out",
         FAULTS,
         "        return ServiceUnavailableError(operation, code, message, request_id, ambiguous=True)",
         "        return ServiceUnavailableError(operation, code, message, request_id)",
-        ("tests/service/test_gateway.py",),
+        ("tests/service/test_gateway.py", "tests/service/test_attempts.py"),
     ),
 )

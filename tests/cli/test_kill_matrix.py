@@ -25,7 +25,7 @@ import pytest
 from swf_worker.runtime.stopping.signals import ControlRequest, signal_inbox
 from tests.cli.test_first_moment import LEAD, namespace
 from tests.cli.test_run import environment
-from tests.cli.test_together import is_alive
+from tests.cli.test_supervised import is_alive
 from tests.conftest import children, eventually
 from tests.pairs import pairwise
 from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 
@@ -57,6 +58,7 @@ def test_a_hangup_right_behind_another_stop_is_none(clock):
 
 
 def test_a_report_is_no_stop(clock):
+    faulthandler.unregister(signal.SIGUSR1)  # a program's own use of it, another test's say, stays
     with signal_inbox() as inbox:
         assert sent(inbox, signal.SIGUSR1) == [ControlRequest.REPORT]
         assert not inbox.stopped

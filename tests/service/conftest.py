@@ -105,3 +105,18 @@ def dns(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     names["asked"] = asked
     return names
+
+
+@pytest.fixture
+def connect(timers, either):
+    opened = []
+
+    def make(url, **options):
+        service = service_of(url, timers, **options)
+        assert (service.why_boto3 is None) is (either == "direct")
+        opened.append(service)
+        return service
+
+    yield make
+    for service in opened:
+        service.close()
