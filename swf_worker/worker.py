@@ -9,7 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Any, Self, Unpack
 
 from .activity import ActivityDefinition, ActivityOptions, define, new_mark
 from .checks import check_keywords
@@ -31,9 +31,6 @@ from .runtime.running_worker import Hooks, RunningWorker
 from .runtime.stopping.lifecycle_driver import LifecycleDriver
 from .runtime.until_stopped import check_not_loading, run_as_process
 from .task import ActivityTask
-
-if TYPE_CHECKING:
-    pass
 
 Handler = Callable[..., Any]
 
@@ -93,7 +90,7 @@ class ActivityWorker(WorkerAttributes):
             raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
         marked = [(function, mark_or_refuse(function)) for function in own]
         self._handlers = [*marked_methods(self, ActivityWorker), *marked]
-        self._settle()
+        self._resolve()
 
     # --- settling -------------------------------------------------------------------------------
 
@@ -105,12 +102,12 @@ class ActivityWorker(WorkerAttributes):
             raise RuntimeError("the worker has started: its options are settled")
         before, self._overrides = self._overrides, {**self._overrides, **overrides}
         try:
-            self._settle()
+            self._resolve()
         except BaseException:
             self._overrides = before
             raise
 
-    def _settle(self) -> None:
+    def _resolve(self) -> None:
         """Options, and the handlers that take them up: everything at one moment."""
         settings = {name: self._setting(name) for name in OPTION_NAMES}
         settled = {name: value for name, value in settings.items() if value is not None}

@@ -112,7 +112,7 @@ CORE = (
     Mutant(
         "a closed task ends an answer in flight",
         MACHINE,
-        "        case StopCause(CancelReason.TASK_CLOSED):\n            return _silenced(state)",
+        "        case StopCause(CancelReason.TASK_CLOSED):\n            return _stop_beats(state)",
         "        case StopCause(CancelReason.TASK_CLOSED):\n"
         "            return _end(state, Disposition.LATE)",
     ),
@@ -125,7 +125,7 @@ CORE = (
     Mutant(
         "a thread is answered at its deadline",
         MACHINE,
-        "    state, silence = _silenced(state)\n"
+        "    state, silence = _stop_beats(state)\n"
         "    return state, (*asked, *silence, ReportStuck())",
         "    return _decide(state, _failure(state, CancelReason.TIMED_OUT))",
     ),
@@ -379,9 +379,9 @@ SHELL = (
     Mutant(
         "a missed beat is the last one",
         HEARTBEATER,
-        "            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)\n"
+        "            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)\n"
         "        self._arm(beats)\n",
-        "            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)\n",
+        "            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)\n",
         ("tests/faults/test_network.py", *RUNNING),
     ),
     Mutant(

@@ -70,9 +70,9 @@ class SupervisedInbox:
         """As the signals'."""
         return self._signals.early
 
-    def settle(self) -> None:
+    def take_signals(self) -> None:
         """The start is over: polls are about to be opened."""
-        self._signals.settle()
+        self._signals.take_signals()
         tell(self._channel, POLLING)
 
     def __iter__(self) -> Iterator[ControlRequest]:

@@ -28,7 +28,7 @@ class Process:
         inbox: Inbox = signals
         if self.channel is not None:
             inbox = SupervisedInbox(signals, self.channel)
-        signals.settle()
+        signals.take_signals()
         self.control = ControlThread(inbox, hung=self._end_early)
         self._exit_plan: ExitPlan | None = None
 

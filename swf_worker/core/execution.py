@@ -144,9 +144,9 @@ def step(state: Execution, event: Event) -> Step:
             return state, _NOTHING
         state = replace(state, handler_done=True)
     elif isinstance(event, (AnswerMissed, StopCause)):
-        state = _noted(state, event)
-    if state.causes and state.closed and _unanswerable(state, event):
-        return _end(state, Disposition.CLOSED if state.answer is None else _closed_before(state))
+        state = _note(state, event)
+    if state.causes and state.closed and _unanswerable(state, event):  # most have no causes
+        return _end(state, Disposition.CLOSED if state.answer is None else _late_disposition(state))
     return _PHASES[state.phase](state, event)
 
 
@@ -161,7 +161,7 @@ HANDLER_ENDS = (
 """After these no handler runs."""
 
 
-def _noted(state: Execution, event: AnswerMissed | StopCause) -> Execution:
+def _note(state: Execution, event: AnswerMissed | StopCause) -> Execution:
     """What is known of an answer from now on, whatever follows from it."""
     match event:
         case AnswerMissed(ambiguous) if state.phase is Phase.SENDING:
@@ -189,11 +189,11 @@ def _running(state: Execution, event: Event) -> Step:
         case HandlerReturned(outcome) | HandlerFailed(outcome):
             return _decide(state, outcome)
         case HandlerCanceled(details):
-            return _decide(state, _stopped(state, details))
+            return _decide(state, _outcome_of_stop(state, details))
         case HandlerHandedOver():
             return _end(state, Disposition.HANDED_OVER)
         case ProcessDied(outcome):
-            return _decide(state, _died(state, outcome))
+            return _decide(state, _outcome_of_death(state, outcome))
         case StopCause(reason):
             return _ask(state, reason)
         case GraceOver(reason) if _may_kill(state.policy, reason):
@@ -214,7 +214,7 @@ def _sending(state: Execution, event: Event) -> Step:
         case AnswerAccepted():
             return _end(state, Disposition.ACCEPTED)
         case AnswerUnknown():
-            return _end(state, _closed_before(state))
+            return _end(state, _late_disposition(state))
         case AnswerRefused(message):
             return _refused(state, message)
         case AnswerRejected():
@@ -222,7 +222,7 @@ def _sending(state: Execution, event: Event) -> Step:
         case AnswerMissed():
             return replace(state, phase=Phase.WAITING), (RetryLater(),)
         case StopCause(CancelReason.TASK_CLOSED):
-            return _silenced(state)
+            return _stop_beats(state)
         case GivenUp():
             return _end(state, Disposition.ABANDONED)
     return state, _NOTHING  # frozen: no later flag changes the decision
@@ -267,7 +267,7 @@ def _decide(state: Execution, outcome: Outcome) -> Step:
     return replace(state, phase=Phase.SENDING, answer=outcome), (Send(outcome),)
 
 
-def _stopped(state: Execution, details: str | None) -> Outcome:
+def _outcome_of_stop(state: Execution, details: str | None) -> Outcome:
     """The handler says that it stopped because it was asked to: was it, and by whom?"""
     if state.requested:
         return Canceled(details)
@@ -279,7 +279,7 @@ def _stopped(state: Execution, details: str | None) -> Outcome:
     )
 
 
-def _died(state: Execution, by_itself: Failed) -> Outcome:
+def _outcome_of_death(state: Execution, by_itself: Failed) -> Outcome:
     if state.killed_for is None:
         return by_itself
     if state.policy.cancel_kills and state.requested:
@@ -307,7 +307,7 @@ def _ask(state: Execution, reason: CancelReason) -> Step:
     if reason in _FAILURE_OF and state.first_own_cause is None:
         asked = replace(asked, first_own_cause=reason)
     if reason is CancelReason.TASK_CLOSED:
-        asked, silence = _silenced(asked)
+        asked, silence = _stop_beats(asked)
         commands.extend(silence)
     if _may_kill(asked.policy, reason):
         commands.append(StartGrace(reason))
@@ -339,7 +339,7 @@ def _deadline(state: Execution) -> Step:
     # Still at work on a task that this worker gives no more time: SWF may hand it to another.
     # If it ends all the same, its answer is tried as any other.
     state, asked = _ask(state, CancelReason.TIMED_OUT)
-    state, silence = _silenced(state)
+    state, silence = _stop_beats(state)
     return state, (*asked, *silence, ReportStuck())
 
 
@@ -379,11 +379,11 @@ def _refused(state: Execution, message: str) -> Step:
     return _decide(state, instead)
 
 
-def _closed_before(state: Execution) -> Disposition:
+def _late_disposition(state: Execution) -> Disposition:
     return Disposition.PRESUMED_ACCEPTED if state.ambiguous else Disposition.LATE
 
 
-def _silenced(state: Execution) -> Step:
+def _stop_beats(state: Execution) -> Step:
     if not state.beating:
         return state, _NOTHING
     return replace(state, beating=False), (StopBeats(),)

@@ -34,7 +34,7 @@ def attempt_limit(interval: float, cuts: int = 0) -> float:
 
 @dataclass(slots=True)
 class BeatPlan:
-    """One task's beats. Not thread-safe: its task's lock guards it."""
+    """One task's beats. Not thread-safe: the heartbeater's lock guards it."""
 
     interval: float
     last_left: float

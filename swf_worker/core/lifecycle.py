@@ -81,7 +81,7 @@ class PollAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopRequested:
     """A signal, which goes a step further each time; or (``once``)
     ``request_stop()`` and ``stop()``, which only begin."""
 
@@ -116,7 +116,7 @@ class TimerOver:
     phase: Phase
 
 
-Event = Started | PollAccepted | StopAsked | Fatal | Counts | PollingClosed | TimerOver
+Event = Started | PollAccepted | StopRequested | Fatal | Counts | PollingClosed | TimerOver
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -151,16 +151,16 @@ def step(state: Lifecycle, event: Event) -> Step:
             return replace(state, phase=Phase.STARTING), (Command.OPEN_POLLS,)
         case PollAccepted() if state.phase is Phase.STARTING:
             return replace(state, phase=Phase.RUNNING), ()
-        case StopAsked(once):
+        case StopRequested(once):
             return (state, ()) if once and state.stopping else _stop(state)
         case Fatal() if state.phase in (Phase.STARTING, Phase.RUNNING):
             return replace(state, phase=Phase.DRAINING, failed=True), _CLOSE
         case Counts(polls, tasks):
-            return _settle(replace(state, polls=polls, tasks=tasks))
+            return _advance(replace(state, polls=polls, tasks=tasks))
         case PollingClosed(polls, tasks):
-            return _settle(replace(state, polls=polls, tasks=tasks, counted=True))
+            return _advance(replace(state, polls=polls, tasks=tasks, counted=True))
         case TimerOver(phase) if phase is state.phase and state.stopping:
-            return _settle(replace(state, timer_over=True))
+            return _advance(replace(state, timer_over=True))
     return state, ()
 
 
@@ -176,7 +176,7 @@ def _stop(state: Lifecycle) -> Step:
     if not state.stopping:
         return replace(stopped, phase=Phase.DRAINING), _CLOSE
     if stopped.stops == 2 and state.phase is Phase.DRAINING:
-        return _settle(_enter(stopped, Phase.ASKING), (Command.ASK_HANDLERS,))
+        return _advance(_enter(stopped, Phase.ASKING), (Command.ASK_HANDLERS,))
     if stopped.stops >= 3:
         return stopped, (Command.EXIT_NOW,)
     return stopped, ()
@@ -186,7 +186,7 @@ def _enter(state: Lifecycle, phase: Phase) -> Lifecycle:
     return replace(state, phase=phase, timer_over=False)
 
 
-def _settle(state: Lifecycle, commands: tuple[Command, ...] = ()) -> Step:
+def _advance(state: Lifecycle, commands: tuple[Command, ...] = ()) -> Step:
     """Go on with the stop as far as the state allows."""
     if not state.counted or state.phase is Phase.STOPPED:
         return state, commands

@@ -57,38 +57,38 @@ from ..task import ActivityTask, ActivityType
 # --- how loud it is: worse than its kind, or not -------------------------------------------------
 
 
-def _of_credentials(record: CredentialsNotRefreshed) -> str | None:
+def _level_of_credentials(record: CredentialsNotRefreshed) -> str | None:
     return "error" if record.ended else None
 
 
-def _of_a_stop(record: WorkerStopped) -> str | None:
+def _level_of_stop(record: WorkerStopped) -> str | None:
     return "error" if record.abandoned or record.error else None
 
 
-def _of_a_decision(record: TaskDecided) -> str | None:
+def _level_of_decision(record: TaskDecided) -> str | None:
     return "warning" if isinstance(record.outcome, Failed) else None
 
 
-def _of_an_end(record: TaskEnded) -> str | None:
+def _level_of_end(record: TaskEnded) -> str | None:
     match record.disposition:
         case Disposition.REJECTED | Disposition.ABANDONED:
             return "error"
         case Disposition.LATE | Disposition.CLOSED | Disposition.PRESUMED_ACCEPTED:
-            return "error" if record.error and _is_no_token(record.error) else "warning"
+            return "error" if record.error and _is_foreign_token(record.error) else "warning"
     return None
 
 
-def _of_a_call(record: PollCut | HeartbeatFailed | AnswerRetried) -> str | None:
+def _level_of_call(record: PollCut | HeartbeatFailed | AnswerRetried) -> str | None:
     """What somebody has to mend: no waiting will."""
-    return "error" if is_denied(record.error) or _is_no_token(record.error) else None
+    return "error" if is_denied(record.error) or _is_foreign_token(record.error) else None
 
 
-def _of_a_poll(record: PollFailed) -> str | None:
+def _level_of_poll(record: PollFailed) -> str | None:
     lost = record.task_may_be_lost and isinstance(record.error, MalformedResponseError)
-    return "error" if lost or is_denied(record.error) or _is_no_token(record.error) else None
+    return "error" if lost or is_denied(record.error) or _is_foreign_token(record.error) else None
 
 
-def _is_no_token(error: ServiceError) -> bool:
+def _is_foreign_token(error: ServiceError) -> bool:
     """Not a closed task but no token of this service: of another region or account, perhaps."""
     return not isinstance(error, UnknownResourceFault) and closes_task(error)
 
@@ -99,7 +99,7 @@ class Line:
 
     level: str
     event: str
-    louder: Callable[[Any], str | None] | None = None
+    level_of: Callable[[Any], str | None] | None = None
     """The level of those that say something worse than their kind does."""
 
 
@@ -110,15 +110,15 @@ LINES: dict[type[Observation], Line] = {
         "warning",
         "the drain is over: handlers are asked to stop, open polls are still waited for",
     ),
-    WorkerStopped: Line("info", "worker stopped", _of_a_stop),
+    WorkerStopped: Line("info", "worker stopped", _level_of_stop),
     ProgramEnded: Line("error", "the program ends while its worker runs: call stop() before"),
     StopOverdue: Line("error", "the worker's end hangs: the process ends without it"),
     InternalError: Line("error", "an error that harmed no task"),
-    CredentialsNotRefreshed: Line("warning", "credentials not refreshed", _of_credentials),
+    CredentialsNotRefreshed: Line("warning", "credentials not refreshed", _level_of_credentials),
     CredentialsRefreshed: Line("info", "credentials refreshed"),
     PollSucceeded: Line("debug", "poll answered"),
-    PollCut: Line("info", "poll cut at the length of a long poll: counts as empty", _of_a_call),
-    PollFailed: Line("warning", "poll failed", _of_a_poll),
+    PollCut: Line("info", "poll cut at the length of a long poll: counts as empty", _level_of_call),
+    PollFailed: Line("warning", "poll failed", _level_of_poll),
     TaskRepeated: Line("warning", "SWF delivered a task again; it does not run again"),
     TaskStarted: Line("debug", "task started"),
     TaskHeld: Line("debug", "task waits in its slot: as many of its type run as may"),
@@ -138,12 +138,12 @@ LINES: dict[type[Observation], Line] = {
     HeartbeatLate: Line(
         "warning", "heartbeat was late: the GIL, the machine or the senders are held"
     ),
-    HeartbeatFailed: Line("warning", "heartbeat failed", _of_a_call),
+    HeartbeatFailed: Line("warning", "heartbeat failed", _level_of_call),
     HeartbeatIntervalGuessed: Line("warning", "heartbeat interval guessed; set heartbeat_timeout"),
     DetailsShortened: Line("warning", "heartbeat details shortened"),
-    TaskDecided: Line("debug", "handler ended", _of_a_decision),
-    AnswerRetried: Line("warning", "answer not accepted yet", _of_a_call),
-    TaskEnded: Line("info", "task ended", _of_an_end),
+    TaskDecided: Line("debug", "handler ended", _level_of_decision),
+    AnswerRetried: Line("warning", "answer not accepted yet", _level_of_call),
+    TaskEnded: Line("info", "task ended", _level_of_end),
     HandlerStuck: Line(
         "error", "handler is past its deadline and can't be killed; its beats stopped"
     ),

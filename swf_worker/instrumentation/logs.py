@@ -53,9 +53,9 @@ class LogObserver:
             return
         late = self._late_beats
         if late.held_back and late.are_due(at_last=isinstance(record, WorkerStopped)):
-            self._log.write("warning", "more heartbeats were late", late.told())
+            self._log.write("warning", "more heartbeats were late", late.take())
         line = LINES[type(record)]
-        level = (line.louder and line.louder(record)) or line.level
+        level = (line.level_of and line.level_of(record)) or line.level
         if level == "debug" and not self._debug:
             return  # most records are for debugging: don't even ask
         if not self._log.is_enabled(level):
@@ -96,7 +96,7 @@ class LateBeats:
         """Whether those that were counted are to be told."""
         return at_last or now() - self._told_at >= LATE_LINES_EACH
 
-    def told(self) -> dict[str, Any]:
+    def take(self) -> dict[str, Any]:
         """How many there were, and how late; they are told with that."""
         told = {"heartbeats": self.held_back, "late_by_most": round(self._latest, 3)}
         self.held_back, self._latest, self._told_at = 0, 0.0, now()

@@ -30,7 +30,7 @@ from .threads.thread_pool import IdleThreadsFirst
 LOOKUP_THREADS = 2
 
 
-class Told(Protocol):
+class EngineCallbacks(Protocol):
     """Whom the parts tell what happens: the engine."""
 
     def take(self, polled: Polled, /) -> None: ...
@@ -75,12 +75,12 @@ def assemble(
     fallback: ActivityDefinition | None,
     observers: Sequence[Observer],
     platform: Platform,
-    engine: Told,
+    engine: EngineCallbacks,
     on_process_start: Callable[[], object] | None,
 ) -> Parts:
     """The parts of one worker, none of them started."""
-    told = platform.observers(observers)
-    observe, unwanted, on_error = told.tell, told.unwanted, engine.internal_error
+    queue = platform.observers(observers)
+    observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
     backoff = platform.backoff(options.retry_policy)
@@ -151,7 +151,7 @@ def assemble(
         wording=wording,
     )
     return Parts(
-        observers=told,
+        observers=queue,
         timers=timers,
         service=service,
         slot_pool=slot_pool,

@@ -58,7 +58,8 @@ _NOT_RUN = ServedType()
 
 
 class Engine:
-    """Runs the tasks of one worker, from its start to its stop."""
+    """Runs the tasks of one worker, from its start to its stop: a ``Member`` of the lifecycle's
+    driver, and the ``EngineCallbacks`` of its own parts."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class Engine:
         """3. Start its heartbeats and its handler, whose end is its answer."""
         run = TaskRun(self._services, task, served)
         self._open_tasks.enter(run)
-        if not served.settled:  # its look-up may have ended before the task was there to be told
+        if not served.final:  # its look-up may have ended before the task was there to be told
             run.adopt(self._served_types.of(task.activity_type) or served)
         if TaskStarted not in self._unwanted:
             self._observe(TaskStarted(task))
@@ -177,7 +178,7 @@ class Engine:
 
     def counts_changed(self) -> None:
         """Fewer polls are open, or tasks are not over."""
-        self.driver.tell(lifecycle.Counts)
+        self.driver.recount()
 
     def type_is_known(self, activity_type: ActivityType) -> None:
         """The look-up of what a type is registered with has ended."""

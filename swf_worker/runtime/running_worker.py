@@ -59,7 +59,7 @@ class RunningWorker:
         self.finished: Future[list[ActivityTask]] = Future()
         """With the tasks that were abandoned, when all is over."""
         self.error: SwfWorkerError | None = None
-        self.left: list[threading.Thread] = []
+        self.left_threads: list[threading.Thread] = []
         """Threads that did not end with the worker: a handler runs in them."""
         self._options = options
         self._registry = registry
@@ -103,7 +103,7 @@ class RunningWorker:
             self._close()
             parts.observers.close()
             self.finished.set_result([])
-            self.driver.tell(lifecycle.StopAsked(once=True))  # the others that run with it end, too
+            self.driver.tell(lifecycle.StopRequested(once=True))
             raise
 
     def announce(self) -> None:
@@ -220,7 +220,7 @@ class RunningWorker:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(max(0.0, until - now()))
                 if thread.is_alive():
-                    self.left.append(thread)
+                    self.left_threads.append(thread)
 
     # --- an end that is none of its own ---------------------------------------------------------
 

@@ -106,7 +106,7 @@ def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan
         for prepare in workers:
             running.append(prepare(driver))
     except BaseException:
-        driver.tell(lifecycle.StopAsked(once=True))  # those that were started before it end
+        driver.tell(lifecycle.StopRequested(once=True))  # those that were started before it end
         for worker in running:
             worker.wait(driver.longest_stop)
         raise
@@ -125,7 +125,7 @@ def run_until_stopped(workers: Sequence[RunningWorker], control: ControlThread) 
     driver.on_stopping = lambda: news.put(None)
     for worker in workers:
         worker.finished.add_done_callback(lambda _: news.put(None))
-    control.inbox.settle()
+    control.inbox.take_signals()
     control.inbox.starting = False  # from here on nothing interrupts: what comes is done
     if control.handled_by(lambda request: _handle(request, workers)):
         for worker in workers:
@@ -140,7 +140,7 @@ def run_until_stopped(workers: Sequence[RunningWorker], control: ControlThread) 
         except queue.Empty:
             break
     given_up = [task for worker in workers for task in _ended(worker)]
-    running_on = [thread for worker in workers for thread in worker.left]
+    running_on = [thread for worker in workers for thread in worker.left_threads]
     return ExitPlan(ABANDONED if given_up else 0, *_time_left(driver), running_on)
 
 

@@ -247,7 +247,7 @@ def test_every_end_is_told_once(walk):
 
 def test_an_ended_task_stays_ended_unless_swf_delivers_it_again(walk):
     reopened = 0
-    for before, event, after, commands in where(walk, lambda before, *_: before.phase is ENDED):
+    for before, event, after, commands in where(walk, ended):
         if isinstance(event, Redelivered) and after.phase is not Phase.ENDED:
             assert before.answer is not None
             assert before.disposition is not Disposition.ACCEPTED
@@ -258,7 +258,8 @@ def test_an_ended_task_stays_ended_unless_swf_delivers_it_again(walk):
     assert reopened
 
 
-ENDED = Phase.ENDED
+def ended(before, event, after, commands):
+    return before.phase is Phase.ENDED
 
 
 def test_the_answers_result_means_nothing_where_none_is_in_flight(walk):

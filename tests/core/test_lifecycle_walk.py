@@ -13,11 +13,11 @@ from tests.core.walks import where
 EVENTS = (
     lifecycle.Started(),
     lifecycle.PollAccepted(),
-    lifecycle.StopAsked(),
+    lifecycle.StopRequested(),
     lifecycle.Fatal(),
     *(Counts(polls, tasks) for polls in (0, 1) for tasks in (0, 1)),
     *(lifecycle.PollingClosed(polls, tasks) for polls in (0, 1) for tasks in (0, 1)),
-    lifecycle.StopAsked(once=True),
+    lifecycle.StopRequested(once=True),
     *(TimerOver(phase) for phase in (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)),
 )
 ORDER = list(Phase)
@@ -78,7 +78,7 @@ def test_handlers_are_asked_once_and_no_sooner_than_the_drain_allows(walk):
     for before, event, after, commands in where(walk, performs(Command.ASK_HANDLERS)):
         assert commands.count(Command.ASK_HANDLERS) == 1
         assert before.phase is Phase.DRAINING or Command.CLOSE_POLLING in commands
-        second_signal = event == lifecycle.StopAsked() and after.stops == 2
+        second_signal = event == lifecycle.StopRequested() and after.stops == 2
         drained = after.polls == 0
         assert second_signal or drained, (before, event)
         reasons.add(second_signal)
@@ -86,7 +86,7 @@ def test_handlers_are_asked_once_and_no_sooner_than_the_drain_allows(walk):
 
 
 def test_only_a_second_stop_or_the_drains_end_fails_what_open_polls_still_bring(walk):
-    second = lifecycle.StopAsked()
+    second = lifecycle.StopRequested()
     for _, __, after, ___ in where(
         walk,
         lambda before, event, after, _: (
@@ -104,7 +104,7 @@ def test_a_third_stop_exits_at_once_and_nothing_else_does(walk):
     stopping = (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING)
 
     def third(before, event, after, _):
-        return event == lifecycle.StopAsked() and before.phase in stopping and after.stops >= 3
+        return event == lifecycle.StopRequested() and before.phase in stopping and after.stops >= 3
 
     for *_, commands in where(walk, third):
         assert Command.EXIT_NOW in commands
@@ -125,7 +125,7 @@ def test_a_fatal_error_ends_a_worker_with_nothing_open_at_once():
 
 
 def test_asking_to_stop_once_more_is_no_second_signal(walk):
-    once = lifecycle.StopAsked(once=True)
+    once = lifecycle.StopRequested(once=True)
     for before, _, after, commands in where(
         walk, lambda before, event, *_: event == once and before.stopping
     ):

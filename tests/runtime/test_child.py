@@ -10,7 +10,7 @@ import structlog
 from swf_worker import ActivityContext, ActivityTask, ActivityType, JsonConverter, activity
 from swf_worker.activity import mark_of
 from swf_worker.runtime.children import wire
-from swf_worker.runtime.children.child import Child
+from swf_worker.runtime.children.child import HandlerProcess
 from swf_worker.runtime.children.setup import ChildSetup, pickled_or_refused
 from swf_worker.task import WorkflowExecution
 
@@ -39,7 +39,7 @@ def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):
     setup = ChildSetup([(asks, mark_of(asks), JsonConverter())], (), True, None)
     begin = wire.Begin([], None, None, pickled_or_refused("the setup", setup))
     ours.sendall(wire.encode(begin))
-    child = Child(theirs)
+    child = HandlerProcess(theirs)
     assert child.load()
     run = wire.Run(1, 0, wire.task_text(TASK), None, worker_stopping=False)
     for frame in (run, wire.Ask(["requested"]), wire.WorkerStopping()):

@@ -317,7 +317,7 @@ def test_a_look_up_that_ends_while_its_first_task_is_taken_counts(recorder, monk
         # Asked right behind the interval: in between the look-up ends.
         if self.is_pending(definition.type):
             go_on.set()
-            assert self._settled.wait(10)
+            assert self._looked_up.wait(10)
             assert eventually(lambda: not self.is_pending(definition.type))
         return real(self, definition)
 

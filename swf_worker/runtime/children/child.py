@@ -66,7 +66,7 @@ def _not_for_us(number: int, frame: FrameType | None) -> None:
     """Handles a signal of the whole group."""
 
 
-class Child:
+class HandlerProcess:
     """One handler process."""
 
     def __init__(self, channel: socket.socket, parent: int | None = None) -> None:
@@ -261,7 +261,7 @@ def main(descriptor: int, parent: int) -> None:
     make_standard_streams_safe()
     take_over()
     os.set_inheritable(descriptor, False)
-    child = Child(socket.socket(fileno=descriptor), parent)
+    child = HandlerProcess(socket.socket(fileno=descriptor), parent)
     child.take_signals()
     try:
         if child.load():

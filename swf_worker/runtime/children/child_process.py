@@ -44,7 +44,7 @@ _ORDER = list(ChildPhase)
 
 
 class TaskInChild(Protocol):
-    """Whose child it is: a task's run."""
+    """The task that a child runs."""
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something; how its task ended, if that was it."""

@@ -16,7 +16,7 @@ class Connection:
         channel.setblocking(False)
         self._channel = channel
         self._selector: selectors.BaseSelector | None = None
-        """Until it has said all."""
+        """None before it is open, and once the child has said its last word."""
         self._key: object = None
         self._frames = Frames(ToWorker)
         self._unsent = bytearray()

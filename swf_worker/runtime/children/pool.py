@@ -146,9 +146,9 @@ class ChildPool:
         self.call_soon(close)
         return self._thread
 
-    def call_soon(self, call_soon: Callable[[], object]) -> None:
-        """Have the pool's thread do it."""
-        self._calls.append(call_soon)
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have the pool's thread make a call."""
+        self._calls.append(call)
         with suppress(OSError):  # full: it is awake; closed: nothing is left to do
             self._waker.send(b"x")
 
@@ -181,7 +181,7 @@ class ChildPool:
                     with suppress(BlockingIOError):
                         self._wakeup.recv(4096)
                 elif child.connection.is_at(key.fileobj):
-                    self._talk(child, events)
+                    self._on_io(child, events)
                 elif key.fileobj is child.stderr:
                     self._read_stderr(child)
                 else:
@@ -239,13 +239,13 @@ class ChildPool:
         if child in self._children:
             child.connection.send(data)
 
-    def _talk(self, child: Child, events: int) -> None:
+    def _on_io(self, child: Child, events: int) -> None:
         if events & selectors.EVENT_WRITE:
             child.connection.flush()
         if events & selectors.EVENT_READ:
-            self._hear(child)
+            self._receive(child)
 
-    def _hear(self, child: Child) -> bool:
+    def _receive(self, child: Child) -> bool:
         """Take what it said; False when there is nothing now."""
         try:
             frames = child.connection.hear()
@@ -256,10 +256,10 @@ class ChildPool:
             child.connection.stop_listening()
             return False
         for frame in frames or ():
-            self._heard(child, frame)
+            self._dispatch(child, frame)
         return frames is not None
 
-    def _heard(self, child: Child, frame: Frame) -> None:
+    def _dispatch(self, child: Child, frame: Frame) -> None:
         if isinstance(frame, Ready):
             child.state.is_ready()
             self._owner.child_ready(child)
@@ -298,7 +298,7 @@ class ChildPool:
             child.connection.hang_up()
 
     def _reap(self, child: Child) -> None:
-        while self._hear(child):  # a whole result that is in the pipe counts
+        while self._receive(child):  # a whole result that is in the pipe counts
             pass
         while self._read_stderr(child):
             pass

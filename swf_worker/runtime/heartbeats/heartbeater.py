@@ -57,7 +57,7 @@ class _Attempt:
     """One call of one beat."""
 
     beats: TaskBeats
-    left: float
+    left_at: float
     details: str | None
     late_by: float
     second: _Attempt | None = None
@@ -80,7 +80,7 @@ class Heartbeater:
     """Records that nobody wants aren't made."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: deque[TaskBeats] = field(default_factory=deque)
-    _pumping: bool = False
+    _waits_for_budget: bool = False
 
     def watch(
         self, owner: BeatingTask, interval: float, since: float, lease: float | None
@@ -97,9 +97,7 @@ class Heartbeater:
         """A handler told its progress: the last details win, and go out inside the budget."""
         with self._lock:
             if beats.plan.progress(details):
-                self._waiting.append(beats)
-                if not self._pumping:
-                    self._pump()
+                self._queue(beats)
 
     def adopt_interval(self, beats: TaskBeats, interval: float) -> None:
         """The interval is known now (a look-up has ended)."""
@@ -136,9 +134,9 @@ class Heartbeater:
 
     def _leave(self, beats: TaskBeats) -> None:
         moment = self.clock.now()
-        left = beats.plan.leave(moment)
-        if left is not None:  # else one is under way: its end arms the next
-            details, late_by = left
+        beat = beats.plan.leave(moment)
+        if beat is not None:  # else one is under way: its end arms the next
+            details, late_by = beat
             self.senders.submit(self._job(_Attempt(beats, moment, details, late_by)))
 
     def _job(self, attempt: _Attempt) -> Job:
@@ -156,7 +154,7 @@ class Heartbeater:
 
         def done(result: bool | ServiceError) -> None:
             if isinstance(result, ServiceError):
-                self._missed(attempt.beats, attempt.left, result)
+                self._missed(attempt.beats, attempt.left_at, result)
             else:
                 self._accepted(attempt, result)
 
@@ -167,8 +165,8 @@ class Heartbeater:
         takes 6 s has every beat, and cut at 5 we would hear of none. But another goes out beside
         it, and its sender may be needed: what died in silence must not hold up everybody's."""
         plan, moment = attempt.beats.plan, self.clock.now()
-        left_over = attempt.left + LONGEST_ATTEMPT - moment
-        if plan.ended or plan.last_left >= attempt.left or left_over <= 0:
+        left_over = attempt.left_at + LONGEST_ATTEMPT - moment
+        if plan.ended or plan.last_left >= attempt.left_at or left_over <= 0:
             return 0.0  # it is of no use any more
         if self.senders.are_wanted() or not self._has_second(attempt, moment):
             return 0.0
@@ -194,10 +192,8 @@ class Heartbeater:
         with self._lock:
             ended = beats.plan.ended
             stale = attempt.details != beats.plan.details
-            if beats.plan.accept(self.clock.now(), attempt.left, stale=stale):
-                self._waiting.append(beats)
-                if not self._pumping:
-                    self._pump()
+            if beats.plan.accept(self.clock.now(), attempt.left_at, stale=stale):
+                self._queue(beats)
         self._arm(beats)
         if ended:
             return
@@ -208,7 +204,7 @@ class Heartbeater:
         if cancel_requested:
             beats.owner.stop_cause(CancelReason.REQUESTED)
 
-    def _missed(self, beats: TaskBeats, left: float, error: ServiceError) -> None:
+    def _missed(self, beats: TaskBeats, left_at: float, error: ServiceError) -> None:
         if verdicts.closes_task(error):
             with self._lock:
                 beats.plan.in_flight -= 1
@@ -220,14 +216,19 @@ class Heartbeater:
             ended = beats.plan.ended
             wait = self.backoff.wait(beats.plan.failures + 1, denied=verdicts.is_denied(error))
             unheard = error.ambiguous and not error.code
-            planned = beats.plan.miss(self.clock.now(), left, wait, unheard=unheard)
+            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)
         self._arm(beats)
         if not ended and planned is not None:
             self.observe(HeartbeatFailed(beats.owner.task, error, planned))
 
     # --- progress -------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
+    def _queue(self, beats: TaskBeats) -> None:
+        self._waiting.append(beats)
+        if not self._waits_for_budget:
+            self._send_queued()
+
+    def _send_queued(self) -> None:
         while self._waiting:
             beats = self._waiting.popleft()
             if not beats.plan.unqueue():
@@ -236,15 +237,15 @@ class Heartbeater:
             if wait > 0:
                 beats.plan.queued = True
                 self._waiting.appendleft(beats)
-                self._pumping = True
-                self.timers.call_later(wait, self._pump_later)
+                self._waits_for_budget = True
+                self.timers.call_later(wait, self._budget_is_there)
                 return
             self._leave(beats)
 
-    def _pump_later(self) -> None:
+    def _budget_is_there(self) -> None:
         with self._lock:
-            self._pumping = False
-            self._pump()
+            self._waits_for_budget = False
+            self._send_queued()
 
     # --- the lease ------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class TimeoutLookups:
         self._found: dict[ActivityType, RegisteredTimeouts | None] = {}
         self._unknown: dict[ActivityType, str] = {}
         self._pending: set[ActivityType] = set()
-        self._settled = threading.Event()
+        self._looked_up = threading.Event()
         self._closed = False
 
     def start(self, definitions: Iterable[ActivityDefinition]) -> None:
@@ -54,13 +54,13 @@ class TimeoutLookups:
         wanted = [d.type for d in definitions if self._set_interval(d) is None]
         self._pending.update(wanted)
         if not wanted:
-            self._settled.set()
+            self._looked_up.set()
         for activity_type in wanted:
             self._ask(activity_type, 0)
 
     def wait(self, seconds: float) -> None:
         """Give the first look-ups a moment, so that the first tasks beat as they should."""
-        self._settled.wait(seconds)
+        self._looked_up.wait(seconds)
 
     def close(self) -> None:
         """Ask no more."""
@@ -126,7 +126,7 @@ class TimeoutLookups:
     ) -> None:
         if isinstance(result, ServiceError):
             if not verdicts.is_fatal_at_start(result) and not self._closed:
-                self._settled.set()  # the network is down: polls will find that out as well
+                self._looked_up.set()  # the network is down: polls will find that out as well
                 wait = self._backoff.wait(failures + 1)
                 self._timers.call_later(wait, lambda: self._ask(activity_type, failures + 1))
                 return
@@ -138,7 +138,7 @@ class TimeoutLookups:
             self._found[activity_type] = result
         self._pending.discard(activity_type)
         if not self._pending:
-            self._settled.set()
+            self._looked_up.set()
         self._on_known(activity_type)
 
 

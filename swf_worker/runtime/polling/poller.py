@@ -1,5 +1,5 @@
 """Where polls come in. A slot is reserved before a poll is opened, so a task is only taken when
-it can be run; a poll that is open is never cut."""
+it can be run; a stop never cuts a poll that is open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Poller:
     on_refused: Callable[[ServiceError], bool]
     """A poll failed; True if that ends the worker."""
     on_change: Callable[[], None]
-    """Of the open polls that a stop waits for, one has ended."""
+    """A poll has ended after ``close()``: a stop waits for it."""
     accepted: bool = False
     """SWF took a poll: domain, permissions and credentials are right."""
     open_polls: int = 0

@@ -12,10 +12,9 @@ from typing import Any
 from ...core.messages import HandlerCanceled, HandlerFailed
 from ...failure import FailureWording
 from ...outcome import Failed, FailureReason
-from ..tasks.invocation import CANCEL_MARK, Ended
+from ..tasks.invocation import CANCEL_MARK, Ended, Invocation
 from ..tasks.task_run import TaskRun
 from .event_loop import HostLoop, Loop
-from .invocations import InvocationOf
 
 
 def stack_of_coroutine(awaited: Any) -> str:
@@ -46,7 +45,7 @@ class AsyncRunner:
     def __init__(
         self,
         loop: Loop,
-        invocation_of: InvocationOf,
+        invocation_of: Callable[[TaskRun], Invocation],
         on_error: Callable[[BaseException], None],
         wording: FailureWording,
         on_lost: Callable[[], None],

@@ -21,7 +21,7 @@ class RemoteError(Exception):
 
 @dataclass(slots=True, eq=False)
 class ChildTask:
-    """One task in one child."""
+    """One task in one child: the pool's ``TaskInChild``."""
 
     run: TaskRun
     child: Child

@@ -16,7 +16,8 @@ more processes is waited for so long."""
 
 @dataclass(slots=True)
 class Crashes:
-    """Those of one type's handlers, or of starts: until one goes well. Not thread-safe."""
+    """The crashes in a row of one type's handlers, or the failed starts of children. Not
+    thread-safe."""
 
     count: int = 0
     since: float = math.inf

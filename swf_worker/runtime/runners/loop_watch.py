@@ -30,15 +30,15 @@ class LoopWatch:
         timers: Timers,
         clock: Clock,
         observe: Callable[[Observation], None],
-        over: Callable[[], bool],
-        closed: Callable[[], None],
+        worker_over: Callable[[], bool],
+        on_closed: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._closed = closed
+        self._on_closed = on_closed
         self._timers = timers
         self._clock = clock
         self._observe = observe
-        self._over = over
+        self._worker_over = worker_over
         self._asked_at = 0.0
         self._answered = True
         self._told: LoopBlocked | None = None
@@ -48,12 +48,12 @@ class LoopWatch:
         self._timers.call_later(EVERY, self._look)
 
     def _look(self) -> None:
-        if self._over():
+        if self._worker_over():
             return
         if self._answered:
             self._ask()
         elif self._loop.loop.is_closed():
-            self._closed()
+            self._on_closed()
         elif self._told is None:
             seconds = self._clock.now() - self._asked_at
             task = blocking_task(self._loop)
@@ -68,7 +68,7 @@ class LoopWatch:
             self._loop.loop.call_soon_threadsafe(self._answer)
         except RuntimeError:  # the loop is closed
             self._answered = True
-            self._closed()
+            self._on_closed()
 
     def _answer(self) -> None:
         if self._told is not None:

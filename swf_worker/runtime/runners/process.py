@@ -45,7 +45,8 @@ _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 @dataclass(slots=True)
 class ProcessRunner:
-    """Gives each task a child of its own while it runs. A child can be killed."""
+    """Gives each task a child of its own while it runs: the ``Owner`` of the pool's children. They
+    can be killed."""
 
     killable = True
 
@@ -302,7 +303,7 @@ class ProcessRunner:
         self.observe(HandlerLogged(frame.level, frame.event, frame.fields))
 
     def child_recorded(self, frame: wire.Recorded) -> None:
-        """The same, with the standard library."""
+        """A handler logged something with the standard library."""
         self.observe(HandlerRecorded(frame.record, frame.fields))
 
     def child_failed_to_start(self, error: Exception) -> None:

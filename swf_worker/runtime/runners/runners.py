@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ...activity import ActivityDefinition
 from ...failure import FailureWording
@@ -79,39 +78,45 @@ class Runners:
         """Start what the handlers need. ConfigurationError where no child can be started, or the
         given event loop doesn't run."""
         if self._options.event_loop is not None:
-            assert self.loop
+            self._loop = HostLoop(self._options.event_loop)  # type: ignore[arg-type]  # settled
+        if any(definition.is_async for definition in self._definitions):
+            self._coroutines = self._on_the_loop()
         if self._processes is not None:
             self._processes.open(self._platform.start_thread, self._on_error)
         for definition in self._definitions:
-            runner = self._runner(definition)
+            runner = self._by_mode(definition)
             most = definition.options.max_concurrent
             if most is not None:
                 runner = LimitedRunner(runner, most, self._observe)
             self._runners[definition.type] = runner
 
+    def _on_the_loop(self) -> AsyncRunner:
+        runner = AsyncRunner(
+            self.loop, self._invocation, self._on_error, self._wording, self._on_loop_closed
+        )
+        LoopWatch(
+            self.loop,
+            self._timers,
+            self._platform.clock,
+            self._observe,
+            lambda: self._closed,
+            runner.lost,
+        ).start()
+        return runner
+
     def runner(self, definition: ActivityDefinition) -> Runner:
         """What runs this handler."""
-        return self._runners.get(definition.type) or self._runner(definition)
+        return self._runners.get(definition.type) or self._by_mode(definition)
 
-    def _runner(self, definition: ActivityDefinition) -> Runner:
-        if definition.mode == "process":
-            assert self._processes is not None
-            return self._processes
-        if not definition.is_async:
-            return self._threads
-        if self._coroutines is None:
-            self._coroutines = AsyncRunner(
-                self.loop, self._invocation, self._on_error, self._wording, self._on_loop_closed
-            )
-            LoopWatch(
-                self.loop,
-                self._timers,
-                self._platform.clock,
-                self._observe,
-                lambda: self._closed,
-                self._coroutines.lost,
-            ).start()
-        return self._coroutines
+    def _by_mode(self, definition: ActivityDefinition) -> Runner:
+        runners = {
+            "thread": self._threads,
+            "async": self._coroutines,
+            "process": self._processes,
+        }
+        runner = runners[definition.mode]
+        assert runner is not None  # there is one for each mode that a definition has
+        return runner
 
     def _invocation(self, run: TaskRun) -> Invocation:
         assert run.definition is not None
@@ -121,11 +126,7 @@ class Runners:
     def loop(self) -> Loop:
         """The event loop that is given, or one of the worker's own, started when it is needed."""
         if self._loop is None:
-            given: Any = self._options.event_loop
-            if given is None:
-                self._loop = LoopThread(self._platform.start_thread, self._on_error)
-            else:
-                self._loop = HostLoop(given)
+            self._loop = LoopThread(self._platform.start_thread, self._on_error)
         return self._loop
 
     @property

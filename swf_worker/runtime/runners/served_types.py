@@ -13,7 +13,7 @@ from .runners import Runners
 
 
 class ServedTypes:
-    """One worker's. Asked for each task, so what is settled is kept."""
+    """The table of one worker's types. It is asked for each task, so what is final is kept."""
 
     def __init__(
         self,
@@ -26,11 +26,11 @@ class ServedTypes:
         self._fallback = fallback
         self._runners = runners
         self._timeouts = timeouts
-        self._settled: dict[ActivityType, ServedType] = {}
+        self._final: dict[ActivityType, ServedType] = {}
 
     def of(self, activity_type: ActivityType) -> ServedType | None:
         """What serves the type now; None where nothing does."""
-        return self._settled.get(activity_type) or self._now(activity_type)
+        return self._final.get(activity_type) or self._now(activity_type)
 
     def why_not(self, activity_type: ActivityType) -> str:
         """What to say where nothing does."""
@@ -41,19 +41,19 @@ class ServedTypes:
         if definition is None:
             if self._fallback is None:
                 return None
-            return self._serving(replace(self._fallback, type=activity_type), settled=True)
+            return self._serving(replace(self._fallback, type=activity_type), final=True)
         # Asked first: a look-up that ends meanwhile leaves what is told below out of date.
-        settled = not self._timeouts.is_pending(activity_type)
-        served = self._serving(definition, settled=settled)
-        if settled:
-            self._settled[activity_type] = served
+        final = not self._timeouts.is_pending(activity_type)
+        served = self._serving(definition, final=final)
+        if final:
+            self._final[activity_type] = served
         return served
 
-    def _serving(self, definition: ActivityDefinition, *, settled: bool) -> ServedType:
+    def _serving(self, definition: ActivityDefinition, *, final: bool) -> ServedType:
         return ServedType(
             definition,
             self._runners.runner(definition),
             self._timeouts.interval(definition),
             self._timeouts.time_limit(definition),
-            settled,
+            final,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 
-from ..tasks.invocation import Ended
+from ..tasks.invocation import Ended, Invocation
 from ..tasks.task_run import TaskRun, stack_of
 from ..threads.thread_pool import Job, Pool
-from .invocations import InvocationOf
 
 
 class ThreadRunner:
@@ -17,7 +17,7 @@ class ThreadRunner:
 
     killable = False
 
-    def __init__(self, slots: Pool, invocation_of: InvocationOf) -> None:
+    def __init__(self, slots: Pool, invocation_of: Callable[[TaskRun], Invocation]) -> None:
         self._slots = slots
         self._invocation_of = invocation_of
 

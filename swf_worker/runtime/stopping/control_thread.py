@@ -28,7 +28,7 @@ class ControlThread:
         """A stop has come, and ``EARLY_END`` seconds later the start still goes on."""
         self._handle: Handle = self._while_starting
         self._lock = threading.Lock()
-        self._settled = threading.Event()
+        self._handler_is_set = threading.Event()
         self._thread = start_daemon("signals", self._run)
 
     def handled_by(self, handle: Handle) -> bool:
@@ -37,18 +37,18 @@ class ControlThread:
             if self.inbox.stopped:
                 return False
             self._handle = handle
-            self._settled.set()
+            self._handler_is_set.set()
             return True
 
     def ended_by(self, handle: Handle) -> None:
         """The process is at its end: whatever came before, this is what a further stop does."""
         with self._lock:
             self._handle = handle
-            self._settled.set()
+            self._handler_is_set.set()
 
     def close(self) -> None:
         """Hear no more."""
-        self._settled.set()
+        self._handler_is_set.set()
         self.inbox.end()
         self._thread.join()
 
@@ -65,7 +65,7 @@ class ControlThread:
             return
         if not self.inbox.stopped:  # no signal: the supervisor's request
             interrupt_main()
-        if self._hung is not None and not self._settled.wait(EARLY_END):
+        if self._hung is not None and not self._handler_is_set.wait(EARLY_END):
             self._hung()
 
 
@@ -73,7 +73,7 @@ class ControlThread:
 def control_thread(
     inbox: Inbox, hung: Callable[[], object] | None = None
 ) -> Iterator[ControlThread]:
-    """A watch, until the end of the block."""
+    """A control thread, until the end of the block."""
     control = ControlThread(inbox, hung=hung)
     try:
         yield control

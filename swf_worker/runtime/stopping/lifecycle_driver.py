@@ -76,17 +76,21 @@ class LifecycleDriver:
         if not self._stop_wanted:
             self.tell(lifecycle.Started())
         if self._stop_wanted:  # also just now
-            self.tell(lifecycle.StopAsked(once=True))
+            self.tell(lifecycle.StopRequested(once=True))
 
     def request_stop(self) -> None:
         """Begin to stop, once. Never blocks."""
         self._stop_wanted = True  # while the start is under way, its end sees this
         if self.state.phase is not lifecycle.Phase.NEW:
-            self.tell(lifecycle.StopAsked(once=True))
+            self.tell(lifecycle.StopRequested(once=True))
 
     def signaled(self) -> None:
         """A signal: one more step down."""
-        self.tell(lifecycle.StopAsked())
+        self.tell(lifecycle.StopRequested())
+
+    def recount(self) -> None:
+        """Open polls or tasks have become fewer."""
+        self.tell(lifecycle.Counts)
 
     def drain_changed(self) -> None:
         """A member's ``drain_timeout`` has changed: a drain that runs gets its time anew."""

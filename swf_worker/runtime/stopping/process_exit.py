@@ -9,12 +9,8 @@ process is ended with its exit code, before the interpreter begins with its own 
 from __future__ import annotations
 
 import atexit
-import gc
-import io
 import logging
 import os
-import signal
-import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -25,15 +21,15 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from ...clock import now
+from ..process.files import close_files, flush
 from ..threads.clock import start_daemon
+from .program_code import ProgramCode
 
 LEFT = 5.0
 """Seconds that what handlers left behind gets at least, where the bound has them."""
 ATEXIT_LIMIT = 2.0
 """Seconds that functions registered with ``atexit`` get, where threads have used up the time."""
 FLUSHING = 0.5
-_INTERRUPTED = 128 + signal.SIGINT
-_LAST_STANDARD = 2
 _UNTOLD = 1.0
 """Seconds for which threads are waited for without a word."""
 _LOOK = 0.25
@@ -100,7 +96,7 @@ class ProcessExit:
             if any(thread.is_alive() for thread in keeps_on):
                 self._leave_from_main()
 
-        self._arrange(OwnCode(code), at_exit)
+        self._arrange(ProgramCode(code), at_exit)
 
         def wait() -> None:
             while not (main_has_ended() or began.wait(_LOOK)):
@@ -172,31 +168,6 @@ class ProcessExit:
         os._exit(self._code_of() & 0xFF)
 
 
-class OwnCode:
-    """The code that a program gives itself after ``run()``. Nothing tells it at the end; what can
-    be seen is a call of ``sys.exit``, and an error that nobody has caught."""
-
-    def __init__(self, code: int) -> None:
-        self._code = code
-        self._error = getattr(sys, "last_value", None)
-        before: Any = getattr(sys.exit, "__self__", None)
-        self._exit: Callable[[Any], NoReturn] = (
-            before._exit if isinstance(before, OwnCode) else sys.exit
-        )
-        sys.exit = self._hear
-
-    def _hear(self, status: Any = None, /) -> NoReturn:
-        if threading.current_thread() is threading.main_thread():
-            self._code = status if isinstance(status, int) else int(status is not None)
-        self._exit(status)
-
-    def __call__(self) -> int:
-        error = getattr(sys, "last_value", None)
-        if error is self._error:
-            return self._code
-        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-
-
 def run_registered() -> None:
     """Run what the program has registered with ``atexit``, now. What ``multiprocessing`` has comes
     last: it waits for processes that handlers left, for good."""
@@ -208,46 +179,6 @@ def run_registered() -> None:
     if processes is not None:
         with suppress(BaseException):
             processes()
-
-
-def flush() -> None:
-    """Write what the standard streams hold."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BaseException):
-            stream.flush()
-
-
-def close_files() -> None:
-    """Close the files that are still open, as the interpreter does where it ends by itself: what
-    their buffers hold is written, and temporary ones are gone. The outer ones first, which have a
-    trailer, say, to write into the inner ones."""
-    temporary: Any = getattr(sys.modules.get("tempfile"), "_TemporaryFileWrapper", _NoFile)
-    buffers = (io.BufferedWriter, io.BufferedRandom)
-    order = (temporary, buffers, io.TextIOWrapper, _AnyFile)
-    found: dict[Any, list[Any]] = {kinds: [] for kinds in order}
-    with suppress(BaseException):
-        for each in gc.get_objects():
-            kind = type(each)  # not what it says that it is: that may be anybody's code
-            if issubclass(kind, (_AnyFile, temporary)) and not issubclass(kind, io.FileIO):
-                found[next(kinds for kinds in order if issubclass(kind, kinds))].append(each)
-    for kinds in (io.TextIOWrapper, _AnyFile, buffers, temporary):
-        for each in found[kinds]:
-            with suppress(BaseException):
-                if kinds is temporary or _is_a_programs(each.fileno()):
-                    each.close()
-
-
-_AnyFile: Any = io.IOBase.__base__
-"""Without the ABC above it, which asks every class there is."""
-
-
-class _NoFile:
-    pass
-
-
-def _is_a_programs(number: int) -> bool:
-    """Whether it is a file that a program has opened."""
-    return number > _LAST_STANDARD and stat.S_ISREG(os.fstat(number).st_mode)
 
 
 def left_threads() -> list[threading.Thread]:

@@ -65,7 +65,7 @@ class Inbox(Protocol):
     def end(self) -> None:
         """End the iteration; from any thread."""
 
-    def settle(self) -> None:
+    def take_signals(self) -> None:
         """Take the signals again: the user's code that has run since may have taken them."""
 
 
@@ -88,7 +88,7 @@ class SignalInbox:
 
     # --- taking the signals, in the main thread -------------------------------------------------
 
-    def settle(self) -> None:
+    def take_signals(self) -> None:
         """Take SIGTERM and SIGINT (and be woken by ``more``); SIGHUP and SIGUSR1 where the program
         has no use of its own for them. One that is ignored from outside, by nohup, stays so."""
         taken = [*STOPS[:2], *self._more]
@@ -178,7 +178,7 @@ def signal_inbox(*more: signal.Signals, starting: bool = False) -> Iterator[Sign
     """The process's signals, until the end of the block. In the main thread only."""
     inbox = SignalInbox(more, starting=starting)
     try:
-        inbox.settle()
+        inbox.take_signals()
         yield inbox
     finally:
         inbox.close()

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from ...activity import ActivityDefinition
 from ...context import ActivityContext, current
-from ...converter import encoded_result
+from ...converter import Arguments, encoded_result
 from ...core.messages import (
     Event,
     HandlerCanceled,
@@ -70,10 +70,7 @@ class Invocation:
     def _run(self) -> Ended:
         current.set(self.context)
         try:
-            task, definition = self.context.task, self.definition
-            args, kwargs = definition.signature.arguments(
-                task.input, definition.converter, self.context
-            )
+            args, kwargs = self._arguments()
             with self._wrapped() if self.wrappers else _BARE:
                 try:
                     value = self.definition.function(*args, **kwargs)
@@ -91,10 +88,7 @@ class Invocation:
         process = os.getpid()
         current.set(self.context)
         try:
-            task, definition = self.context.task, self.definition
-            args, kwargs = definition.signature.arguments(
-                task.input, definition.converter, self.context
-            )
+            args, kwargs = self._arguments()
             with self._wrapped() if self.wrappers else _BARE:
                 try:
                     value = await self.definition.function(*args, **kwargs)
@@ -107,6 +101,10 @@ class Invocation:
         if os.getpid() != process:
             end_of_fork(ended.error)
         return ended
+
+    def _arguments(self) -> Arguments:
+        definition, context = self.definition, self.context
+        return definition.signature.arguments(context.task.input, definition.converter, context)
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:

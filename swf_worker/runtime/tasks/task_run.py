@@ -70,7 +70,7 @@ class ServedType:
     """Seconds between heartbeats."""
     time_limit: float | None = None
     """The registered start-to-close timeout: an estimate."""
-    settled: bool = True
+    final: bool = True
     """No look-up will change it."""
 
 
@@ -96,7 +96,8 @@ class TaskServices:
 
 
 class TaskRun:
-    """One task from the poll's answer to its end."""
+    """One task from the poll's answer to its end: a ``BeatingTask`` for the heartbeater, and the
+    ``TaskLink`` of the handler's context."""
 
     def __init__(self, services: TaskServices, task: ActivityTask, served: ServedType) -> None:
         definition, runner = served.definition, served.runner
