@@ -128,11 +128,11 @@ def activity(
 
 def new_mark(function: Any = None, /, **options: Unpack[ActivityOptions]) -> ActivityMark:
     """A mark of these options. ``function`` is what ``@activity`` without parentheses gets."""
+    check_keywords("activity()", options, ActivityOptions.__annotations__)
     if function is not None or not options.get("version"):
         raise ConfigurationError(
             '@activity needs a version, as SWF\'s activity types do: @activity(version="1.0")'
         )
-    check_keywords("activity()", options, ActivityOptions.__annotations__)
     return ActivityMark(**options)
 
 

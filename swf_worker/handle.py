@@ -88,8 +88,9 @@ class ActivityTaskHandle:
         """Keep the task alive (RecordActivityTaskHeartbeat): whether its cancellation is
         requested. ``details`` as in ``ActivityContext.heartbeat``.
 
-        UnknownResourceFault: the task is closed. ServiceUnavailableError, ThrottledError: not
-        accepted within 30 s; the task may still be open, so go on and beat again.
+        UnknownResourceFault: the task is closed. ServiceUnavailableError, ThrottledError, or a
+        CredentialsError that ``may_pass``: not accepted within 30 s; the task may still be open,
+        so go on and beat again.
         """
         text, why = heartbeat_text(details)
         if why is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, TracebackType
 from typing import Any, Self, Unpack
 
-from .activity import ActivityDefinition, ActivityOptions, define, new_mark
+from .activity import ActivityDefinition, ActivityMark, ActivityOptions, define, new_mark
 from .checks import check_keywords
 from .context import ActivityContext, current
 from .core import lifecycle
@@ -85,11 +85,14 @@ class ActivityWorker(WorkerAttributes):
         self._running: RunningWorker | None = None
         self._pid = os.getpid()
         self._entered_on: asyncio.AbstractEventLoop | None = None
-        own = self._setting("activities") or ()
-        if isinstance(own, str) or not isinstance(own, Iterable):
-            raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
-        marked = [(function, mark_or_refuse(function)) for function in own]
-        self._handlers = [*marked_methods(self, ActivityWorker), *marked]
+        self._handlers: list[tuple[Handler, ActivityMark]] = []
+        self._resolve()  # options first: a method that is bound now may read them
+        self._handlers.extend(marked_methods(self, ActivityWorker))
+        own = self._setting("activities")
+        if own is not None:
+            if isinstance(own, str) or not isinstance(own, Iterable):
+                raise ConfigurationError(f"activities is {own!r}: a list of functions is needed")
+            self._handlers.extend((function, mark_or_refuse(function)) for function in own)
         self._resolve()
 
     # --- settling -------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ LATE_LINES_EACH = 5.0
 """Seconds between two lines about late heartbeats."""
 
 
+_OFTEN = ONLY_DEBUG | {TaskDecided}
+
+
 class LogObserver:
     """Writes observations to the log."""
 
@@ -56,8 +59,8 @@ class LogObserver:
             self._log.write("warning", "more heartbeats were late", late.take())
         line = LINES[type(record)]
         level = (line.level_of and line.level_of(record)) or line.level
-        if level == "debug" and not self._debug:
-            return  # most records are for debugging: don't even ask
+        if level == "debug" and not self._debug and type(record) in _OFTEN:
+            return  # of these there are many: don't even ask
         if not self._log.is_enabled(level):
             return
         if isinstance(record, HeartbeatLate) and not late.tells_now(record):

@@ -55,6 +55,25 @@ def test_a_converter_that_is_configured_late_reads_and_writes_for_all_that_have_
             assert own.outcome() == Completed('"JSON!"')
 
 
+def test_options_are_there_when_handlers_are_bound():
+    bound = []
+
+    class Binds(Subclass):
+        def __getattribute__(self, name):
+            if name == "method":
+                bound.append(self.domain)
+            return super().__getattribute__(name)
+
+    Binds(domain="elsewhere")
+    assert bound == ["elsewhere"]
+
+
+@pytest.mark.parametrize("activities", ["", 0, False, "names"])
+def test_activities_that_are_no_list_are_refused_empty_ones_too(activities):
+    with pytest.raises(ConfigurationError, match="activities is"):
+        ActivityWorker(domain="d", task_list="t", activities=activities)
+
+
 def test_what_configure_refuses_changes_nothing():
     worker = Subclass(max_concurrent_activities=3)
     with pytest.raises(ConfigurationError, match="converter"):
@@ -72,6 +91,7 @@ def test_what_configure_refuses_changes_nothing():
     [
         (lambda: Subclass(drain_timout=3), "drain_timeout"),
         (lambda: activity(version="1", heartbeat_timeot=3), "heartbeat_timeout"),
+        (lambda: activity(versoin="1"), "version"),
         (lambda: Subclass().activity(version="1", heartbeat_timeot=3), "heartbeat_timeout"),
     ],
 )
