@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import BotoCoreError
 
 from tests.conftest import eventually
 from tests.local.plain import Plain, client
@@ -31,7 +33,12 @@ def test_dev_needs_nothing_and_ends_in_time_with_polls_held(number):
         assert line.startswith("local SWF listens at http://127.0.0.1:")
         swf = client(line.split()[-1])
         plain = Plain(swf)
-        poller = threading.Thread(target=lambda: plain.poll())
+
+        def poll() -> None:
+            with suppress(BotoCoreError):  # on a busy machine it comes after the end
+                plain.poll()
+
+        poller = threading.Thread(target=poll)
         poller.start()
         time.sleep(0.2)  # the poll is on its way: nothing tells when it is held
         began = time.monotonic()

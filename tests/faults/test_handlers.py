@@ -103,7 +103,7 @@ def test_a_result_that_can_not_be_encoded_is_a_typed_failure(stage, which, log):
 def test_a_signature_refused_for_the_clock_names_the_clock(stage, recorder, log):
     @activity(name="Long", version="1", heartbeat_interval=0.1)
     def long(context: ActivityContext) -> str:
-        time.sleep(1)
+        recorder.wait_for(HeartbeatFailed, 2)
         return "done"
 
     with stage(long, faults=[Fault(BEAT, FaultKind.SKEWED, calls=[2, 3])]) as s:

@@ -26,6 +26,16 @@ def clock(monkeypatch):
     return made
 
 
+@pytest.fixture(autouse=True)
+def of_no_use_to_the_program():
+    """Under nohup, SIGHUP is ignored; another test may have had faulthandler take SIGUSR1."""
+    faulthandler.unregister(signal.SIGUSR1)
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def sent(inbox, *numbers):
     requested = []
     for number in numbers:  # one after the other has arrived: the kernel makes one of two that wait
@@ -58,7 +68,6 @@ def test_a_hangup_right_behind_another_stop_is_none(clock):
 
 
 def test_a_report_is_no_stop(clock):
-    faulthandler.unregister(signal.SIGUSR1)  # a program's own use of it, another test's say, stays
     with signal_inbox() as inbox:
         assert sent(inbox, signal.SIGUSR1) == [ControlRequest.REPORT]
         assert not inbox.stopped
