@@ -7,11 +7,10 @@ and a test run that doesn't use them doesn't pay for them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .activity import activity  # not later: its module has the same name
-
 if TYPE_CHECKING:
     from .context import ActivityContext, current_context
     from .converter import Converter, JsonConverter, TextConverter
+    from .definition import activity
     from .errors import (
         ActivityCanceled,
         ActivityFailed,
@@ -85,7 +84,7 @@ __all__ = [
 ]
 
 _HOMES = (
-    *("errors", "outcome", "task", "options", "observations"),
+    *("errors", "outcome", "task", "options", "observations", "definition"),
     *("context", "converter", "handle", "worker", "together"),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -145,6 +147,13 @@ class Parameter:
 
 
 Arguments = tuple[list[Any], dict[str, Any]]
+_CONTEXTS = ("context", "ctx", "activity_context")
+"""What people call the context: without an annotation, it would get the input."""
+_NAMES_CONTEXT = re.compile(
+    r"(?:[\w.]+\.)?ActivityContext(?:\s*\|\s*None)?"
+    r"|None\s*\|\s*(?:[\w.]+\.)?ActivityContext"
+    r"|(?:[\w.]+\.)?Optional\[\s*[\"']?(?:[\w.]+\.)?ActivityContext[\"']?\s*\]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +262,10 @@ def _parameters(where: str, function: Callable[..., Any]) -> list[inspect.Parame
                 f"{where}: parameter {parameter.name!r}: *args and **kwargs can't be filled from "
                 "an input; name the parameters"
             )
-    if parameters:
-        first = parameters[0]
-        if first.name == "context" and first.annotation is first.empty:
+        if parameter.name in _CONTEXTS and parameter.annotation is parameter.empty:
             raise ConfigurationError(
-                f"{where}: parameter 'context' has no annotation; write "
-                "`context: ActivityContext`, or rename it if it is the input"
+                f"{where}: parameter {parameter.name!r} has no annotation; write "
+                f"`{parameter.name}: ActivityContext`, or annotate or rename it if it is an input"
             )
     return parameters
 
@@ -274,7 +281,7 @@ def _parameter(where: str, function: Callable[..., Any], raw: inspect.Parameter)
 
 def _resolved(where: str, function: Callable[..., Any], raw: inspect.Parameter) -> Any:
     annotation = raw.annotation
-    if isinstance(annotation, str) and annotation.strip("\"' ").endswith("ActivityContext"):
+    if isinstance(annotation, str) and _NAMES_CONTEXT.fullmatch(annotation.strip("\"' ")):
         # It may be imported under TYPE_CHECKING only; the name is unmistakable.
         return ActivityContext
     plain = inspect.unwrap(function)
@@ -297,6 +304,10 @@ def _resolved(where: str, function: Callable[..., Any], raw: inspect.Parameter) 
 
 
 def _is_context(wanted: Any) -> bool:
+    """Also one that may be None: it never is."""
+    kinds = [each for each in typing.get_args(wanted) if each is not type(None)]
+    if len(kinds) == 1 and typing.get_origin(wanted) in (typing.Union, types.UnionType):
+        wanted = kinds[0]
     return isinstance(wanted, type) and issubclass(wanted, ActivityContext)
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
+from types import FunctionType
 from typing import Any
 
-from .activity import ActivityDefinition, ActivityMark, define, mark_of
 from .context import ActivityContext
 from .converter import JsonConverter
+from .definition import ActivityDefinition, ActivityMark, define, mark_of
 from .errors import ConfigurationError
 from .options import OPTION_NAMES
 
 _PUBLIC = OPTION_NAMES | {"activities", "error"}
+_HOOKS = ("on_start", "on_stop", "on_process_start", "handle_unregistered", "on_fatal_error")
+_SELF = ("self", "this", "worker", "_self", "_")
 Handler = Callable[..., Any]
 
 
@@ -22,26 +27,90 @@ def marked_methods(worker: Any, base: type) -> Iterator[tuple[Handler, ActivityM
     """The methods of a subclass of ``base`` that are handlers."""
     kind = type(worker)
     for name in dir(kind):
-        mark = _inherited_mark(kind, name)
-        if mark is None:
+        found = _marked(kind, name)
+        if found is None:
             continue
+        where, attribute, mark = found
         if hasattr(base, name) or name in _PUBLIC:
             raise ConfigurationError(
                 f"handler {kind.__name__}.{name} shadows {base.__name__}.{name}; name the method "
                 f"otherwise and keep the type's name with @activity(name={name!r})"
             )
-        method = getattr(worker, name)
-        if callable(method):
-            yield method, mark
+        _check_method(f"{where.__name__}.{name}", where, attribute)
+        yield getattr(worker, name), mark
 
 
-def _inherited_mark(worker: type, name: str) -> ActivityMark | None:
-    for level in worker.__mro__:
-        found = vars(level).get(name)
-        mark = mark_of(getattr(found, "__func__", found))  # of static and class methods, too
-        if mark is not None:
-            return mark
+def _marked(kind: type, name: str) -> tuple[type, object, ActivityMark] | None:
+    """The class that marks this attribute, what it has there, and the mark. An override inherits
+    the mark, and whatever wraps a marked function is found out."""
+    for level in kind.__mro__:
+        attribute = vars(level).get(name)
+        for each in (attribute, *_wrapped(attribute)):
+            mark = mark_of(each)
+            if mark is not None:
+                here = next(above for above in kind.__mro__ if name in vars(above))
+                return here, vars(here)[name], mark
     return None
+
+
+def _wrapped(attribute: object) -> Iterator[object]:
+    """What a static or class method, a property or the like is made of."""
+    for name in ("__func__", "fget", "func"):
+        inner = getattr(attribute, name, None)
+        if inner is not None:
+            yield inner
+
+
+def _check_method(where: str, kind: type, attribute: object) -> None:
+    """A marked attribute must be what is called with the worker and the input."""
+    if isinstance(attribute, (staticmethod, classmethod, functools.partialmethod)):
+        return
+    if mark_of(attribute) is None and any(mark_of(each) for each in _wrapped(attribute)):
+        raise ConfigurationError(
+            f"handler {where} is a {type(attribute).__name__}, which is read and not called: an "
+            "activity is a method"
+        )
+    if not isinstance(attribute, FunctionType):
+        return
+    parameters = list(inspect.signature(attribute, follow_wrapped=False).parameters.values())
+    first = parameters[0] if parameters else None
+    if first is not None and first.kind is first.VAR_POSITIONAL:
+        return  # a decorator's, which passes everything on
+    if first is None or not _takes_the_worker(first, kind):
+        said = "takes no parameter" if first is None else f"has {first.name!r} first"
+        raise ConfigurationError(
+            f"handler {where} {said}, where a method has self, and would get the worker in its "
+            "place: write self before it, or put @staticmethod above @activity"
+        )
+
+
+def _takes_the_worker(first: inspect.Parameter, kind: type) -> bool:
+    if first.annotation is first.empty:
+        return first.name in _SELF
+    annotated = getattr(first.annotation, "__name__", str(first.annotation)).strip("\"' ")
+    return first.name in _SELF or annotated in ("Self", *(each.__name__ for each in kind.__mro__))
+
+
+_NEAR = 0.85
+"""How much alike an attribute and a name of ours are where the other one is meant."""
+
+
+def check_attributes(kind: type, base: type) -> None:
+    """ConfigurationError where a subclass has an attribute that is nearly an option's or a hook's:
+    it would do nothing. (One that resembles none is the user's own.)"""
+    own = [level for level in kind.__mro__ if issubclass(level, base) and level is not base]
+    for level in own:
+        for name, value in vars(level).items():
+            if name.startswith("_") or name in _PUBLIC or hasattr(base, name):
+                continue
+            if mark_of(getattr(value, "__func__", value)) is not None:
+                continue
+            near = _HOOKS if isinstance(value, FunctionType) else _PUBLIC
+            for meant in get_close_matches(name, sorted(near), n=1, cutoff=_NEAR):
+                raise ConfigurationError(
+                    f"{level.__name__}.{name} does nothing; did you mean {meant}? (An attribute of "
+                    "your own needs another name.)"
+                )
 
 
 def mark_or_refuse(function: Handler) -> ActivityMark:

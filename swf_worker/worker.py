@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, TracebackType
 from typing import Any, Self, Unpack
 
-from .activity import ActivityDefinition, ActivityMark, ActivityOptions, define, new_mark
 from .checks import check_keywords
 from .context import ActivityContext, current
 from .core import lifecycle
 from .core.registry import Registry
+from .definition import ActivityDefinition, ActivityMark, ActivityOptions, define, new_mark
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver, say
 from .options import OPTION_NAMES, Options, WorkerAttributes, WorkerOptions
 from .registration import (
+    check_attributes,
     fallback_definition,
     mark_or_refuse,
     marked_methods,
@@ -27,9 +28,10 @@ from .registration import (
 )
 from .runtime.platform import Platform
 from .runtime.preflight import check_processes, check_startable
+from .runtime.runners.event_loop import running_loop
 from .runtime.running_worker import Hooks, RunningWorker
 from .runtime.stopping.lifecycle_driver import LifecycleDriver
-from .runtime.until_stopped import check_not_loading, run_as_process
+from .runtime.until_stopped import check_not_loading, refuse_in_event_loop, run_as_process
 from .task import ActivityTask
 
 Handler = Callable[..., Any]
@@ -85,6 +87,7 @@ class ActivityWorker(WorkerAttributes):
         self._running: RunningWorker | None = None
         self._pid = os.getpid()
         self._entered_on: asyncio.AbstractEventLoop | None = None
+        check_attributes(type(self), ActivityWorker)
         self._handlers: list[tuple[Handler, ActivityMark]] = []
         self._resolve()  # options first: a method that is bound now may read them
         self._handlers.extend(marked_methods(self, ActivityWorker))
@@ -101,6 +104,7 @@ class ActivityWorker(WorkerAttributes):
         """Settle the options anew: ``overrides`` of this and earlier calls, else arguments, else
         class attributes, else defaults. (The command line's flags come in here.) RuntimeError
         after the start."""
+        self._check_constructed()
         if self._running is not None:
             raise RuntimeError("the worker has started: its options are settled")
         before, self._overrides = self._overrides, {**self._overrides, **overrides}
@@ -279,11 +283,8 @@ class ActivityWorker(WorkerAttributes):
         return self._entered_on
 
     def _refuse_on_own_loop(self) -> None:
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if self._options.event_loop in (running, "current"):
+        running = running_loop()
+        if running is not None and self._options.event_loop in (running, "current"):
             raise RuntimeError(
                 "start() would block the event loop that the handlers are to run on: use "
                 "`async with worker:`"
@@ -339,6 +340,7 @@ class ActivityWorker(WorkerAttributes):
         running.raise_error()
 
     def __enter__(self) -> Self:
+        refuse_in_event_loop("with worker:")
         self.start()
         return self
 
@@ -385,10 +387,7 @@ class ActivityWorker(WorkerAttributes):
             raise RuntimeError("stop() in a handler would wait for itself: use request_stop()")
         if self._running is not None and self._running.finishes_here():
             raise RuntimeError("stop() in on_stop would wait for itself: the worker is stopping")
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        raise RuntimeError(
-            "stop() would block this event loop: use request_stop() and `await wait_async()`"
-        )
+        if running_loop() is not None:
+            raise RuntimeError(
+                "stop() would block this event loop: use request_stop() and `await wait_async()`"
+            )

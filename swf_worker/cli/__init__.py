@@ -1,1 +1,35 @@
-"""The command line, ``swf-worker``: the only part that configures logging."""
+"""The command line.
+
+From here on a Ctrl-C before a command has begun ends the process without a traceback. (Commands
+hear signals themselves; ``at_work`` gives Python's own handler back to them.)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+_SERVERS = ("run", "dev")
+"""Commands that end well when they are told to."""
+_INTERRUPTED = 130
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(0 if sys.argv[1:2] and sys.argv[1] in _SERVERS else _INTERRUPTED)
+
+
+def at_work() -> None:
+    """A command begins."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_the_command() -> bool:
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return name in ("swf-worker", "__main__.py", "-m")
+
+
+if _is_the_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _leave)

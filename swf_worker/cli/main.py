@@ -14,7 +14,8 @@ from ..errors import SwfWorkerError
 from ..runtime.process.streams import hold_standard_descriptors, write_line
 from ..runtime.threads.clock import for_at_most
 from ..text import safe_str
-from .settings import Setting, UsageError, add_settings, settled
+from . import at_work
+from .settings import Setting, UsageError, add_settings, check_environment, settled
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -68,6 +69,14 @@ DEV_SETTINGS = (
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
 )
 
+SETTINGS = (
+    *RUN_SETTINGS,
+    *DEV_SETTINGS,
+    _TOKEN,
+    *(setting for _, settings in TASK_ACTIONS.values() for setting in settings),
+)
+"""Every flag of every command."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -90,6 +99,8 @@ def _command(arguments: list[str], **parts: Any) -> int:
         parser.print_help(sys.stderr)
         return USAGE
     try:
+        at_work()
+        check_environment(os.environ, SETTINGS)
         settled(given, getattr(given, "settings", ()))
         return command(given)
     except UsageError as error:

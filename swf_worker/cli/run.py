@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from ..activity import mark_of
+from ..definition import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
 from ..runtime.process.interpreter import take_over, working_directory
@@ -132,18 +133,27 @@ def _may_make_a_worker(value: Any) -> bool:
 
 
 def _worker(target: str, found: Any, overrides: dict[str, Any]) -> ActivityWorker:
-    if isinstance(found, type):
-        worker: ActivityWorker = found(**overrides)
-    elif isinstance(found, ActivityWorker):
+    if isinstance(found, ActivityWorker):
         worker = found
-        worker.configure(overrides)
+    elif isinstance(found, type) and _takes(found, overrides):
+        worker = _made_by(target, partial(found, **overrides))
     else:
         worker = _made_by(target, found)
-        worker.configure(overrides)
+    worker.configure(overrides)
     return worker
 
 
+def _takes(kind: type, options: dict[str, Any]) -> bool:
+    """Whether a subclass's own ``__init__`` passes options on."""
+    try:
+        inspect.signature(kind).bind(**options)
+    except TypeError:
+        return False
+    return True
+
+
 def _made_by(target: str, make: Any) -> ActivityWorker:
+    """By a subclass, or by a function."""
     try:
         made = make()
     except SwfWorkerError:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
+
+PREFIX = "SWF_WORKER_"
+"""Of every variable that is ours."""
 
 
 class UsageError(Exception):
@@ -27,7 +31,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """Its environment variable."""
-        return f"SWF_WORKER_{self.name.upper().replace('-', '_')}"
+        return f"{PREFIX}{self.name.upper().replace('-', '_')}"
 
     @property
     def attribute(self) -> str:
@@ -66,6 +70,21 @@ def given_by(environ: Mapping[str, str], variable: str) -> str | None:
     value = environ.get(variable)
     made = value is not None and variable.endswith("_PORT") and _LINK.match(value)
     return None if made else value
+
+
+_NEAR = 0.8
+
+
+def check_environment(environ: Mapping[str, str], known: Iterable[Setting]) -> None:
+    """UsageError for a variable that is nearly one of ours: it would do nothing. (One that
+    resembles none is somebody else's.)"""
+    names = {setting.variable.removeprefix(PREFIX) for setting in known}
+    for variable in environ:
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in names or given_by(environ, variable) is None:
+            continue
+        for meant in get_close_matches(name, sorted(names), n=1, cutoff=_NEAR):
+            raise UsageError(f"{variable} does nothing; did you mean {PREFIX}{meant}?")
 
 
 def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-from ..activity import ActivityDefinition
+from ..definition import ActivityDefinition
 from ..errors import ConfigurationError
 from ..task import ActivityType
 

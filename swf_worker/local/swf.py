@@ -11,8 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ..activity import TIMEOUT_NAMES, ActivityDefinition
 from ..checks import check_duration
+from ..definition import TIMEOUT_NAMES, ActivityDefinition
 from ..options import Duration
 from ..text import compact_json
 from ..worker import ActivityWorker

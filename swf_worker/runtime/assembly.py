@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..activity import ActivityDefinition
 from ..core.heartbeats import SENDERS, ProgressBudget
 from ..core.pollers import PollPlan
 from ..core.registry import Registry
+from ..definition import ActivityDefinition
 from ..errors import ServiceError
 from ..failure import FailureWording
 from ..observations import Observer

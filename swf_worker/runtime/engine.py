@@ -19,7 +19,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from ..activity import ActivityDefinition
 from ..clock import now
 from ..core import lifecycle
 from ..core.execution import Phase
@@ -34,6 +33,7 @@ from ..core.messages import (
     Unfinished,
 )
 from ..core.registry import Registry
+from ..definition import ActivityDefinition
 from ..errors import ConfigurationError, ServiceError, SwfWorkerError
 from ..observations import (
     DrainEnded,

@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from ..activity import ActivityDefinition
 from ..core.registry import Registry
+from ..definition import ActivityDefinition
 from ..errors import ConfigurationError
 from ..options import Wrapper
 from .children import role

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ..activity import ActivityDefinition
 from ..clock import now
 from ..core import lifecycle
 from ..core.registry import Registry
+from ..definition import ActivityDefinition
 from ..errors import SwfWorkerError
 from ..observations import Observer, ProgramEnded, StopOverdue, WorkerStarted, WorkerStopped
 from ..options import Options, default_identity

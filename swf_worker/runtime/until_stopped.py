@@ -19,6 +19,7 @@ from ..errors import ConfigurationError
 from ..task import ActivityTask
 from ..text import safe_str
 from .process.streams import make_standard_streams_safe, write_line
+from .runners.event_loop import running_loop
 from .running_worker import RunningWorker
 from .stopping.control_thread import ControlThread, control_thread
 from .stopping.lifecycle_driver import LifecycleDriver
@@ -65,6 +66,15 @@ def check_not_loading(call: str) -> None:
         )
 
 
+def refuse_in_event_loop(call: str) -> None:
+    """RuntimeError in an event loop, which this call would block, handlers' coroutines included."""
+    if running_loop() is not None:
+        raise RuntimeError(
+            f"{call} would block this event loop: use `async with worker:`, and "
+            "`await worker.wait_async()` inside of it to run until it is stopped"
+        )
+
+
 def check_main_thread() -> None:
     """Signals are handled in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
@@ -84,6 +94,7 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
     """Run workers in this process until they are stopped, and handle its signals; the process's end
     is bounded, whatever handlers leave behind. Returns the exit code."""
     check_not_loading("run()")
+    refuse_in_event_loop("run()")
     check_main_thread()
     own, registered = threading.enumerate(), atexit._ncallbacks()
     make_standard_streams_safe()

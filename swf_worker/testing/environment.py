@@ -9,16 +9,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..activity import define, mark_of
 from ..context import ActivityContext, ask_to_stop, current
 from ..converter import Converter
 from ..core.execution import Execution, Policy, step
 from ..core.messages import StopCause
+from ..definition import define, mark_of
 from ..errors import ConfigurationError
 from ..failure import FailureWording
 from ..options import Wrapper
 from ..outcome import Outcome
-from ..runtime.runners.event_loop import new_event_loop
+from ..runtime.runners.event_loop import new_event_loop, running_loop
 from ..runtime.tasks.invocation import CANCEL_MARK, Ended, Invocation
 from ..task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
 from ..text import compact_json
@@ -45,6 +45,10 @@ class _Context(ActivityContext):
         self._environment.heartbeats.append(details)
         if self._environment.on_heartbeat is not None:
             self._environment.on_heartbeat(details)
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    return getattr(handler, "__qualname__", None) or repr(handler)
 
 
 class ActivityEnvironment:
@@ -131,6 +135,11 @@ class ActivityEnvironment:
         over). ``input`` is a Python value that is encoded as JSON, ``raw_input`` literal text."""
         invocation = self._invocation(handler, input, raw_input)
         if invocation.definition.is_async:
+            if running_loop() is not None:
+                raise RuntimeError(
+                    f"outcome() can't run the async handler {_name(handler)} in an async test: use "
+                    "`await environment.outcome_async(...)`"
+                )
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 return self._decided(runner.run(self._interruptible(invocation.run_async())))
         return self._decided(invocation.run())
@@ -144,6 +153,11 @@ class ActivityEnvironment:
     ) -> Outcome | None:
         """``outcome``, for an async handler in an async test."""
         invocation = self._invocation(handler, input, raw_input)
+        if not invocation.definition.is_async:
+            raise TypeError(
+                f"outcome_async() is for async handlers, and {_name(handler)} is a plain function: "
+                "use outcome()"
+            )
         return self._decided(await self._interruptible(invocation.run_async()))
 
     def _invocation(

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swf_worker import ActivityContext, activity, errors
-from swf_worker.activity import define, mark_of
 from swf_worker.core import messages, verdicts
 from swf_worker.core.lifecycle import longest_stop
 from swf_worker.core.pollers import PollPlan
 from swf_worker.core.registry import Registry
+from swf_worker.definition import define, mark_of
 from swf_worker.task import ActivityType
 
 

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from swf_worker import ActivityContext, ActivityTask, ActivityType, JsonConverter, activity
-from swf_worker.activity import mark_of
+from swf_worker.definition import mark_of
 from swf_worker.runtime.children import wire
 from swf_worker.runtime.children.child import HandlerProcess
 from swf_worker.runtime.children.setup import ChildSetup, pickled_or_refused

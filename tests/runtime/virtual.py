@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from swf_worker import errors
-from swf_worker.activity import activity, define, mark_of
 from swf_worker.context import ActivityContext
 from swf_worker.core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from swf_worker.core.registry import Registry
+from swf_worker.definition import activity, define, mark_of
 from swf_worker.errors import ActivityCanceled
 from swf_worker.observations import InternalError, StopAsked, TaskEnded, TaskHeld, WorkerStopped
 from swf_worker.options import Options, RetryPolicy

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
-from ...activity import ActivityDefinition, define
 from ...clock import now
 from ...context import ActivityContext, ask_to_stop
 from ...core.messages import HandlerFailed
+from ...definition import ActivityDefinition, define
 from ...failure import FailureWording
 from ...task import CancelReason
 from ...text import safe_str

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...activity import ActivityDefinition, ActivityMark
 from ...converter import Converter
+from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
 from ..process.interpreter import main_module

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from ...activity import ActivityDefinition
 from ...core import verdicts
 from ...core.heartbeats import (
     INTERVAL_UNKNOWN,
@@ -14,6 +13,7 @@ from ...core.heartbeats import (
     LONGEST_DERIVED_INTERVAL,
     derived_interval,
 )
+from ...definition import ActivityDefinition
 from ...errors import ServiceError
 from ...observations import HeartbeatIntervalGuessed, Observation
 from ...options import Duration

@@ -57,6 +57,14 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that this thread runs, if it runs one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class LoopThread:
     """An event loop in a daemon thread."""
 

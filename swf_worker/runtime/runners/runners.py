@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from ...activity import ActivityDefinition
+from ...definition import ActivityDefinition
 from ...failure import FailureWording
 from ...observations import Observation
 from ...options import Options

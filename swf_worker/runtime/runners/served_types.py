@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...activity import ActivityDefinition
 from ...core.registry import Registry
+from ...definition import ActivityDefinition
 from ...task import ActivityType
 from ..heartbeats.registered_timeouts import TimeoutLookups
 from ..tasks.task_run import ServedType

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ...activity import ActivityDefinition
 from ...context import ActivityContext, current
 from ...converter import Arguments, encoded_result
 from ...core.messages import (
@@ -23,6 +22,7 @@ from ...core.messages import (
     HandlerHandedOver,
     HandlerReturned,
 )
+from ...definition import ActivityDefinition
 from ...errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
 from ...failure import FailureWording
 from ...options import Wrapper

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from ...activity import ActivityDefinition
 from ...context import ActivityContext, ask_to_stop
 from ...core import execution, messages, verdicts
 from ...core.execution import Execution, Phase
 from ...core.heartbeats import INTERVAL_UNKNOWN
 from ...core.messages import Disposition, Event
+from ...definition import ActivityDefinition
 from ...errors import ServiceError
 from ...failure import FailureWording
 from ...observations import (

@@ -110,9 +110,10 @@ def activity(
     mark = new_mark(function, **options)
 
     def put_mark(function: Handler) -> Handler:
-        if not callable(function):
+        given: object = function
+        if not callable(given) and not isinstance(given, classmethod):
             raise ConfigurationError(
-                f"@activity marks functions, not {function!r}; put it below @staticmethod"
+                f"@activity marks functions and methods, not a {type(given).__name__} ({given!r})"
             )
         try:
             setattr(function, _MARK, mark)
