@@ -49,7 +49,10 @@ class JsonConverter:
         except msgspec.ValidationError as error:
             raise InputDecodeError(_without_value(safe_str(error))) from None
         except (ValueError, RecursionError) as error:
-            raise InputDecodeError(f"the input is not JSON: {safe_str(error)}") from None
+            raise InputDecodeError(
+                f"the input is not JSON: {safe_str(error)}; for flows whose payloads are plain "
+                "text there is converter=TextConverter()"
+            ) from None
 
     def encode(self, value: Any) -> str | None:
         """Compact JSON; None is no result. NaN, infinities, cycles and lone surrogates raise."""

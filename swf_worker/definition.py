@@ -111,6 +111,7 @@ def activity(
 
     def put_mark(function: Handler) -> Handler:
         given: object = function
+        check_version_given(mark, given)
         if not callable(given) and not isinstance(given, classmethod):
             raise ConfigurationError(
                 f"@activity marks functions and methods, not a {type(given).__name__} ({given!r})"
@@ -130,11 +131,25 @@ def activity(
 def new_mark(function: Any = None, /, **options: Unpack[ActivityOptions]) -> ActivityMark:
     """A mark of these options. ``function`` is what ``@activity`` without parentheses gets."""
     check_keywords("activity()", options, ActivityOptions.__annotations__)
-    if function is not None or not options.get("version"):
+    mark = ActivityMark(**{"version": "", **options})  # type: ignore[arg-type]  # checked later
+    if function is not None:
+        check_version_given(mark, function)
+    return mark
+
+
+def check_version_given(mark: ActivityMark, function: object) -> None:
+    """ConfigurationError that names the function, where its mark has no version."""
+    if not mark.version:
         raise ConfigurationError(
-            '@activity needs a version, as SWF\'s activity types do: @activity(version="1.0")'
+            f"{_label(function)}: @activity needs a version, as SWF's activity types do: "
+            '@activity(version="1.0")'
         )
-    return ActivityMark(**options)
+
+
+def _label(function: object) -> str:
+    code = getattr(function, "__code__", None)
+    place = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+    return f"{getattr(function, '__qualname__', None) or repr(function)}{place}"
 
 
 def mark_of(function: object) -> ActivityMark | None:

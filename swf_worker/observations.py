@@ -66,11 +66,13 @@ class WorkerStarted(Observation):
 
 @dataclass(frozen=True, slots=True)
 class WorkerStopping(Observation):
-    """No new polls. Open polls and running tasks are waited for, ``at_most`` so many seconds."""
+    """No new polls. Open polls and running tasks are waited for, ``at_most`` so many seconds.
+    ``to_leave_now`` says what ends that, where signals stop the worker."""
 
     open_polls: int
     running: int
     at_most: float
+    to_leave_now: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import atexit
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import FunctionType, TracebackType
 from typing import Any, Self, Unpack
 
@@ -15,7 +16,14 @@ from .checks import check_keywords
 from .context import ActivityContext, current
 from .core import lifecycle
 from .core.registry import Registry
-from .definition import ActivityDefinition, ActivityMark, ActivityOptions, define, new_mark
+from .definition import (
+    ActivityDefinition,
+    ActivityMark,
+    ActivityOptions,
+    check_version_given,
+    define,
+    new_mark,
+)
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
 from .instrumentation.logs import LogObserver, say
 from .options import OPTION_NAMES, Options, WorkerAttributes, WorkerOptions
@@ -167,6 +175,7 @@ class ActivityWorker(WorkerAttributes):
         def register(function: Handler) -> Handler:
             if self._running is not None:
                 raise RuntimeError("the worker has started: register handlers before")
+            check_version_given(mark, function)
             self._registry.add(define(function, mark, self._options.converter))
             self._handlers.append((function, mark))
             return function
@@ -222,7 +231,7 @@ class ActivityWorker(WorkerAttributes):
         signal drains, the second ends the drain, the third exits the process at once with 3.
         SIGUSR1 logs the running tasks and the stacks of all threads.
         """
-        return run_as_process([self._prepare_for_process], say)
+        return run_as_process([partial(self._prepare, process_exits=True)], say)
 
     def start(self) -> None:
         """Start polling in threads of the worker's own, and return when polls are being opened.
@@ -240,9 +249,6 @@ class ActivityWorker(WorkerAttributes):
     def _at_exit(self) -> None:
         if self._running is not None and self.is_running:
             self._running.program_ends()
-
-    def _prepare_for_process(self, driver: LifecycleDriver) -> RunningWorker:
-        return self._prepare(driver, process_exits=True)
 
     def _prepare(
         self, driver: LifecycleDriver, *, process_exits: bool, among_others: bool = False

@@ -134,9 +134,10 @@ def test_a_misspelled_variable_names_the_one_that_is_meant(variable, code, says)
 
 def command(*arguments, code=None, **variables):
     call = [sys.executable, *(["-c", code] if code else ["-m", "swf_worker", *arguments])]
-    return subprocess.run(
-        call, env=environment() | variables, capture_output=True, text=True, check=False
-    )
+    given = {
+        name: value for name, value in (environment() | variables).items() if value is not None
+    }
+    return subprocess.run(call, env=given, capture_output=True, text=True, check=False)
 
 
 # --- contexts -----------------------------------------------------------------------------------

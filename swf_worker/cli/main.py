@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from .. import __version__
@@ -92,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: list[str], **parts: Any) -> int:
     parser = _parser()
-    given = parser.parse_args(arguments, argparse.Namespace(**parts))
+    given, unknown = parser.parse_known_args(arguments, argparse.Namespace(**parts))
+    if unknown:
+        return _say(UsageError(_unknown(unknown[0], getattr(given, "settings", SETTINGS))), USAGE)
     given.arguments = arguments
     command: Command | None = getattr(given, "command", None)
     if command is None:
@@ -112,6 +115,14 @@ def _command(arguments: list[str], **parts: Any) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 0
+
+
+def _unknown(argument: str, settings: Sequence[Setting]) -> str:
+    name, _, _ = argument.partition("=")
+    flags = [f"--{setting.name}" for setting in settings]
+    close = get_close_matches(name.replace("_", "-"), flags, n=1)
+    hint = f"; did you mean {close[0]}?" if name.startswith("-") and close else ""
+    return f"unrecognized arguments: {argument}{hint or ' (--help lists them)'}"
 
 
 def _say(error: Exception, code: int) -> int:

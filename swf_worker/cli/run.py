@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,7 @@ from .process import Process
 from .settings import UsageError
 from .supervised import run_supervised
 
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _OPTIONS = {
     "domain": "domain",
     "task_list": "task_list",
@@ -105,6 +107,14 @@ def _find(target: str) -> Any:
             found = getattr(found, name)
         except AttributeError:
             raise UsageError(_offer(module, attribute)) from None
+    if isinstance(found, (list, tuple)) and any(mark_of(each) for each in found):
+        for each in found:
+            if mark_of(each) is None:
+                label = getattr(each, "__qualname__", None) or repr(each)
+                raise UsageError(
+                    f"{target}: {label} is not marked: put @activity(version=...) above it, or "
+                    "take it off the list"
+                )
     if not _is_runnable(found):
         raise UsageError(
             f"{target} is a {type(found).__name__}: a worker instance, an ActivityWorker "
@@ -156,8 +166,8 @@ def _made_by(target: str, make: Any) -> ActivityWorker:
     """By a subclass, or by a function."""
     try:
         made = make()
-    except SwfWorkerError:
-        raise
+    except SwfWorkerError as error:
+        raise _placed(error) from error
     except Exception as error:  # the user's code
         said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
         raise ConfigurationError(f"{target} made no worker: {said}") from error
@@ -192,7 +202,7 @@ def _import(name: str) -> ModuleType:
         raise UsageError(f"module {name!r} can't be imported: {safe_str(error)}") from None
     except Exception as error:  # whatever the user's module raises when it is imported
         if isinstance(error, SwfWorkerError):
-            raise
+            raise _placed(error) from error
         raise _broken(name, error) from error
 
 
@@ -202,13 +212,21 @@ def _broken(name: str, error: BaseException) -> UsageError:
 
 
 def _line_of(error: BaseException) -> str:
-    trace = error.__traceback__
-    last = None
+    """The last line of the user's that led to it."""
+    trace, last = error.__traceback__, None
     while trace is not None:
-        last, trace = trace, trace.tb_next
-    if last is None:
-        return ""
-    return f" ({last.tb_frame.f_code.co_filename}, line {last.tb_lineno})"
+        code = trace.tb_frame.f_code.co_filename
+        if not code.startswith((_OURS, "<")):
+            last = f" ({code}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return last or ""
+
+
+def _placed(error: SwfWorkerError) -> SwfWorkerError:
+    """An error of ours that the user's code led to, with the place."""
+    if not isinstance(error, ConfigurationError):
+        return error
+    return ConfigurationError(f"{safe_str(error)}{_line_of(error)}")
 
 
 def _offer(module: ModuleType, attribute: str) -> str:

@@ -105,7 +105,10 @@ class Line:
 
 LINES: dict[type[Observation], Line] = {
     WorkerStarted: Line("info", "worker started"),
-    WorkerStopping: Line("info", "worker stopping: no new polls, waiting for open polls and tasks"),
+    WorkerStopping: Line(
+        "info",
+        "worker stopping: no new polls, waiting for open polls (SWF may give one a task) and tasks",
+    ),
     DrainEnded: Line(
         "warning",
         "the drain is over: handlers are asked to stop, open polls are still waited for",

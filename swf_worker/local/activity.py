@@ -138,6 +138,12 @@ class LocalActivity:
                 "; its worker hears of the cancel request at its next heartbeat: set "
                 "heartbeat_timeout or heartbeat_interval in @activity"
             )
+        task = self._task
+        if task is not None and (self.domain, task.task_list) not in self._backend.polled:
+            return (
+                f"; nobody has polled task list {task.task_list!r} of domain {self.domain!r}: "
+                "start a worker that does"
+            )
         return ""
 
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:

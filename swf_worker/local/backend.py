@@ -82,6 +82,8 @@ class LocalBackend(SWFBackend):
         self._decision_queues: dict[tuple[str, str], TaskQueue] = {}
         self._activities: dict[str, LocalActivityTask] = {}
         self._decisions: dict[str, LocalDecisionTask] = {}
+        self.polled: set[tuple[str, str]] = set()
+        """Domains and task lists that somebody has polled for activity tasks."""
         self._closed = False
         self._driver = clock.drive(self.tick)
 
@@ -204,6 +206,7 @@ class LocalBackend(SWFBackend):
         poll whose client has gone."""
         self._get_domain(domain_name)
         queue = self._queue(self._activity_queues, domain_name, task_list)
+        self.polled.add((domain_name, task_list))
         task: LocalActivityTask | None = self._hold(
             queue, lambda task: task.state == "SCHEDULED" and task.workflow_execution.open
         )

@@ -54,6 +54,7 @@ from .platform import Platform
 from .stopping.lifecycle_driver import LifecycleDriver
 from .tasks.task_run import ServedType, TaskRun, stack_of
 
+TO_LEAVE_NOW = "another signal ends the drain, a third the process"
 _NOT_RUN = ServedType()
 
 
@@ -81,6 +82,7 @@ class Engine:
         self._on_fatal = on_fatal
         self._on_finish = on_finish
         self._unfinished = Unfinished.of(options.on_drain_timeout, process_exits=process_exits)
+        self._to_leave_now = TO_LEAVE_NOW if process_exits else None
         self._task_ended: threading.Event | None = None
         """Somebody waits for tasks to end."""
         self.parts: Parts = assemble(
@@ -226,7 +228,9 @@ class Engine:
                 self.parts.poller.close()
                 self.parts.timeouts.close()
                 self.parts.runners.worker_stopping()
-                self._observe(WorkerStopping(*self.counts(), self.driver.longest_stop))
+                self._observe(
+                    WorkerStopping(*self.counts(), self.driver.longest_stop, self._to_leave_now)
+                )
             case Command.ASK_HANDLERS:
                 self._observe(DrainEnded(len(self._open_tasks), self.parts.poller.open_polls))
                 for run in self._open_tasks.open_runs():

@@ -136,6 +136,11 @@ def build_client(reach: Reach) -> tuple[Calls, Where]:
         return factory.calls(CALL_READ_TIMEOUT, 1), factory.where
 
 
+LOCAL_HINT = (
+    "(To try it with no AWS account: `swf-worker dev`, and --endpoint-url with the address it says)"
+)
+
+
 @contextmanager
 def _set_up_errors() -> Iterator[None]:
     try:
@@ -143,7 +148,7 @@ def _set_up_errors() -> Iterator[None]:
     except NoRegionError:
         raise ConfigurationError(
             "no AWS region is set: give region_name=, --region or AWS_DEFAULT_REGION, or a "
-            "profile that has one"
+            f"profile that has one. {LOCAL_HINT}"
         ) from None
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(f"boto3 can't build a client for SWF: {error}") from error
@@ -171,6 +176,8 @@ class _Factory:
         self._reach = reach
         self._base = reach.client_config or Config()
         local = _is_local(_endpoint(reach))
+        if (reach.region_name or self._session.region_name) == "":
+            raise NoRegionError  # a variable that is set, and empty
         if local:
             # HTTP_PROXY would capture calls to this machine.
             self._base = self._base.merge(Config(proxies={}))

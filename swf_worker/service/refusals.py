@@ -11,7 +11,7 @@ from ..errors import (
     SwfWorkerError,
     UnknownResourceFault,
 )
-from .clients import Where, similar_regions
+from .clients import LOCAL_HINT, Where, similar_regions
 from .faults import CONNECTION_CODE, TLS_CODE
 
 
@@ -30,7 +30,7 @@ def _explain(error: ServiceError, where: Where, polled: str) -> ConfigurationErr
     if isinstance(error, CredentialsError) and not error.may_pass:
         return ConfigurationError(
             f"{error.operation} ({there}): no usable AWS credentials ({error.message}); set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"
+            f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role. {LOCAL_HINT}"
         )
     if error.code == TLS_CODE:
         return ConfigurationError(

@@ -44,7 +44,7 @@ def test_a_mark_without_its_version_or_parentheses_says_how():
         with pytest.raises(ConfigurationError, match=r'@activity\(version="1.0"\)'):
             marking(lambda: None)
         with pytest.raises(ConfigurationError, match="needs a version"):
-            marking(name="Name")
+            marking(name="Name")(lambda: None)
     with pytest.raises(ConfigurationError, match="a class can't be a handler"):
         worker.activity(version="1")(NoHandler)
 
