@@ -1,7 +1,7 @@
 """The other side, with plain boto3: registers a domain and types, starts a workflow, decides for
 it, and prints what became of its one activity. Run it beside a worker, on the local SWF:
 
-    swf-worker dev --port 8765
+    swf-worker dev
     swf-worker run examples.decorator:worker --endpoint-url http://127.0.0.1:8765
     python examples/decider.py
 """
@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -51,11 +52,12 @@ def main() -> int:
             defaultExecutionStartToCloseTimeout="600",
         )
     swf.start_workflow_execution(
-        domain=DOMAIN, workflowId="add-1", workflowType=FLOW, taskList=DECISIONS
+        domain=DOMAIN, workflowId=f"add-{uuid4().hex[:8]}", workflowType=FLOW, taskList=DECISIONS
     )
     while True:
         task: Any = swf.poll_for_decision_task(domain=DOMAIN, taskList=DECISIONS)
         if not task.get("taskToken"):
+            print("nothing yet: does a worker poll task list 'files'?")
             continue
         ended = [event for event in task["events"] if event["eventType"] in ENDS]
         decision: Any = {"decisionType": "CompleteWorkflowExecution"} if ended else schedule()

@@ -20,7 +20,7 @@ from .settings import Setting, UsageError, add_settings, check_environment, sett
 
 Command = Callable[[argparse.Namespace], int]
 
-FATAL, USAGE = 1, 2
+FATAL, USAGE, INTERRUPTED = 1, 2, 130
 _SAYING = 1.0
 """Seconds for the last line."""
 
@@ -65,14 +65,21 @@ TASK_ACTIONS: dict[str, tuple[str, tuple[Setting, ...]]] = {
     "cancel": ("answer Canceled, if a heartbeat reports the request", (_DETAILS,)),
     "fail": ("answer Failed", (Setting("reason", str, "the reason"), _DETAILS)),
 }
+SCHEDULE_SETTINGS = (
+    Setting("input", str, "the input, as JSON"),
+    Setting("domain", str, "the domain; registered where it is missing"),
+    Setting("task-list", str, "the worker's task list"),
+    *_REACH,
+)
 DEV_SETTINGS = (
-    Setting("port", int, "the port to listen on (default: 0, any free one)", default=0),
+    Setting("port", int, "the port to listen on (default: 8765; 0: any free one)", default=8765),
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
 )
 
 SETTINGS = (
     *RUN_SETTINGS,
     *DEV_SETTINGS,
+    *SCHEDULE_SETTINGS,
     _TOKEN,
     *(setting for _, settings in TASK_ACTIONS.values() for setting in settings),
 )
@@ -111,6 +118,8 @@ def _command(arguments: list[str], **parts: Any) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
+        if command is _schedule:
+            return INTERRUPTED  # nothing is scheduled
         return FATAL if command is _task else 0  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
@@ -172,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(dev, DEV_SETTINGS)
     dev.set_defaults(command=_dev, settings=DEV_SETTINGS)
 
+    _add_schedule(commands)
     _add_task(commands)
 
     demo = commands.add_parser(
@@ -185,6 +195,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_schedule(commands: Any) -> None:
+    schedule = commands.add_parser(
+        "schedule",
+        help="schedule one activity, with no decider of your own",
+        description="Start a workflow of one activity, and decide for it. What is missing is "
+        "registered: in AWS after a question. With --wait, Ctrl-C requests the cancellation and "
+        "waits on. Exit codes: 0 scheduled, or with --wait Completed; 3 any other outcome; 130 "
+        "left; 1 fatal; 2 usage.",
+    )
+    schedule.add_argument("name", metavar="NAME", help="of the activity type")
+    schedule.add_argument("version", metavar="VERSION", help="of the activity type")
+    schedule.add_argument("--wait", action="store_true", help="wait for its outcome, and print it")
+    schedule.add_argument("--yes", action="store_true", help="register without asking")
+    add_settings(schedule, SCHEDULE_SETTINGS)
+    schedule.set_defaults(command=_schedule, settings=SCHEDULE_SETTINGS)
 
 
 def _add_task(commands: Any) -> None:
@@ -216,6 +243,12 @@ def _dev(given: argparse.Namespace) -> int:
     from .dev import dev
 
     return dev(given)
+
+
+def _schedule(given: argparse.Namespace) -> int:
+    from .schedule import schedule
+
+    return schedule(given)
 
 
 def _task(given: argparse.Namespace) -> int:

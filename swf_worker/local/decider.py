@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ..core.one_activity import decide
+
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
     from types_boto3_swf.type_defs import WorkflowTypeTypeDef
 
 WORKFLOW: WorkflowTypeTypeDef = {"name": "OneActivity", "version": "1"}
 TASK_LIST = "swf_worker-local-decider"
-ACTIVITY_ID = "activity-1"
-
-_CLOSES = {
-    "ActivityTaskCompleted": "CompleteWorkflowExecution",
-    "ActivityTaskFailed": "FailWorkflowExecution",
-    "ActivityTaskTimedOut": "FailWorkflowExecution",
-    "ActivityTaskCanceled": "CancelWorkflowExecution",
-    "ScheduleActivityTaskFailed": "FailWorkflowExecution",
-}
 
 
 class Decider:
@@ -30,16 +23,16 @@ class Decider:
     def __init__(self, client: SWFClient, domain: str) -> None:
         self._client = client
         self._domain = domain
-        self._orders: dict[str, dict[str, Any]] = {}
+        self._wanted: dict[str, dict[str, Any]] = {}
         self._stopped = False
         self._thread = threading.Thread(
             target=self._run, name=f"local-swf-decider-{domain}", daemon=True
         )
         self._thread.start()
 
-    def order(self, workflow_id: str, attributes: dict[str, Any]) -> None:
+    def want(self, workflow_id: str, attributes: dict[str, Any]) -> None:
         """What to schedule for a workflow that is about to be started."""
-        self._orders[workflow_id] = attributes
+        self._wanted[workflow_id] = attributes
 
     def stop(self) -> None:
         """End; the service lets the open poll go."""
@@ -57,30 +50,11 @@ class Decider:
                 )
                 if task.get("taskToken"):
                     self._client.respond_decision_task_completed(
-                        taskToken=task["taskToken"],
-                        decisions=self._decide(task["workflowExecution"]["workflowId"], task),
+                        taskToken=task["taskToken"], decisions=self._decisions(task)
                     )
             except (BotoCoreError, ClientError):
                 continue  # the execution was closed meanwhile, or the service is being stopped
 
-    def _decide(self, workflow_id: str, task: Any) -> list[Any]:
-        kinds = [event["eventType"] for event in task["events"]]
-        for kind, decision in _CLOSES.items():
-            if kind in kinds:
-                return [{"decisionType": decision}]
-        if "ActivityTaskScheduled" not in kinds:
-            return [
-                {
-                    "decisionType": "ScheduleActivityTask",
-                    "scheduleActivityTaskDecisionAttributes": self._orders.pop(workflow_id),
-                }
-            ]
-        asked = "WorkflowExecutionCancelRequested" in kinds
-        if asked and "ActivityTaskCancelRequested" not in kinds:
-            return [
-                {
-                    "decisionType": "RequestCancelActivityTask",
-                    "requestCancelActivityTaskDecisionAttributes": {"activityId": ACTIVITY_ID},
-                }
-            ]
-        return []
+    def _decisions(self, task: Any) -> Any:
+        wanted = self._wanted.pop(task["workflowExecution"]["workflowId"], {})  # once: to schedule
+        return decide({event["eventType"] for event in task["events"]}, wanted)

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ..checks import check_duration
+from ..core.one_activity import ACTIVITY_ID
 from ..definition import TIMEOUT_NAMES, ActivityDefinition
 from ..options import Duration
 from ..text import compact_json
@@ -209,7 +210,7 @@ class LocalSwf:
             raw_input if raw_input is not None else None if input is None else compact_json(input)
         )
         attributes: dict[str, Any] = {
-            "activityId": decider.ACTIVITY_ID,
+            "activityId": ACTIVITY_ID,
             "activityType": {"name": name, "version": version},
             **self._timeouts(
                 domain,
@@ -235,7 +236,7 @@ class LocalSwf:
     # --- the workflow behind it -----------------------------------------------------------------
 
     def _start(self, domain: str, workflow_id: str, attributes: dict[str, Any]) -> LocalActivity:
-        self._deciders[domain].order(workflow_id, attributes)
+        self._deciders[domain].want(workflow_id, attributes)
         run_id = self._client.start_workflow_execution(
             domain=domain,
             workflowId=workflow_id,

@@ -136,6 +136,23 @@ def build_client(reach: Reach) -> tuple[Calls, Where]:
         return factory.calls(CALL_READ_TIMEOUT, 1), factory.where
 
 
+def decider_client(reach: Reach) -> SWFClient:
+    """boto3's own client, for the calls that no worker makes. ConfigurationError as above."""
+    with _set_up_errors():
+        session = reach.session or _session(reach)
+        config = Config(read_timeout=POLL_READ_TIMEOUT, connect_timeout=CONNECT_TIMEOUT)
+        if is_local(reach):
+            config = config.merge(Config(proxies={}))
+        return session.client(
+            "swf", region_name=reach.region_name, endpoint_url=reach.endpoint_url, config=config
+        )
+
+
+def is_local(reach: Reach) -> bool:
+    """Whether it leads to this machine."""
+    return _is_local(_endpoint(reach))
+
+
 LOCAL_HINT = (
     "(To try it with no AWS account: `swf-worker dev`, and --endpoint-url with the address it says)"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -14,10 +15,13 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError
 
+from swf_worker.cli.main import DEV_SETTINGS
+from swf_worker.cli.settings import settled
 from tests.conftest import eventually
 from tests.local.plain import Plain, client
 
 SWF_WORKER = [sys.executable, "-m", "swf_worker"]
+DEV = [*SWF_WORKER, "dev", "--port", "0"]
 
 
 def bare_environment():
@@ -27,7 +31,10 @@ def bare_environment():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_dev_needs_nothing_and_ends_in_time_with_polls_held(number):
     with subprocess.Popen(
-        [*SWF_WORKER, "dev"], stdout=subprocess.PIPE, text=True, env=bare_environment()
+        DEV,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=bare_environment(),
     ) as process:
         line = process.stdout.readline()
         assert line.startswith("local SWF listens at http://127.0.0.1:")
@@ -61,11 +68,16 @@ KUBERNETES = {
 
 
 @pytest.mark.parametrize("proto", ["tcp", "udp", "sctp"])
-def test_variables_that_kubernetes_makes_of_a_service_are_not_ours(proto):
+def test_variables_that_kubernetes_makes_of_a_service_are_not_ours(proto, monkeypatch):
     """A Service that is called swf-worker sets them in every container of its namespace."""
     made = {name: value.replace("tcp:", f"{proto}:") for name, value in KUBERNETES.items()}
+    for name, value in made.items():
+        monkeypatch.setenv(name, value)
+    given = argparse.Namespace(port=None, poll_hold=None)
+    settled(given, DEV_SETTINGS)
+    assert given.port == 8765
     with subprocess.Popen(
-        [*SWF_WORKER, "dev"], stdout=subprocess.PIPE, text=True, env=bare_environment() | made
+        DEV, stdout=subprocess.PIPE, text=True, env=bare_environment() | made
     ) as process:
         assert process.stdout.readline().startswith("local SWF listens at http://127.0.0.1:")
         process.terminate()
@@ -85,7 +97,7 @@ def test_a_port_that_a_person_sets_in_the_environment_is_taken():
 
 
 def test_dev_says_that_a_port_is_taken():
-    with subprocess.Popen([*SWF_WORKER, "dev"], stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(DEV, stdout=subprocess.PIPE, text=True) as first:
         port = first.stdout.readline().split()[-1].rpartition(":")[2]
         second = subprocess.run(
             [*SWF_WORKER, "dev", "--port", port], capture_output=True, text=True, check=False

@@ -199,7 +199,7 @@ class Taking(ActivityWorker):
 
 def test_dev_hears_signals_as_pid_1():
     """Its own start takes a second."""
-    command = [*namespace(), sys.executable, "-m", "swf_worker", "dev"]
+    command = [*namespace(), sys.executable, "-m", "swf_worker", "dev", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
         assert eventually(lambda: bool(children(process.pid)))
         (inside,) = children(process.pid)

@@ -15,7 +15,7 @@ from tests.local.plain import Plain, client, refused
 @pytest.fixture(scope="module")
 def dev():
     process = subprocess.Popen(
-        [sys.executable, "-m", "swf_worker", "dev", "--poll-hold", "5"],
+        [sys.executable, "-m", "swf_worker", "dev", "--port", "0", "--poll-hold", "5"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -157,7 +157,7 @@ def dev(dev_process):
 @pytest.fixture
 def dev_process():
     with subprocess.Popen(
-        [sys.executable, "-m", "swf_worker", "dev", "--poll-hold", "1"],
+        [sys.executable, "-m", "swf_worker", "dev", "--port", "0", "--poll-hold", "1"],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

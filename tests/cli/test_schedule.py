@@ -1,0 +1,156 @@
+"""``swf-worker schedule``: an activity from a shell, on a real process, against the local SWF."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from swf_worker import ActivityCanceled, ActivityContext, ActivityFailed, ActivityWorker, activity
+from swf_worker.cli import schedule
+from swf_worker.local import LocalSwf
+from tests.cli.test_run import environment
+
+
+@activity(name="Greet", version="1.0", heartbeat_timeout=30)
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
+
+
+@activity(name="Fails", version="1.0")
+def fails() -> None:
+    raise ActivityFailed("NoPaper", {"tray": 2})
+
+
+@activity(name="Undoes", version="1.0", heartbeat_interval=0.1)
+def undoes(context: ActivityContext) -> None:
+    context.wait_for_stop(30)
+    raise ActivityCanceled({"undone": True})
+
+
+@pytest.fixture
+def local():
+    with LocalSwf(poll_hold=0.5) as swf:
+        yield swf
+
+
+@pytest.fixture
+def worker(local):
+    made = ActivityWorker(
+        domain="shell",
+        task_list="files",
+        activities=[greet, fails, undoes],
+        endpoint_url=local.endpoint_url,
+    )
+    local.client().register_domain(name="shell", workflowExecutionRetentionPeriodInDays="1")
+    with made:
+        yield made
+
+
+def command(local, *arguments):
+    where = ["--endpoint-url", local.endpoint_url, "--domain", "shell", "--task-list", "files"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "swf_worker", "schedule", *arguments, *where],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process):
+    out, err = process.communicate(timeout=40)
+    return process.returncode, json.loads(out) if out else None, err.splitlines()
+
+
+def test_it_registers_what_is_missing_and_prints_the_outcome(local, worker):
+    code, outcome, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"', "--wait"))
+    assert (code, outcome) == (0, {"outcome": "Completed", "result": '"Hello, Ada!"'})
+    assert "registered workflow type swf-worker-schedule/1" in lines
+    assert "registered activity type Greet/1.0" in lines
+    code, _, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"', "--wait"))
+    assert code == 0
+    assert not [line for line in lines if line.startswith("registered")]
+    assert [line for line in lines if line.startswith("taken by ")]
+    closed = local.client().list_closed_workflow_executions(
+        domain="shell", startTimeFilter={"oldestDate": 0}
+    )["executionInfos"]
+    assert [each["closeStatus"] for each in closed] == ["COMPLETED", "COMPLETED"]
+
+
+def test_any_other_outcome_is_3(local, worker):
+    code, outcome, _ = said(command(local, "Fails", "1.0", "--wait"))
+    assert code == 3
+    assert outcome == {"outcome": "Failed", "reason": "NoPaper", "details": '{"tray":2}'}
+
+
+def test_ctrl_c_requests_the_cancellation_and_waits_for_it(local, worker):
+    with command(local, "Undoes", "1.0", "--wait") as process:
+        while not process.stderr.readline().startswith("taken by "):
+            pass
+        process.send_signal(signal.SIGINT)
+        code, outcome, lines = said(process)
+    assert (code, outcome) == (3, {"outcome": "Canceled", "details": '{"undone":true}'})
+    assert lines[0].startswith("cancel requested; waiting")
+
+
+def test_a_second_ctrl_c_leaves_it_open(local):
+    with command(local, "Greet", "1.0", "--wait") as process:
+        while not process.stderr.readline().startswith("scheduled "):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith("cancel requested")
+        # Nobody runs it: a task that nobody took is canceled at once, so this may be the outcome.
+        process.send_signal(signal.SIGINT)
+        code, outcome, lines = said(process)
+    assert (code, outcome) in ((130, None), (3, {"outcome": "Canceled"})), lines
+
+
+def test_without_wait_it_is_scheduled_and_left(local, worker):
+    code, outcome, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"'))
+    assert (code, outcome) == (0, None)
+    assert lines[-1].startswith("scheduled Greet/1.0: workflow schedule-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["Greet", "1.0", "--input", "Ada"], 2, "--input is 'Ada', which is not JSON"),
+        (["Greet", "1:0"], 1, "RegisterActivityType (domain 'shell'"),
+    ],
+)
+def test_what_is_wrong_is_one_line(local, worker, arguments, code, says):
+    exit_code, _, lines = said(command(local, *arguments))
+    assert exit_code == code
+    assert lines[-1].startswith("swf-worker: ")
+    assert says in lines[-1]
+
+
+def test_a_list_that_nobody_polls_is_said(local, monkeypatch):
+    monkeypatch.setattr(schedule, "PATIENCE", 0.0)
+    flow = schedule.OneActivityFlow(local.client(), "shell", "files", "Greet", "1.0")
+    for register in flow.missing().values():
+        register()
+    flow.start('"Ada"')
+    told = []
+    with flow.deciding():
+
+        def say(line):
+            told.append(line)
+            flow.request_cancel()  # of a task that nobody took: it is canceled at once
+
+        outcome, _ = flow.wait(say)
+    assert outcome == "Canceled"
+    assert told == ["nobody has taken it yet: does a worker poll task list 'files'?"]
+
+
+@pytest.mark.parametrize("answer", ["n", "", "y"])
+def test_aws_is_asked_before_anything_is_registered(local, monkeypatch, answer, capsys):
+    monkeypatch.setattr("builtins.input", lambda prompt: answer)
+    flow = schedule.OneActivityFlow(local.client(), "shell", "files", "Greet", "1.0")
+    assert schedule._registered(flow, ask=True) is (answer == "y")
+    assert "This registers in AWS: domain shell, workflow type" in capsys.readouterr().err
+    assert len(flow.missing()) == (0 if answer == "y" else 3)
