@@ -21,7 +21,7 @@ from .errors import (
     ResultEncodeError,
 )
 from .outcome import MAX_PAYLOAD
-from .text import compact_json, printable, safe_str, utf16_units
+from .text import NOT_JSON, compact_json, printable, safe_str, utf16_units
 
 # --- converters ---------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ class JsonConverter:
             return msgspec.json.decode(text, type=wanted, dec_hook=_from_plain)
         except msgspec.ValidationError as error:
             raise InputDecodeError(_without_value(safe_str(error))) from None
-        except (ValueError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputDecodeError(
                 f"the input is not JSON: {safe_str(error)}; for flows whose payloads are plain "
                 "text there is converter=TextConverter()"

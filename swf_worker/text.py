@@ -12,6 +12,8 @@ import msgspec
 
 from .outcome import MAX_HEARTBEAT_DETAILS, MAX_PAYLOAD
 
+NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
+"""What decoding may raise. (Before msgspec 0.21 its own errors are no ValueErrors.)"""
 _MARKER = "…[{} cut]…"
 _LONGEST_TEXT = 4 * MAX_PAYLOAD  # what is kept of an endless message before it is fitted
 

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from botocore.exceptions import ClientError
 
+from ..text import NOT_JSON
+
 _ERROR_TYPE = "x-amzn-errortype"
 _REQUEST_ID = "x-amzn-requestid"
 _STRUCTURES = {
@@ -33,7 +35,7 @@ def read(
     where something else answered."""
     try:
         decoded = msgspec.json.decode(body) if body else None
-    except (ValueError, RecursionError):
+    except NOT_JSON:
         decoded = _json_object(body)
     if not isinstance(decoded, dict):
         decoded = None
@@ -119,7 +121,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
         return None
     try:
         value = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+    except NOT_JSON:
         try:
             # It takes what botocore takes: lone surrogates, too.
             value = json.loads(body.decode())

@@ -70,7 +70,12 @@ def persistently(
         retry=retry_if_exception(lambda e: isinstance(e, ServiceError) and passes(e)),
         wait=wait,
         stop=lambda state: now() >= until,
-        before_sleep=lambda state: before_wait(error_of(state), state.upcoming_sleep),
+        before_sleep=lambda state: before_wait(error_of(state), _sleep_of(state)),
         reraise=True,
     )
     return retrying(call)
+
+
+def _sleep_of(state: RetryCallState) -> float:
+    action = state.next_action  # upcoming_sleep came with tenacity 8.3
+    return action.sleep if action is not None else 0.0

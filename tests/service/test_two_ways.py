@@ -6,6 +6,7 @@ import datetime
 import gzip
 import json
 from functools import partial
+from types import SimpleNamespace
 from uuid import UUID
 
 import boto3
@@ -28,9 +29,24 @@ INSTANT = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 WAYS = ("direct", "boto3")
 
 
+def signs_at(monkeypatch, at):
+    """Whatever botocore asks for the time: a function of its own, or (before 1.40.50 or so) the
+    standard library's class."""
+    if hasattr(botocore.auth, "get_current_datetime"):
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: at)
+        return
+
+    class Stopped(datetime.datetime):
+        @classmethod
+        def utcnow(cls):
+            return at.replace(tzinfo=None)
+
+    monkeypatch.setattr(botocore.auth, "datetime", SimpleNamespace(datetime=Stopped))
+
+
 @pytest.fixture
 def instant(monkeypatch):
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: INSTANT)
+    signs_at(monkeypatch, INSTANT)
 
 
 @pytest.fixture
@@ -305,7 +321,7 @@ VECTORS = {
 def test_aws_vectors_of_the_signature(name, monkeypatch):
     (method, path, headers, body), signature = VECTORS[name]
     at = datetime.datetime(2015, 8, 30, 12, 36, tzinfo=datetime.UTC)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: at)
+    signs_at(monkeypatch, at)
     request = AWSRequest(
         method, f"https://example.amazonaws.com{path}", headers, data=body.encode()
     )
