@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .handle import ActivityTaskHandle
     from .observations import Observation, Observer
     from .options import RetryPolicy, Wrapper
-    from .outcome import Canceled, Completed, Failed, FailureReason
+    from .outcome import Canceled, Completed, Failed, FailureReason, Outcome
     from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
     from .together import run_workers
     from .worker import ActivityWorker
@@ -66,6 +66,7 @@ __all__ = [
     "Observation",
     "Observer",
     "OperationNotPermittedFault",
+    "Outcome",
     "PayloadError",
     "PayloadTooLargeError",
     "ResultEncodeError",

@@ -20,6 +20,7 @@ from .definition import (
     ActivityDefinition,
     ActivityMark,
     ActivityOptions,
+    Handler,
     check_version_given,
     define,
     new_mark,
@@ -42,7 +43,7 @@ from .runtime.stopping.lifecycle_driver import LifecycleDriver
 from .runtime.until_stopped import check_not_loading, refuse_in_event_loop, run_as_process
 from .task import ActivityTask
 
-Handler = Callable[..., Any]
+Marked = tuple[Callable[..., Any], ActivityMark]
 
 
 class ActivityWorker(WorkerAttributes):
@@ -96,7 +97,7 @@ class ActivityWorker(WorkerAttributes):
         self._pid = os.getpid()
         self._entered_on: asyncio.AbstractEventLoop | None = None
         check_attributes(type(self), ActivityWorker)
-        self._handlers: list[tuple[Handler, ActivityMark]] = []
+        self._handlers: list[Marked] = []
         self._resolve()  # options first: a method that is bound now may read them
         self._handlers.extend(marked_methods(self, ActivityWorker))
         own = self._setting("activities")

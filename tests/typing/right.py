@@ -1,0 +1,125 @@
+"""A user's file, with each public name in its right use: type checkers have nothing to say, and
+reveal what is written beside each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, reveal_type
+
+import swf_worker
+from swf_worker import (
+    ActivityCanceled,
+    ActivityContext,
+    ActivityFailed,
+    ActivityTaskHandle,
+    ActivityWorker,
+    CancelReason,
+    Completed,
+    ConfigurationError,
+    CredentialsError,
+    JsonConverter,
+    Observation,
+    RetryPolicy,
+    ServiceError,
+    TextConverter,
+    activity,
+    current_context,
+    run_workers,
+)
+from swf_worker.local import LocalSwf
+from swf_worker.testing import ActivityEnvironment
+
+
+@dataclass
+class Request:
+    pages: int
+
+
+@activity(name="Copy", version="1.0", heartbeat_timeout=30, start_to_close_timeout="NONE")
+def copy(context: ActivityContext, request: Request) -> int:
+    context.heartbeat({"page": 1})
+    if context.should_stop and context.cancel_reason is CancelReason.REQUESTED:
+        raise ActivityCanceled({"copied": 1})
+    if request.pages > 1000:
+        raise ActivityFailed("TooManyPages", retryable=False)
+    context.logger.info("copied", remaining=context.time_remaining)
+    return request.pages
+
+
+@activity(version="1.0")
+async def later(name: str) -> str:
+    current_context().raise_if_canceled()
+    return name
+
+
+class Files(ActivityWorker):
+    domain = "media"
+    task_list = "files"
+    max_concurrent_activities = 3
+    retry_policy = RetryPolicy(initial_wait=0.5)
+
+    @activity(version="1.0", isolation="thread", max_concurrent=2)
+    def size(self, path: str) -> int:
+        return len(path)
+
+    async def on_start(self) -> None: ...
+
+    def handle_unregistered(self, context: ActivityContext, input: str | None) -> Any:
+        return input
+
+
+class Prints:
+    def observe(self, record: Observation, /) -> None:
+        print(record)
+
+
+@contextmanager
+def bound(context: ActivityContext) -> Iterator[None]:
+    yield
+
+
+worker = ActivityWorker(
+    domain="media",
+    task_list="files",
+    activities=[copy, later],
+    observers=[Prints()],
+    wrappers=[bound],
+    converter=JsonConverter(),
+    on_fatal_error=print,
+    calls="boto3",
+)
+
+
+@worker.activity(version="2.0", converter=TextConverter())
+def text(page: int, path: str) -> str:
+    return path * page
+
+
+reveal_type(copy)  # def (context: ActivityContext, request: Request) -> int
+reveal_type(later)  # def (name: str) -> Coroutine[Any, Any, str]
+reveal_type(text)  # def (page: int, path: str) -> str
+reveal_type(Files().size)  # def (path: str) -> int
+reveal_type(worker.stop())  # list[ActivityTask]
+reveal_type(worker.error)  # SwfWorkerError | None
+
+
+def use() -> int:
+    with LocalSwf() as swf:
+        swf.register(worker)
+        outcome = swf.schedule("Copy", "1.0", {"pages": 3}).outcome()
+        assert isinstance(outcome, Completed)
+    assert ActivityEnvironment().outcome(copy, {"pages": 3}) is not None
+    handle = ActivityTaskHandle("token", region_name="eu-west-1")
+    try:
+        if not handle.heartbeat({"page": 2}):
+            handle.complete({"pages": 3})
+    except CredentialsError as error:
+        print(error.may_pass)
+    except ServiceError as error:
+        print(error.code, error.request_id)
+    except ConfigurationError:
+        pass
+    print(swf_worker.__version__)
+    return run_workers([worker, Files()])
