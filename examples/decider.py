@@ -57,7 +57,7 @@ def main() -> int:
     while True:
         task: Any = swf.poll_for_decision_task(domain=DOMAIN, taskList=DECISIONS)
         if not task.get("taskToken"):
-            print("nothing yet: does a worker poll task list 'files'?")
+            print("nothing yet: does a worker poll task list 'files'?", file=sys.stderr)
             continue
         ended = [event for event in task["events"] if event["eventType"] in ENDS]
         decision: Any = {"decisionType": "CompleteWorkflowExecution"} if ended else schedule()
