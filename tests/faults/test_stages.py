@@ -54,7 +54,10 @@ NAMES = {
 }
 """What a failed call may say. A connection that was kept ends when the trouble begins: that is told
 as the network's, whatever the stage."""
-KEPT = r"(?i)connection was closed|reset|aborted|broken pipe|valid response|EOF|timed out|time to connect"
+KEPT = (
+    r"(?i)connection was closed|reset|aborted|broken pipe|valid response|EOF|timed out"
+    r"|time to connect"
+)
 
 
 class Trouble:
