@@ -51,8 +51,8 @@ def check_whole(what: str, value: object, low: int, high: int) -> None:
 
 def check_number(what: str, value: object, low: float, high: float) -> None:
     """A finite number (of seconds, mostly) in a range."""
-    fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fine or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type,operator]
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(number) and low <= number <= high):
         raise ConfigurationError(
             f"{what} is {value!r}: a number from {low:g} to {high:,.10g} is allowed"
         )

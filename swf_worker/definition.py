@@ -63,7 +63,7 @@ class ActivityMark:
     """What ``@activity`` was given. Unchecked: the worker's construction validates it."""
 
     name: str | None = None
-    version: str
+    version: str = ""
     isolation: Literal["thread", "process"] = "thread"
     heartbeat_interval: float | None = None
     deadline: float | None = None
@@ -131,7 +131,7 @@ def activity(
 def new_mark(function: Any = None, /, **options: Unpack[ActivityOptions]) -> ActivityMark:
     """A mark of these options. ``function`` is what ``@activity`` without parentheses gets."""
     check_keywords("activity()", options, ActivityOptions.__annotations__)
-    mark = ActivityMark(**{"version": "", **options})  # type: ignore[arg-type]  # checked later
+    mark = ActivityMark(**options)
     if function is not None:
         check_version_given(mark, function)
     return mark

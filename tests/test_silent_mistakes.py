@@ -291,3 +291,25 @@ def test_who_imports_the_command_line_keeps_its_own_ctrl_c():
     assert command(code=code).returncode == 0
     assert signal.getsignal(signal.SIGINT) is not None
     assert os.path.basename(sys.argv[0]) != "swf-worker"
+
+
+def test_another_module_that_is_run_keeps_its_own_ctrl_c_too(tmp_path):
+    (tmp_path / "other.py").write_text(
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import swf_worker.cli.main\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    )
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__main__.py").write_text((tmp_path / "other.py").read_text())
+    for module in ("other", "package"):
+        done = subprocess.run(
+            [sys.executable, "-m", module],
+            cwd=tmp_path,
+            env=environment() | {"PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

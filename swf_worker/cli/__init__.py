@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from itertools import pairwise
 from types import FrameType
 
 _SERVERS = ("run", "dev")
@@ -28,7 +29,12 @@ def at_work() -> None:
 
 def _is_the_command() -> bool:
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    return name in ("swf-worker", "__main__.py", "-m")
+    return name == "swf-worker" or _run_as_module()
+
+
+def _run_as_module() -> bool:
+    """Whether it is ``python -m swf_worker``: another module's Ctrl-C is its own."""
+    return ("-m", "swf_worker") in pairwise(sys.orig_argv)
 
 
 if _is_the_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:

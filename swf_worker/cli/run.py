@@ -149,7 +149,7 @@ def _worker(target: str, found: Any, overrides: dict[str, Any]) -> ActivityWorke
         worker = _made_by(target, partial(found, **overrides))
     else:
         worker = _made_by(target, found)
-    worker.configure(overrides)
+    worker.configure(overrides)  # also what an __init__ has set by itself: a flag wins
     return worker
 
 

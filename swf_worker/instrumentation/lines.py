@@ -207,8 +207,8 @@ def _(value: BaseException, name: str) -> dict[str, Any]:
     return {name: f"{type(value).__name__}: {text}" if text else type(value).__name__}
 
 
-@_told.register
-def _(value: tuple, name: str) -> dict[str, Any]:  # type: ignore[type-arg]  # as it is dispatched
+@_told.register(tuple)
+def _(value: tuple[Any, ...], name: str) -> dict[str, Any]:
     return {name: [_short(item) for item in value]}
 
 

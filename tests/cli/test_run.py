@@ -224,6 +224,7 @@ def test_the_drains_end_can_be_set_from_outside(swf):
     assert code == 3
     stopping = next(line for line in map(json.loads, err.splitlines()) if "at_most" in line)
     assert stopping["at_most"] == 95.1
+    assert stopping["to_leave_now"] == "another signal ends the drain, a third the process"
     assert scheduled.outcome() == TimedOut("HEARTBEAT")
 
 

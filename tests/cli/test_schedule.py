@@ -6,13 +6,24 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack, closing
+from itertools import pairwise
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from swf_worker import ActivityCanceled, ActivityContext, ActivityFailed, ActivityWorker, activity
 from swf_worker.cli import schedule
+from swf_worker.clock import now
+from swf_worker.errors import OperationNotPermittedFault
 from swf_worker.local import LocalSwf
+from swf_worker.service import one_activity
+from swf_worker.service.one_activity import OneActivity
+from tests import wire
 from tests.cli.test_run import environment
+from tests.proxy import Proxy
 
 
 @activity(name="Greet", version="1.0", heartbeat_timeout=30)
@@ -38,7 +49,7 @@ def local():
 
 
 @pytest.fixture
-def worker(local):
+def worker(local):  # before ``one``: it needs the domain
     made = ActivityWorker(
         domain="shell",
         task_list="files",
@@ -59,6 +70,20 @@ def command(local, *arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def client_for():
+    """Makes clients of an address."""
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    config = Config(retries={"total_max_attempts": 1}, proxies={})
+    with ExitStack() as stack:
+
+        def make(url):
+            client = session.client("swf", endpoint_url=url, config=config)
+            return stack.enter_context(closing(client))
+
+        yield make
 
 
 def said(process):
@@ -112,14 +137,16 @@ def test_a_second_ctrl_c_leaves_it_open(local):
 def test_without_wait_it_is_scheduled_and_left(local, worker):
     code, outcome, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"'))
     assert (code, outcome) == (0, None)
-    assert lines[-1].startswith("scheduled Greet/1.0: workflow schedule-")
+    assert lines[-1] == "scheduled Greet/1.0"
+    assert lines[-2].startswith("started workflow schedule-")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["Greet", "1.0", "--input", "Ada"], 2, "--input is 'Ada', which is not JSON"),
-        (["Greet", "1:0"], 1, "RegisterActivityType (domain 'shell'"),
+        (["Greet", "1:0"], 1, "RegisterActivityType: ValidationException"),
+        (["Greet", "1:0"], 1, "(domain 'shell', region 'us-east-1')"),
     ],
 )
 def test_what_is_wrong_is_one_line(local, worker, arguments, code, says):
@@ -129,28 +156,98 @@ def test_what_is_wrong_is_one_line(local, worker, arguments, code, says):
     assert says in lines[-1]
 
 
-def test_a_list_that_nobody_polls_is_said(local, monkeypatch):
-    monkeypatch.setattr(schedule, "PATIENCE", 0.0)
-    flow = schedule.OneActivityFlow(local.client(), "shell", "files", "Greet", "1.0")
-    for register in flow.missing().values():
+@pytest.fixture
+def one(local):
+    """One that is registered, and not started yet."""
+    one = OneActivity(local.client(), "shell", "files", "Greet", "1.0")
+    for register in one.missing().values():
         register()
-    flow.start('"Ada"')
+    return one
+
+
+def test_a_list_that_nobody_polls_is_said(one, monkeypatch):
+    monkeypatch.setattr(schedule, "PATIENCE", 0.0)
+    one.start(None)
     told = []
-    with flow.deciding():
+
+    def say(line):
+        told.append(line)
+        if line.startswith("nobody"):
+            one.request_cancel()  # of a task that nobody took: it is canceled at once
+
+    with one.deciding():
+        last = schedule.follow(one, say)
+    assert last["eventType"] == "ActivityTaskCanceled"
+    assert "nobody has taken it yet: does a worker poll task list 'files'?" in told
+
+
+def test_the_workflow_is_closed_before_the_decider_leaves(worker, one):
+    one.start('"Ada"')
+    with one.deciding():
+        last = schedule.follow(one, [].append)
+    assert last["eventType"] == "ActivityTaskCompleted"
+    assert one.events()[-1]["eventType"] == "WorkflowExecutionCompleted"
+
+
+def test_a_workflow_that_is_terminated_is_not_waited_for(one):
+    one.start(None)
+
+    def say(line):
+        if line.startswith("scheduled"):
+            one.client.terminate_workflow_execution(domain="shell", workflowId=one.workflow_id)
+
+    with one.deciding() as leave:
+        last = schedule.follow(one, say)
+        leave.set()
+    assert schedule.OUTCOMES[last["eventType"]] == "WorkflowTerminated"
+
+
+def test_swf_that_is_away_for_a_while_is_waited_out(local, worker, one, client_for, monkeypatch):
+    """Neither the command nor its decider gives up, and the decider pauses between its polls."""
+    monkeypatch.setattr(one_activity, "AGAIN", 0.1)
+    one.start('"Ada"')
+    refused = []
+    with Proxy(local.endpoint_url) as between:
+        one.client = client_for(between.url)
+        asked = threading.Semaphore(0)
+
+        def on_poll(**_):
+            refused.append(now())
+            asked.release()
+
+        one.client.meta.events.register("before-call.swf.PollForDecisionTask", on_poll)
+        between.down()
+        told = []
 
         def say(line):
             told.append(line)
-            flow.request_cancel()  # of a task that nobody took: it is canceled at once
+            if line.startswith("still waiting"):
+                for _ in range(4):
+                    assert asked.acquire(timeout=20)
+                between.up()
 
-        outcome, _ = flow.wait(say)
-    assert outcome == "Canceled"
-    assert told == ["nobody has taken it yet: does a worker poll task list 'files'?"]
+        with one.deciding():
+            last = schedule.follow(one, say)
+    assert last["eventType"] == "ActivityTaskCompleted"
+    assert [line for line in told if line.startswith("still waiting, though SWF doesn't answer")]
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(refused[:4]))
+
+
+def test_a_decider_that_may_not_decide_says_so(client_for):
+    """Nothing would ever be scheduled: waiting on would say nothing at all."""
+    denied = wire.fault("AccessDeniedException")
+    nothing_yet = wire.http(200, {"events": []})
+    script = {"PollForDecisionTask": [denied], "GetWorkflowExecutionHistory": [nothing_yet]}
+    with wire.Wire(**script) as service:
+        one = OneActivity(client_for(service.url), "shell", "files", "Greet", "1.0", run_id="any")
+        with one.deciding(), pytest.raises(OperationNotPermittedFault, match="PollForDecisionTask"):
+            schedule.follow(one, [].append)
 
 
 @pytest.mark.parametrize("answer", ["n", "", "y"])
 def test_aws_is_asked_before_anything_is_registered(local, monkeypatch, answer, capsys):
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
-    flow = schedule.OneActivityFlow(local.client(), "shell", "files", "Greet", "1.0")
-    assert schedule._registered(flow, ask=True) is (answer == "y")
+    one = OneActivity(local.client(), "shell", "files", "Greet", "1.0")
+    assert schedule.registered(one, ask=True) is (answer == "y")
     assert "This registers in AWS: domain shell, workflow type" in capsys.readouterr().err
-    assert len(flow.missing()) == (0 if answer == "y" else 3)
+    assert len(one.missing()) == (0 if answer == "y" else 3)

@@ -42,10 +42,15 @@ BROKEN = [FaultKind.HTML, FaultKind.EMPTY, FaultKind.TRUNCATED]
 NO_OBJECT = [FaultKind.A_LIST, FaultKind.NULL, FaultKind.BAD_UTF8]
 
 
-@activity(name="Beats", version="1", heartbeat_interval=0.1)
-def beats() -> str:
-    time.sleep(0.8)
-    return "done"
+def beating(until):
+    """An activity that beats until that call returns."""
+
+    @activity(name="Beats", version="1", heartbeat_interval=0.1)
+    def beats() -> str:
+        until()
+        return "done"
+
+    return beats
 
 
 def test_refused_connections_are_waited_out(stage, recorder, log):
@@ -133,6 +138,7 @@ def test_a_broken_answer_to_a_poll_is_malformed(stage, recorder, kind, log):
 def accepted_at_last(stage, recorder, kind):
     """The same on a beat and on a Respond: not accepted, retried."""
     faults = [Fault(BEAT, kind, calls=[1, 2]), Fault(RESPOND, kind, calls=[1, 2])]
+    beats = beating(lambda: recorder.wait_for(HeartbeatAccepted))
     with stage(beats, faults=faults) as s:
         assert s.schedule("Beats", heartbeat_timeout=5).outcome() == Completed('"done"')
         ended = recorder.wait_for(TaskEnded)[0]
@@ -231,6 +237,7 @@ def test_trickling_beats_and_answers_end_at_their_limits(stage, recorder, monkey
     """30 s, a beat's and an answer's; here 0.5 and 1. What goes out beside a beat trickles, too."""
     monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
     monkeypatch.setattr(heartbeater, "LONGEST_ATTEMPT", 0.5)
+    beats = beating(lambda: recorder.wait_for(HeartbeatFailed, 3))
     with stage(beats, proxied=True, poll_hold=0.2) as s:
         scheduled = s.schedule("Beats", heartbeat_timeout=30)
         scheduled.wait_for_heartbeats()
@@ -273,10 +280,12 @@ def test_a_third_of_all_heartbeats_throttled_and_no_task_times_out(stage, record
 )
 def test_an_answer_survives_every_bad_network(stage, recorder, monkeypatch, behaviour):
     monkeypatch.setattr(gateway, "ANSWER_LIMIT", 1.0)
-    with stage(beats, proxied=True) as s:
+    bad = threading.Event()
+    with stage(beating(lambda: bad.wait(20)), proxied=True) as s:
         scheduled = s.schedule("Beats", heartbeat_timeout=30)
         scheduled.wait_for_heartbeats()
         s.proxy.become(behaviour)
+        bad.set()
         assert eventually(lambda: recorder.of(AnswerRetried) or recorder.of(TaskEnded), 20)
         s.proxy.become(proxy.healthy)
         assert scheduled.outcome() == Completed('"done"')

@@ -77,8 +77,10 @@ class Runners:
     def open(self) -> None:
         """Start what the handlers need. ConfigurationError where no child can be started, or the
         given event loop doesn't run."""
-        if self._options.event_loop is not None:
-            self._loop = HostLoop(self._options.event_loop)  # type: ignore[arg-type]  # settled
+        given = self._options.event_loop
+        if given is not None:
+            assert given != "current"  # the start has put the loop itself in its place
+            self._loop = HostLoop(given)
         if any(definition.is_async for definition in self._definitions):
             self._coroutines = self._on_the_loop()
         if self._processes is not None:
