@@ -39,10 +39,11 @@ async def sleeping(seconds: float) -> str:
 def test_beats_go_out_and_a_stop_is_quick_under_frozen_time(make_worker, quick_swf, ticking):
     with freezegun.freeze_time("2012-01-14", tick=ticking):
         worker = make_worker(long, sleeping)
-        scheduled = quick_swf.schedule("Long", "1", 0.6, heartbeat_timeout=2)
+        scheduled = quick_swf.schedule("Long", "1", 30, heartbeat_timeout=2)
         slept = quick_swf.schedule("Sleeping", "1", 0.2)
         with worker:
             scheduled.wait_for_heartbeats(3)
+            scheduled.request_cancel()
             assert scheduled.outcome() == Completed('"done"')
             assert slept.outcome() == Completed('"slept"')
             began = real_monotonic()
