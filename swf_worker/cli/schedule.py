@@ -29,6 +29,7 @@ _KEPT = ("result", "reason", "details", "timeoutType", "cause")
 """Members of the last event that are printed."""
 OUTCOMES = {kind: kind.removeprefix("ActivityTask") for kind in CLOSES} | {
     "ScheduleActivityTaskFailed": "NotScheduled",
+    "WorkflowExecutionCanceled": "Canceled",  # before its activity was scheduled
     "WorkflowExecutionTerminated": "WorkflowTerminated",
     "WorkflowExecutionTimedOut": "WorkflowTimedOut",
 }

@@ -1,5 +1,6 @@
 """The decider of a workflow of one activity: what has happened -> what to do next. It schedules the
-activity, passes a cancel request on, and closes the workflow as the activity ends."""
+activity, unless its cancellation was requested before, passes a later request on, and closes the
+workflow as the activity ends."""
 
 from __future__ import annotations
 
@@ -23,14 +24,16 @@ def decide(kinds: Collection[str], attributes: dict[str, Any]) -> list[dict[str,
     for kind, decision in CLOSES.items():
         if kind in kinds:
             return [{"decisionType": decision}]
+    asked = "WorkflowExecutionCancelRequested" in kinds
     if "ActivityTaskScheduled" not in kinds:
+        if asked:  # nothing that happens to the activity would bring another decision task in time
+            return [{"decisionType": "CancelWorkflowExecution"}]
         return [
             {
                 "decisionType": "ScheduleActivityTask",
                 "scheduleActivityTaskDecisionAttributes": attributes,
             }
         ]
-    asked = "WorkflowExecutionCancelRequested" in kinds
     if asked and "ActivityTaskCancelRequested" not in kinds:
         return [
             {

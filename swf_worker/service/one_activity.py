@@ -171,7 +171,16 @@ class OneActivity:
         self._call(
             "respond_decision_task_completed", taskToken=task["taskToken"], decisions=decisions
         )
-        return any(each["decisionType"] in CLOSES.values() for each in decisions)
+        closes = any(each["decisionType"] in CLOSES.values() for each in decisions)
+        return closes and self._is_closed()
+
+    def _is_closed(self) -> bool:
+        """A closing decision is refused where something happened since its task was polled."""
+        execution = {"workflowId": self.workflow_id, "runId": self.run_id}
+        described = self._call(
+            "describe_workflow_execution", domain=self.domain, execution=execution
+        )
+        return bool(described["executionInfo"]["executionStatus"] == "CLOSED")
 
 
 def _is_there(look: Callable[[], object]) -> bool:

@@ -172,13 +172,23 @@ def test_a_list_that_nobody_polls_is_said(one, monkeypatch):
 
     def say(line):
         told.append(line)
-        if line.startswith("nobody"):
-            one.request_cancel()  # of a task that nobody took: it is canceled at once
+        if line.startswith("nobody"):  # it is canceled at once, whether it is scheduled by then
+            one.request_cancel()
 
     with one.deciding():
         last = schedule.follow(one, say)
-    assert last["eventType"] == "ActivityTaskCanceled"
+    assert schedule.OUTCOMES[last["eventType"]] == "Canceled"
     assert "nobody has taken it yet: does a worker poll task list 'files'?" in told
+
+
+def test_a_cancellation_that_comes_before_the_first_decision_is_kept(one):
+    one.start(None)
+    one.request_cancel()
+    with one.deciding():
+        last = schedule.follow(one, [].append)
+    assert last["eventType"] == "WorkflowExecutionCanceled"
+    assert schedule.OUTCOMES[last["eventType"]] == "Canceled"
+    assert "ActivityTaskScheduled" not in {event["eventType"] for event in one.events()}
 
 
 def test_the_workflow_is_closed_before_the_decider_leaves(worker, one):
@@ -187,6 +197,26 @@ def test_the_workflow_is_closed_before_the_decider_leaves(worker, one):
         last = schedule.follow(one, [].append)
     assert last["eventType"] == "ActivityTaskCompleted"
     assert one.events()[-1]["eventType"] == "WorkflowExecutionCompleted"
+
+
+def test_a_closing_decision_that_swf_refuses_is_made_again(worker, one, monkeypatch):
+    """Where a request came in between the decision task and its answer."""
+    call, refused = one._call, []
+
+    def request_comes_first(operation, **given):
+        closing_decision = given.get("decisions") == [{"decisionType": "CompleteWorkflowExecution"}]
+        if closing_decision and not refused:
+            refused.append(operation)
+            one.request_cancel()
+        return call(operation, **given)
+
+    monkeypatch.setattr(one, "_call", request_comes_first)
+    one.start('"Ada"')
+    with one.deciding():
+        schedule.follow(one, [].append)
+    kinds = [event["eventType"] for event in one.events()]
+    assert "CompleteWorkflowExecutionFailed" in kinds
+    assert kinds[-1] == "WorkflowExecutionCompleted"
 
 
 def test_a_workflow_that_is_terminated_is_not_waited_for(one):

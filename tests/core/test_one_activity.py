@@ -16,7 +16,7 @@ ASKED = SCHEDULED | {"WorkflowExecutionCancelRequested"}
     ("kinds", "decision"),
     [
         (STARTED, "ScheduleActivityTask"),
-        (STARTED | {"WorkflowExecutionCancelRequested"}, "ScheduleActivityTask"),
+        (STARTED | {"WorkflowExecutionCancelRequested"}, "CancelWorkflowExecution"),
         (SCHEDULED, None),
         (ASKED, "RequestCancelActivityTask"),
         (ASKED | {"ActivityTaskCancelRequested"}, None),
