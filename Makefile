@@ -8,6 +8,9 @@ PARALLEL := -n 6 --dist worksteal
 
 MINUTES ?= 3
 
+# Where it is set, every process that a test starts compiles the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-all soak bench check coverage format mutants lock clean
 .DEFAULT_GOAL := help
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.handlers import BUILTIN_HANDLERS
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 from moto.core.models import botocore_stubber
 
 from swf_worker import ActivityWorker, SwfWorkerError
@@ -28,6 +28,7 @@ pytest_plugins = ["pytester"]
 BUILTIN_HANDLERS.remove(("before-send", botocore_stubber))
 
 _load_file = JSONFileLoader.load_file
+_list_services = Loader.list_available_services
 
 
 @functools.cache
@@ -35,8 +36,16 @@ def _loaded(path: str) -> Any:
     return _load_file(JSONFileLoader(), path)
 
 
-# botocore reads its data anew for every session: half of a small test's time.
+@functools.cache
+def _listed(paths: tuple[str, ...], kind: str) -> Any:
+    return _list_services(Loader(list(paths), include_default_search_paths=False), kind)
+
+
+# botocore reads its data and lists its folders anew for every session: half of a small test's time.
 JSONFileLoader.load_file = lambda self, path: _loaded(path)  # type: ignore[method-assign]
+Loader.list_available_services = lambda self, type_name: _listed(  # type: ignore[method-assign]
+    tuple(self.search_paths), type_name
+)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

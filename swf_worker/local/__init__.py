@@ -1,14 +1,16 @@
 """A local SWF, on moto: long polls, cancellation, all timeouts, over real HTTP.
 
-It needs the extra ``swf_worker[local]``.
+It needs the extra ``[local]``.
 """
 
 from __future__ import annotations
 
+from ..extras import missing
+
 try:
     import moto.swf as _moto
 except ImportError as error:
-    raise ImportError("swf_worker.local needs moto: pip install 'swf_worker[local]'") from error
+    raise ImportError(missing("swf_worker.local", "local")) from error
 
 from ..outcome import Canceled, Completed, Failed
 from .activity import LocalActivity, TimedOut
@@ -16,7 +18,7 @@ from .clock import ManualClock, SystemClock
 from .injection import Fault, FaultKind
 from .swf import LocalSwf
 
-del _moto
+del _moto, missing
 
 __all__ = [
     "Canceled",

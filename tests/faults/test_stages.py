@@ -32,7 +32,9 @@ from swf_worker.observations import (
 from swf_worker.service import addresses, connections, credentials
 from tests.faults.conftest import wired
 from tests.pairs import pairwise
-from tests.tls import make_certificate
+from tests.tls import MAY_BE_RESET, make_certificate
+
+pytestmark = MAY_BE_RESET
 
 STAGES = ["refresh", "look-up", "connect", "TLS", "send", "answer"]
 KINDS = ["slow", "hangs", "fails", "recovers"]

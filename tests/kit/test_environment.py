@@ -18,6 +18,7 @@ from swf_worker import (
     ConfigurationError,
     activity,
     current_context,
+    extras,
 )
 from swf_worker.testing import ActivityEnvironment
 
@@ -177,4 +178,16 @@ def test_a_missing_extra_names_the_pip_command():
         "import swf_worker.local"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'swf_worker[local]'" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "ImportError: swf_worker.local needs moto: pip install 'moto"
+    )
+
+
+def test_the_hint_for_an_extra_installs_its_packages_or_the_extra(monkeypatch):
+    stated = ["boto3>=1", "moto<5.3,>=5.1; extra == 'local'", "rich>=13; extra == 'cli'"]
+    monkeypatch.setattr(extras, "requires", lambda _: stated)
+    assert extras.missing("the demo", "cli", "local") == (
+        "the demo needs moto and rich: pip install 'moto<5.3,>=5.1' 'rich>=13'"
+    )
+    monkeypatch.setattr(extras, "requires", lambda _: None)
+    assert extras.missing("dev", "local").endswith("pip install 'swf_worker[local]'")

@@ -18,8 +18,10 @@ from swf_worker.service import connections
 from swf_worker.service.clients import build_client
 from swf_worker.service.gateway import TokenCalls
 from tests.service.conftest import dead, hanging_up
-from tests.tls import make_certificate
+from tests.tls import MAY_BE_RESET, make_certificate
 from tests.wire import OK
+
+pytestmark = MAY_BE_RESET
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ reveal what is written beside each line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, reveal_type
@@ -13,22 +13,54 @@ from swf_worker import (
     ActivityCanceled,
     ActivityContext,
     ActivityFailed,
+    ActivityNotRegisteredError,
+    ActivityTask,
     ActivityTaskHandle,
+    ActivityType,
     ActivityWorker,
+    Canceled,
+    CancelNotRequestedError,
     CancelReason,
     Completed,
     ConfigurationError,
+    Converter,
     CredentialsError,
+    Failed,
+    FailureReason,
+    InputDecodeError,
     JsonConverter,
+    LimitExceededFault,
+    MalformedResponseError,
     Observation,
+    Observer,
+    OperationNotPermittedFault,
+    Outcome,
+    PayloadError,
+    PayloadTooLargeError,
+    ResultEncodeError,
     RetryPolicy,
     ServiceError,
+    ServiceUnavailableError,
+    SwfWorkerError,
     TextConverter,
+    ThrottledError,
+    UnknownResourceFault,
+    WorkflowExecution,
+    Wrapper,
     activity,
     current_context,
     run_workers,
 )
-from swf_worker.local import LocalSwf
+from swf_worker.local import (
+    Fault,
+    FaultKind,
+    LocalActivity,
+    LocalSwf,
+    ManualClock,
+    SystemClock,
+    TimedOut,
+)
+from swf_worker.observations import TaskEnded
 from swf_worker.testing import ActivityEnvironment
 
 
@@ -72,21 +104,34 @@ class Files(ActivityWorker):
 
 class Prints:
     def observe(self, record: Observation, /) -> None:
-        print(record)
+        if isinstance(record, TaskEnded):
+            print(record.task.activity_type)
+
+
+class Upper:
+    def decode(self, text: str, wanted: Any) -> Any:
+        return text.lower()
+
+    def encode(self, value: Any) -> str | None:
+        return str(value).upper()
 
 
 @contextmanager
-def bound(context: ActivityContext) -> Iterator[None]:
+def bound(context: ActivityContext) -> Generator[None]:
     yield
 
+
+observers: list[Observer] = [Prints()]
+wrappers: list[Wrapper] = [bound]
+converters: list[Converter] = [JsonConverter(), TextConverter(), Upper()]
 
 worker = ActivityWorker(
     domain="media",
     task_list="files",
     activities=[copy, later],
-    observers=[Prints()],
-    wrappers=[bound],
-    converter=JsonConverter(),
+    observers=observers,
+    wrappers=wrappers,
+    converter=converters[0],
     on_fatal_error=print,
     calls="boto3",
 )
@@ -97,29 +142,49 @@ def text(page: int, path: str) -> str:
     return path * page
 
 
-reveal_type(copy)  # def (context: ActivityContext, request: Request) -> int
-reveal_type(later)  # def (name: str) -> Coroutine[Any, Any, str]
-reveal_type(text)  # def (page: int, path: str) -> str
-reveal_type(Files().size)  # def (path: str) -> int
+reveal_type(copy)  # (context: ActivityContext, request: Request) -> int
+reveal_type(later)  # (name: str) -> Coroutine[Any, Any, str]
+reveal_type(text)  # (page: int, path: str) -> str
+reveal_type(Files().size)  # (path: str) -> int
 reveal_type(worker.stop())  # list[ActivityTask]
 reveal_type(worker.error)  # SwfWorkerError | None
 
 
 def use() -> int:
-    with LocalSwf() as swf:
+    faults = [Fault("PollForActivityTask", FaultKind.UNAVAILABLE, calls=[1])]
+    with LocalSwf(clock=SystemClock()), LocalSwf(faults=faults, clock=ManualClock()) as swf:
         swf.register(worker)
-        outcome = swf.schedule("Copy", "1.0", {"pages": 3}).outcome()
-        assert isinstance(outcome, Completed)
-    assert ActivityEnvironment().outcome(copy, {"pages": 3}) is not None
+        scheduled: LocalActivity = swf.schedule("Copy", "1.0", {"pages": 3})
+        match scheduled.outcome():
+            case Completed(result) | Canceled(result):
+                print(result)
+            case Failed(reason, details):
+                print(FailureReason(reason).retryable, details)
+            case TimedOut(kind):
+                print(kind)
+    decided: Outcome | None = ActivityEnvironment().outcome(copy, {"pages": 3})
+    assert decided is not None
     handle = ActivityTaskHandle("token", region_name="eu-west-1")
     try:
         if not handle.heartbeat({"page": 2}):
             handle.complete({"pages": 3})
     except CredentialsError as error:
         print(error.may_pass)
+    except (UnknownResourceFault, OperationNotPermittedFault, LimitExceededFault) as fault:
+        print(fault.operation)
+    except (ThrottledError, ServiceUnavailableError, MalformedResponseError):
+        pass
     except ServiceError as error:
         print(error.code, error.request_id)
-    except ConfigurationError:
+    except (InputDecodeError, ResultEncodeError, PayloadTooLargeError, PayloadError):
         pass
+    except (ActivityNotRegisteredError, CancelNotRequestedError, ConfigurationError):
+        pass
+    except SwfWorkerError:
+        raise
     print(swf_worker.__version__)
     return run_workers([worker, Files()])
+
+
+def of(task: ActivityTask) -> tuple[ActivityType, WorkflowExecution, str | None]:
+    return task.activity_type, task.workflow_execution, task.input

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from swf_worker import ActivityContext, ActivityWorker, activity
+from swf_worker import (
+    ActivityCanceled,
+    ActivityContext,
+    ActivityFailed,
+    ActivityTaskHandle,
+    ActivityWorker,
+    Completed,
+    RetryPolicy,
+    activity,
+    run_workers,
+)
+from swf_worker.local import LocalSwf
+from swf_worker.testing import ActivityEnvironment
 
 
 @activity  # wrong: a version is needed
@@ -37,3 +49,24 @@ def registered() -> None: ...
 def handler(context: ActivityContext) -> None:
     context.heartbeat(1, 2)  # wrong: one value
     context.should_stop = True  # wrong: read only
+    context.cancel_reason = None  # wrong: read only
+    raise ActivityFailed(details={})  # wrong: a reason is needed
+
+
+def other_handler() -> None:
+    raise ActivityCanceled("why", "where")  # wrong: one value
+
+
+class Files(ActivityWorker):
+    max_concurrent_activities = "3"  # wrong: text
+
+    def on_start(self, more: int) -> None: ...  # wrong: called with nothing
+
+
+def use(swf: LocalSwf) -> None:
+    ActivityTaskHandle(token="t")  # wrong: it is called task_token
+    RetryPolicy(initial_wait="1")  # wrong: text
+    Completed(3)  # wrong: encoded text
+    swf.schedule("Copy")  # wrong: a version is needed
+    ActivityEnvironment().outcome()  # wrong: of which handler?
+    run_workers(worker)  # wrong: a list

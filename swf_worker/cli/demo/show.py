@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...clock import now
 from ...errors import ConfigurationError, SwfWorkerError
+from ...extras import missing
 from ...outcome import Canceled, Completed, Failed
 from ..dev import load_local_swf
 from ..settings import UsageError
@@ -102,9 +103,7 @@ def _console() -> Console:
     try:
         from rich.console import Console
     except ImportError:
-        raise ConfigurationError(
-            "the demo needs rich and moto: pip install 'swf_worker[cli,local]'"
-        ) from None
+        raise ConfigurationError(missing("the demo", "cli", "local")) from None
     return Console(highlight=False)
 
 
