@@ -11,13 +11,15 @@ MINUTES ?= 3
 # Where it is set, every process that a test starts compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all soak bench check coverage format mutants lock clean
+.PHONY: help demo test test-all fresh versions soak bench check coverage format mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      a worker archives real folders on a local SWF (no AWS account needed)"
 	@echo "make test      the tests, under 5 minutes"
 	@echo "make test-all  the tests with the whole matrices and long runs"
+	@echo "make fresh     distributions built and installed anew, README typed in an empty folder"
+	@echo "make versions  the tests on the wire, on other Pythons and with the lowest allowed versions"
 	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
 	@echo "make bench     speed, scale and idle costs against a hand-written loop, under 10 minutes"
 	@echo "make check     lint, types, layers, every branch of the core"
@@ -33,10 +35,16 @@ demo: .venv/.ready
 	@$(BIN)/swf-worker demo
 
 test: .venv/.ready
-	$(BIN)/pytest -m "not full" $(PARALLEL)
+	$(BIN)/pytest -m "not full and not fresh" $(PARALLEL)
 
 test-all: .venv/.ready
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest -m "not fresh" $(PARALLEL)
+
+fresh: .venv/.ready
+	$(BIN)/pytest -m fresh tests/fresh
+
+versions: .venv/.ready
+	$(BIN)/python -m tools.versions $(if $(TOLD),--told $(TOLD)) $(VERSIONS)
 
 soak: .venv/.ready
 	$(BIN)/python -m tests.soak --seconds $$(( $(MINUTES) * 60 ))
@@ -53,7 +61,7 @@ check: .venv/.ready
 
 coverage: .venv/.ready
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not full" $(PARALLEL)
+	$(BIN)/coverage run -m pytest -m "not full and not fresh" $(PARALLEL)
 	@$(BIN)/coverage combine -q
 	$(BIN)/python tools/coverage_floor.py core whole
 
@@ -74,4 +82,4 @@ lock:
 	  --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .venv-peers bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache
+	rm -rf .venv .venvs .venv-peers bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache

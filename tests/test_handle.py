@@ -187,12 +187,13 @@ def test_a_refused_result_is_the_callers_to_mend():
 
 
 def test_a_heartbeat_gives_up_after_a_while_and_an_attempt_has_a_limit(monkeypatch):
-    monkeypatch.setattr(handle, "BEAT_RETRIES", 0.3)
-    monkeypatch.setattr(handle, "BEAT_LIMIT", 0.2)
+    monkeypatch.setattr(handle, "BEAT_RETRIES", 1.5)
     with Wire(RecordActivityTaskHeartbeat=[fault("ThrottlingException")]) as service:
         with pytest.raises(ThrottledError):
             wired(service).heartbeat()
         assert len(service.named("RecordActivityTaskHeartbeat")) > 1
+    monkeypatch.setattr(handle, "BEAT_RETRIES", 20.0)
+    monkeypatch.setattr(handle, "BEAT_LIMIT", 0.4)
     with Wire(RecordActivityTaskHeartbeat=[silence, ASKED]) as service:
         assert wired(service).heartbeat() is True
 

@@ -21,6 +21,7 @@ from botocore import exceptions as botocore_errors
 from botocore.auth import AUTH_TYPE_MAPS
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import create_urllib3_context, get_cert_path
+from botocore.retries import standard
 from urllib3 import exceptions as errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 _ONCE = urllib3.Retry(False, redirect=False)
-_UNSIGNED = {"amz-sdk-request": "attempt=1; max=1"}
+_SAYS_MAX = hasattr(standard, "MaxAttemptsSeeder")  # a later botocore than 1.40.0
+_UNSIGNED = {"amz-sdk-request": "attempt=1; max=1" if _SAYS_MAX else "attempt=1"}
 """botocore adds it when a request is signed."""
 
 

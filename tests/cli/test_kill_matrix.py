@@ -77,16 +77,18 @@ class Victim:
 
     @contextmanager
     def running(self, target):
-        command = [*LEAD, self.lead]
-        command += [sys.executable, "-m", "swf_worker", "run", "tests.cli.victims:worker"]
-        command += ["--endpoint-url", self.service.url, "--log-format", "json"]
-        if target == "supervised":
-            command += ["--processes", "1"]
-        if target == "pid 1":
-            self.in_namespace = True
-            command = [*namespace(), *command]
-        streams = {} if self.terminal is None else dict.fromkeys(("stdin", "stdout"), self.terminal)
         with self.service:
+            command = [*LEAD, self.lead]
+            command += [sys.executable, "-m", "swf_worker", "run", "tests.cli.victims:worker"]
+            command += ["--endpoint-url", self.service.url, "--log-format", "json"]
+            if target == "supervised":
+                command += ["--processes", "1"]
+            if target == "pid 1":
+                self.in_namespace = True
+                command = [*namespace(), *command]
+            streams = (
+                {} if self.terminal is None else dict.fromkeys(("stdin", "stdout"), self.terminal)
+            )
             self.process = subprocess.Popen(
                 command,
                 env=environment(KILL_MATRIX_GATE=str(self.gate)),

@@ -95,7 +95,9 @@ class HandlerProcess:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _not_for_us)
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        faulthandler.enable(all_threads=False)
+        # From Python 3.14 on it would tell C's frames as well: more than is kept of stderr.
+        only = {"c_stack": False} if sys.version_info >= (3, 14) else {}
+        faulthandler.enable(all_threads=False, **only)
         report_stacks_at(signal.SIGUSR1)
         at_fork(_GROUP_SIGNALS, self._forked)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
