@@ -263,7 +263,8 @@ def _parameters(where: str, function: Callable[..., Any]) -> list[inspect.Parame
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ConfigurationError(
                 f"{where}: parameter {parameter.name!r}: *args and **kwargs can't be filled from "
-                "an input; name the parameters"
+                "an input; name the parameters (if a decorator has them, functools.wraps in it "
+                "shows the function's own)"
             )
         if parameter.name in _CONTEXTS and parameter.annotation is parameter.empty:
             raise ConfigurationError(

@@ -115,6 +115,12 @@ def check_attributes(kind: type, base: type) -> None:
 
 def mark_or_refuse(function: Handler) -> ActivityMark:
     """The mark of a function that is to be registered."""
+    given: object = function
+    if not callable(given):
+        raise ConfigurationError(
+            f"{given!r} is no function: activities takes the functions themselves (greet, not "
+            "greet() nor 'greet')"
+        )
     mark = mark_of(function)
     if mark is None:
         label = getattr(function, "__qualname__", repr(function))

@@ -70,6 +70,22 @@ def test_a_missing_version_names_the_function_and_where_it_is(run_module, tmp_pa
             def handler() -> None: ...
 
 
+@pytest.mark.parametrize("given", ["archive", 3, None])
+def test_what_is_no_function_is_told_as_that(given):
+    with pytest.raises(ConfigurationError, match=rf"{given!r} is no function: .*greet, not greet"):
+        ActivityWorker(domain="d", task_list="t", activities=[given])
+
+
+def test_a_decorator_that_hides_the_parameters_is_told_how_not_to():
+    def hides(function):
+        return lambda *args: function(*args)
+
+    with pytest.raises(ConfigurationError, match=r"functools\.wraps"):
+        ActivityWorker(
+            domain="d", task_list="t", activities=[activity(version="1")(hides(lambda x: x))]
+        )
+
+
 def test_the_one_of_a_list_that_is_not_marked_is_named(run_module):
     code, said = run_module(MODULE, "mine:LIST", "--domain", "d", "--task-list", "t")
     assert code == 2

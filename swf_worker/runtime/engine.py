@@ -184,10 +184,10 @@ class Engine:
 
     def type_is_known(self, activity_type: ActivityType) -> None:
         """The look-up of what a type is registered with has ended."""
-        served = self._served_types.of(activity_type)
-        assert served is not None
         for run in self._open_tasks.open_runs():
             if run.task.activity_type == activity_type:
+                served = self._served_types.of(activity_type)
+                assert served is not None  # it was, when the task was taken
                 run.adopt(served)
 
     def loop_closed(self) -> None:

@@ -12,6 +12,7 @@ from swf_worker import (
     ActivityContext,
     CancelReason,
     Completed,
+    UnknownResourceFault,
     activity,
 )
 from swf_worker.observations import (
@@ -160,6 +161,31 @@ def test_a_denied_look_up_is_a_warning(recorder):
         (guessed,) = recorder.of(HeartbeatIntervalGuessed)
     assert guessed.interval == 30
     assert "AccessDenied" in guessed.why
+
+
+def test_at_a_start_that_fails_only_the_cause_is_told(recorder):
+    """Nothing of an interval that was guessed for no task."""
+
+    @activity(name="Work", version="1")
+    def handler(): ...
+
+    unknown = fault("UnknownResourceFault", "Unknown domain: nope")
+    looked_up = threading.Event()
+
+    def after_the_look_up(sock):
+        assert looked_up.wait(20)
+        sock.sendall(unknown)
+
+    with (
+        Wire(PollForActivityTask=[after_the_look_up], DescribeActivityType=[unknown]) as service,
+        wired(service, recorder, handler) as worker,
+    ):
+        lookups = worker._running.engine.parts.served_types._timeouts
+        assert eventually(lambda: not lookups.is_pending(ActivityType("Work", "1")))
+        looked_up.set()
+        with pytest.raises(UnknownResourceFault):
+            worker.wait(20)
+    assert recorder.of(HeartbeatIntervalGuessed) == []
 
 
 def test_a_missed_beat_is_retried_soon_and_never_fatal(recorder):
