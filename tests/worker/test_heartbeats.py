@@ -177,14 +177,14 @@ def test_at_a_start_that_fails_only_the_cause_is_told(recorder):
         sock.sendall(unknown)
 
     with (
+        pytest.raises(UnknownResourceFault),
         Wire(PollForActivityTask=[after_the_look_up], DescribeActivityType=[unknown]) as service,
         wired(service, recorder, handler) as worker,
     ):
         lookups = worker._running.engine.parts.served_types._timeouts
         assert eventually(lambda: not lookups.is_pending(ActivityType("Work", "1")))
         looked_up.set()
-        with pytest.raises(UnknownResourceFault):
-            worker.wait(20)
+        worker.wait(20)
     assert recorder.of(HeartbeatIntervalGuessed) == []
 
 
