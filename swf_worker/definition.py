@@ -22,7 +22,9 @@ from .options import Duration
 from .task import ActivityType
 
 if TYPE_CHECKING:
-    from .converter import Converter, HandlerSignature
+    from .converter import Converter
+    from .inputs import Inputs
+    from .signature import HandlerSignature
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _MARK = "__swf_activity__"
@@ -56,6 +58,7 @@ class ActivityOptions(TypedDict, total=False):
     input: Literal["whole", "members"] | None
     manual_completion: bool
     cancel_kills: bool
+    failure_messages: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class ActivityMark:
     input: Literal["whole", "members"] | None = None
     manual_completion: bool = False
     cancel_kills: bool = False
+    failure_messages: bool = False
 
 
 def activity(
@@ -100,10 +104,15 @@ def activity(
         each of them, so they set beat intervals and estimates, and never stop a handler.
     max_concurrent: how many tasks of this type run at once in a worker.
     converter: how this type's payloads are read and written; the worker's by default.
-    input: "whole" gives the decoded input to the one parameter, "members" spreads a JSON
-        object over the parameters; by default one parameter is whole, several are members.
+    input: "whole" gives the decoded input to the one parameter that has no default, "members"
+        spreads a JSON object over the parameters. By default one parameter is whole and several
+        are members, and an input of before a parameter was added or taken away still fits where
+        it can be told; where it can't, the start warns.
     manual_completion: the handler's return answers nothing: whoever holds the token answers.
     cancel_kills: a process that ignores a cancel request is killed.
+    failure_messages: an input that code of the user's refuses (a validator, a ``__post_init__``)
+        fails with that code's own words. They may quote the input, so by default only the place
+        and the kind go out.
 
     Nothing else is checked here: ``ActivityWorker(...)`` raises ConfigurationError.
     """
@@ -165,6 +174,7 @@ class ActivityDefinition:
     type: ActivityType
     function: Callable[..., Any]
     signature: HandlerSignature
+    inputs: Inputs
     converter: Converter
     options: ActivityMark
     is_async: bool
@@ -179,7 +189,9 @@ def define(
     function: Callable[..., Any], mark: ActivityMark, default_converter: Converter | None
 ) -> ActivityDefinition:
     """Validate a marked function; ConfigurationError says what is allowed."""
-    from .converter import HandlerSignature, JsonConverter  # here: a mark alone is light
+    from .converter import JsonConverter  # here: a mark alone is light
+    from .inputs import inputs_of
+    from .signature import HandlerSignature
 
     label = getattr(function, "__qualname__", None) or repr(function)
     name = mark.name if mark.name is not None else getattr(function, "__name__", None)
@@ -195,13 +207,14 @@ def define(
             raise ConfigurationError(f"{where}: an async handler can't have isolation='process'")
         _check_process(where, function)
     converter = mark.converter or default_converter or JsonConverter()
-    signature = HandlerSignature.of(where, function, mark.input)
     check_converter(f"{where}: converter", converter)
-    signature.check(where, converter)
+    signature = HandlerSignature.of(where, function)
+    inputs = inputs_of(where, signature, converter, mark.input, with_messages=mark.failure_messages)
     return ActivityDefinition(
         type=ActivityType(name, mark.version),
         function=function,
         signature=signature,
+        inputs=inputs,
         converter=converter,
         options=mark,
         is_async=is_async,

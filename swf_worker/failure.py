@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import traceback
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import ActivityFailed
 from .outcome import MAX_PAYLOAD, MAX_REASON, Failed, FailureReason
+from .payloads.writing import compact_json
 from .text import (
     bounded_text,
-    compact_json,
     printable,
     safe_str,
     shorten,
@@ -30,32 +32,63 @@ _FRAMES = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure before it is written, as a converter's ``encode_failure`` gets it."""
+
+    reason: str
+    """What the reason would be: the error's class, an ActivityFailed's reason, a FailureReason."""
+    message: str
+    type: str
+    """The error's class, or the FailureReason."""
+    module: str
+    """The module of that class; "" where the SDK words the failure itself."""
+    retryable: bool
+    details: Any = None
+    """An ActivityFailed's, as it was raised; what the SDK adds to its own."""
+    traceback: str = ""
+    """The innermost 60 frames at most; "" where there are none, or none are sent."""
+    causes: tuple[tuple[str, str], ...] = ()
+    """Class and message of what it came of, from the nearest to the deepest."""
+
+
+EncodeFailure = Callable[[Failure], tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailureWording:
-    """Words failures; ``tracebacks`` says whether envelopes carry them."""
+    """Words failures; ``tracebacks`` says whether envelopes carry them, and ``encode`` is the
+    converter's ``encode_failure``, where it has one."""
 
     tracebacks: bool = True
+    encode: EncodeFailure | None = None
+
+    def of(self, converter: object) -> FailureWording:
+        """The same, as this converter writes failures; with the envelope, where it doesn't."""
+        encode = getattr(converter, "encode_failure", None)
+        return self if encode == self.encode else replace(self, encode=encode)
 
     def of_exception(self, error: BaseException) -> Failed:
         """A handler's exception as Failed: by its own words, or the class's name and envelope."""
         if isinstance(error, ActivityFailed):
             return self._as_it_says(error)
         name = type(error).__name__
-        details = self.envelope(name, _message(error), retryable=True, error=error)
-        return Failed(shorten(printable(name), MAX_REASON), details)
+        return self._written(
+            shorten(printable(name), MAX_REASON), name, _message(error), retryable=True, error=error
+        )
 
     def _as_it_says(self, error: ActivityFailed) -> Failed:
         name = type(error).__name__
         reason = bounded_text(error.reason, MAX_REASON) or shorten(printable(name), MAX_REASON)
-        if error.retryable is None:
+        if error.retryable is None and self.encode is None:
             return Failed(reason, bounded_text(error.details))
-        details = self.envelope(
+        return self._written(
+            reason,
             name,
             reason,
-            retryable=bool(error.retryable),
+            retryable=error.retryable is None or bool(error.retryable),
             details=error.details,
             error=error,
         )
-        return Failed(reason, details)
 
     def of_sdk(
         self,
@@ -66,10 +99,48 @@ class FailureWording:
         error: BaseException | None = None,
     ) -> Failed:
         """A failure that the SDK words itself."""
-        envelope = self.envelope(
-            reason.value, message, retryable=reason.retryable, details=details, error=error
+        return self._written(
+            reason.value,
+            reason.value,
+            message,
+            retryable=reason.retryable,
+            details=details,
+            error=error,
+            by_sdk=True,
         )
-        return Failed(reason.value, envelope)
+
+    def _written(
+        self,
+        reason: str,
+        kind: str,
+        message: str,
+        *,
+        retryable: bool,
+        details: Any = None,
+        error: BaseException | None = None,
+        by_sdk: bool = False,
+    ) -> Failed:
+        if self.encode is not None:
+            module = "" if by_sdk or error is None else type(error).__module__
+            shown = error is not None and self.tracebacks
+            causes = _causes(error) if error is not None else []
+            failure = Failure(
+                reason=reason,
+                message=printable(message),
+                type=printable(kind),
+                module=module,
+                retryable=retryable,
+                details=details,
+                traceback=_frames(error) if shown and error is not None else "",
+                causes=tuple((each["type"], each["message"]) for each in causes),
+            )
+            with suppress(Exception):  # the failure goes out all the same
+                said, text = self.encode(failure)
+                return Failed(
+                    bounded_text(said, MAX_REASON) or reason, bounded_text(_text_or_none(text))
+                )
+        envelope = self.envelope(kind, message, retryable=retryable, details=details, error=error)
+        return Failed(reason, envelope)
 
     def envelope(
         self,
@@ -93,6 +164,12 @@ class FailureWording:
         if self.tracebacks and error is not None:
             document["traceback"] = _frames(error)
         return _fit(document, causes)
+
+
+def _text_or_none(text: Any) -> str | None:
+    if text is None or isinstance(text, str):
+        return text
+    raise TypeError("a converter's details must be text")
 
 
 def _message(error: BaseException) -> str:

@@ -121,7 +121,8 @@ class ActivityTaskHandle:
     def fail(self, reason: str, details: Any = None) -> None:
         """Answer Failed (RespondActivityTaskFailed). ``reason`` and ``details`` as in
         ``ActivityFailed``."""
-        self._respond(FailureWording().of_exception(ActivityFailed(reason, details)))
+        wording = FailureWording().of(self._converter)
+        self._respond(wording.of_exception(ActivityFailed(reason, details)))
 
     # --- calls ----------------------------------------------------------------------------------
 

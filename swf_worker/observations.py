@@ -325,6 +325,17 @@ class HeartbeatIntervalGuessed(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class InputUnclear(Observation):
+    """At the start: a JSON object that names ``parameter`` may be meant as that parameter itself,
+    or as an object of all of them. ``taken_as`` is how it is taken; ``input=`` of ``@activity``
+    says which, and ends the warning."""
+
+    activity_type: ActivityType
+    parameter: str
+    taken_as: str
+
+
+@dataclass(frozen=True, slots=True)
 class DetailsShortened(Observation):
     """Heartbeat details were over SWF's 2,048 characters, or no JSON (said once a task)."""
 

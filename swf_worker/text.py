@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Callable
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from .outcome import MAX_HEARTBEAT_DETAILS, MAX_PAYLOAD
+from .payloads.writing import compact_json
 
 NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
 """What decoding may raise. (Before msgspec 0.21 its own errors are no ValueErrors.)"""
@@ -45,32 +43,6 @@ def _cut(text: str, start: int, end: int) -> str:
 def printable(text: str) -> str:
     """``text`` without lone surrogates, which no JSON document in UTF-8 can carry."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def compact_json(value: Any) -> str:
-    """``value`` as compact JSON, non-ASCII unescaped; ValueError or TypeError if it can't be."""
-    try:
-        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_model)
-    except TypeError:
-        plain = value  # json takes a few things that msgspec doesn't, as None for a key
-    text = json.dumps(
-        plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain_model
-    )
-    text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
-    return text
-
-
-def _plain_model(value: Any) -> Any:
-    if isinstance(value, PurePath):
-        return str(value)
-    kinds: tuple[Callable[[Any], Any], ...] = (str, int, float, dict, list, tuple)
-    for kind in kinds:
-        if isinstance(value, kind):  # type: ignore[arg-type]  # a subclass of what JSON has
-            return kind(value)
-    dump = getattr(value, "model_dump", None)  # pydantic, without importing it
-    if callable(dump):
-        return dump(mode="json")
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def bounded_text(value: Any, limit: int = MAX_PAYLOAD) -> str | None:

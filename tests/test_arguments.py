@@ -207,7 +207,9 @@ def test_a_converter_that_raises_fails_the_task():
             return 5
 
     failed = answer(make(lambda a: a, converter=Broken()), raw_input="x")
-    assert failed.reason == "LookupError"
+    assert failed.reason == "InputDecodeError"
+    assert "Broken raised LookupError" in failed.details
+    assert "no codebook" not in failed.details
     assert answer(make(lambda: 1, converter=Broken())).reason == "ResultEncodeError"
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from swf_worker import ActivityFailed, FailureReason
 from swf_worker.failure import FailureWording
 from swf_worker.outcome import MAX_PAYLOAD, MAX_REASON
-from swf_worker.text import bounded_text, compact_json, shorten, utf16_units
+from swf_worker.payloads.writing import compact_json
+from swf_worker.text import bounded_text, shorten, utf16_units
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=300)
 

@@ -29,6 +29,7 @@ from ..observations import (
     HeartbeatFailed,
     HeartbeatIntervalGuessed,
     HeartbeatLate,
+    InputUnclear,
     InternalError,
     LoopBlocked,
     LoopFreed,
@@ -143,6 +144,9 @@ LINES: dict[type[Observation], Line] = {
     ),
     HeartbeatFailed: Line("warning", "heartbeat failed", _level_of_call),
     HeartbeatIntervalGuessed: Line("warning", "heartbeat interval guessed; set heartbeat_timeout"),
+    InputUnclear: Line(
+        "warning", "an input that names this parameter could be meant in two ways; set input="
+    ),
     DetailsShortened: Line("warning", "heartbeat details shortened"),
     TaskDecided: Line("debug", "handler ended", _level_of_decision),
     AnswerRetried: Line("warning", "answer not accepted yet", _level_of_call),

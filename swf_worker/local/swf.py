@@ -15,7 +15,7 @@ from ..checks import check_duration
 from ..core.one_activity import ACTIVITY_ID
 from ..definition import TIMEOUT_NAMES, ActivityDefinition
 from ..options import Duration
-from ..text import compact_json
+from ..payloads.writing import compact_json
 from ..worker import ActivityWorker
 from . import decider
 from .activity import LocalActivity

@@ -14,7 +14,14 @@ from ..core import lifecycle
 from ..core.registry import Registry
 from ..definition import ActivityDefinition
 from ..errors import SwfWorkerError
-from ..observations import Observer, ProgramEnded, StopOverdue, WorkerStarted, WorkerStopped
+from ..observations import (
+    InputUnclear,
+    Observer,
+    ProgramEnded,
+    StopOverdue,
+    WorkerStarted,
+    WorkerStopped,
+)
 from ..options import Options, default_identity
 from ..task import ActivityTask
 from .engine import Engine
@@ -112,6 +119,9 @@ class RunningWorker:
         identity = options.identity or default_identity()
         why = self._parts.service.why_boto3
         calls = "direct" if why is None else f"boto3: {why}"
+        for each in self._registry:
+            if each.inputs.unclear is not None:
+                self._observe(InputUnclear(each.type, *each.inputs.unclear))
         self._observe(WorkerStarted(options.domain, options.task_list, identity, types, calls))
 
     def _run_hook(self, result: Any) -> None:

@@ -18,10 +18,10 @@ from ..errors import ConfigurationError
 from ..failure import FailureWording
 from ..options import Wrapper
 from ..outcome import Outcome
+from ..payloads.writing import compact_json
 from ..runtime.runners.event_loop import new_event_loop, running_loop
 from ..runtime.tasks.invocation import CANCEL_MARK, Ended, Invocation
 from ..task import ActivityTask, ActivityType, CancelReason, WorkflowExecution
-from ..text import compact_json
 
 TASK = ActivityTask(
     task_token="a-task-token",  # noqa: S106 (no password)
@@ -175,7 +175,7 @@ class ActivityEnvironment:
         return Invocation(definition, self.context, self._wrappers)
 
     def _decided(self, ended: Ended) -> Outcome | None:
-        state = Execution(Policy(wording=FailureWording()))
+        state = Execution(Policy(wording=FailureWording().of(self._converter)))
         for reason in self._asked:
             state, _ = step(state, StopCause(reason))
         state, _ = step(state, ended.event)
@@ -187,15 +187,10 @@ class ActivityEnvironment:
         mark = mark_of(handler)
         if mark is None:
             raise ConfigurationError(f"{handler!r} is not marked with @activity")
-        parameter = define(handler, mark, self._converter).signature.context
+        signature = define(handler, mark, self._converter).signature
         given, named = list(args), dict(kwargs)
-        if parameter is not None and parameter.name not in named:
-            order = list(inspect.signature(handler).parameters)
-            place = order.index(parameter.name)
-            if parameter.positional and place <= len(given):
-                given.insert(place, self.context)
-            else:
-                named[parameter.name] = self.context
+        if signature.context not in named:
+            given, named = signature.call(given, named, self.context)
         return lambda: handler(*given, **named)
 
     async def _interruptible(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -222,7 +222,8 @@ class HandlerProcess:
             turn.error = error
         state.calm()
         if turn.end is None:
-            failed = HandlerFailed(self._wording.of_exception(turn.error or InterruptedError()))
+            wording = self._wording.of(self._definitions[run.activity].converter)
+            failed = HandlerFailed(wording.of_exception(turn.error or InterruptedError()))
             turn.end = end_of(Ended(failed, turn.error), run.number)
         link.over()
 

@@ -10,8 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...core.messages import HandlerCanceled, HandlerFailed
-from ...failure import FailureWording
-from ...outcome import Failed, FailureReason
+from ...outcome import FailureReason
 from ..tasks.invocation import CANCEL_MARK, Ended, Invocation
 from ..tasks.task_run import TaskRun
 from .event_loop import HostLoop, Loop
@@ -47,14 +46,12 @@ class AsyncRunner:
         loop: Loop,
         invocation_of: Callable[[TaskRun], Invocation],
         on_error: Callable[[BaseException], None],
-        wording: FailureWording,
         on_lost: Callable[[], None],
     ) -> None:
         self._loop = loop.loop
         self._is_the_hosts = isinstance(loop, HostLoop)
         self._invocation_of = invocation_of
         self._on_error = on_error
-        self._wording = wording
         self._on_lost = on_lost
         self._runs: set[TaskRun] = set()
         """Those that have not ended, also before their first step."""
@@ -94,7 +91,7 @@ class AsyncRunner:
             self._on_lost()
             for run in list(self._runs):
                 self._runs.discard(run)
-                failed = self._wording.of_sdk(
+                failed = run.wording.of_sdk(
                     FailureReason.WORKER_SHUTDOWN, "the event loop that it ran on was closed"
                 )
                 run.handler_ended(Ended(HandlerFailed(failed)))
@@ -110,21 +107,10 @@ class AsyncRunner:
         how = ended[0] if ended else Ended(HandlerCanceled())
         try:
             if self._is_the_hosts and task is not None and task.cancelling():
-                how = self._by_the_host(how)
+                how = _by_the_host(run, how)
             run.handler_ended(how)
         except BaseException as error:  # a bug of ours must not stop the loop
             self._on_error(error)
-
-    def _by_the_host(self, how: Ended) -> Ended:
-        """``asyncio.run`` cancels all tasks of its loop when the program ends under way: that is
-        the shutdown, and not the handler's doing."""
-        match how.event:
-            case HandlerFailed(Failed(reason=FailureReason.CANCELLED_ERROR)):
-                why = "the program canceled it, as asyncio.run does with all tasks at its end"
-                reason = FailureReason.WORKER_SHUTDOWN
-                failed = self._wording.of_sdk(reason, why, error=how.error)
-                return Ended(HandlerFailed(failed), how.error)
-        return how
 
     def ask(self, run: TaskRun, *, interrupt: bool) -> None:
         """Deliver a CancelledError that can be told from any other."""
@@ -149,3 +135,15 @@ class AsyncRunner:
         if task is None:
             return "(not running)"
         return stack_of_coroutine(task.get_coro())
+
+
+def _by_the_host(run: TaskRun, how: Ended) -> Ended:
+    """``asyncio.run`` cancels all tasks of its loop when the program ends under way: that is the
+    shutdown, and not the handler's doing."""
+    if not isinstance(how.event, HandlerFailed) or not isinstance(
+        how.error, asyncio.CancelledError
+    ):
+        return how
+    why = "the program canceled it, as asyncio.run does with all tasks at its end"
+    failed = run.wording.of_sdk(FailureReason.WORKER_SHUTDOWN, why, error=how.error)
+    return Ended(HandlerFailed(failed), how.error)

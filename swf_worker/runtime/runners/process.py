@@ -16,7 +16,6 @@ from ...core.messages import (
     ProcessDied,
 )
 from ...errors import ConfigurationError
-from ...failure import FailureWording
 from ...observations import (
     HandlerLeft,
     HandlerLogged,
@@ -54,7 +53,6 @@ class ProcessRunner:
     types: list[ActivityType]
     most: int
     most_tasks: int | None
-    wording: FailureWording
     observe: Callable[[Observation], None]
     timers: Timers
     backoff: Backoff
@@ -283,20 +281,13 @@ class ProcessRunner:
             task = child_task.run.task if child_task is not None else None
             self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
         if child_task is not None:
-            child_task.run.handler_ended(Ended(ProcessDied(self._died(child))))
+            child_task.run.handler_ended(Ended(ProcessDied(_died(child_task.run, child))))
         self._fail(failed, how, last_lines(child))
         self._assign()
 
     def _of(self, child: Child) -> ChildTask | None:
         """Whose task it was given. (``child.task`` may not tell yet: it died meanwhile.)"""
         return next((each for each in self._running.values() if each.child is child), None)
-
-    def _died(self, child: Child) -> Failed:
-        return self.wording.of_sdk(
-            FailureReason.HANDLER_DIED,
-            f"the handler's process {how_it_ended(child.code)}",
-            details={"exit": child.code, "stderr": last_lines(child)},
-        )
 
     def child_logged(self, frame: wire.Logged) -> None:
         """A handler, or something that it left behind, logged."""
@@ -333,12 +324,20 @@ class ProcessRunner:
         starts = self._failed_starts.count
         for run in runs:
             self.observe(HandlerNotStarted(run.task, starts, how))
-            failed = self.wording.of_sdk(
+            failed = run.wording.of_sdk(
                 FailureReason.HANDLER_NOT_STARTED,
                 f"no process can be started for the handler ({starts} in a row failed): {how}",
                 details={"starts": starts, "stderr": stderr},
             )
             run.handler_ended(Ended(HandlerFailed(failed)))
+
+
+def _died(run: TaskRun, child: Child) -> Failed:
+    return run.wording.of_sdk(
+        FailureReason.HANDLER_DIED,
+        f"the handler's process {how_it_ended(child.code)}",
+        details={"exit": child.code, "stderr": last_lines(child)},
+    )
 
 
 def last_lines(child: Child) -> str:

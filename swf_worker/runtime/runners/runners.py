@@ -67,7 +67,6 @@ class Runners:
                 types=[each.type for each in inside],
                 most=options.max_concurrent_activities,
                 most_tasks=options.max_tasks_per_child,
-                wording=wording,
                 observe=observe,
                 timers=timers,
                 backoff=backoff,
@@ -93,9 +92,7 @@ class Runners:
             self._runners[definition.type] = runner
 
     def _on_the_loop(self) -> AsyncRunner:
-        runner = AsyncRunner(
-            self.loop, self._invocation, self._on_error, self._wording, self._on_loop_closed
-        )
+        runner = AsyncRunner(self.loop, self._invocation, self._on_error, self._on_loop_closed)
         LoopWatch(
             self.loop,
             self._timers,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ...context import ActivityContext, current
-from ...converter import Arguments, encoded_result
+from ...converter import encoded_result
 from ...core.messages import (
     Event,
     HandlerCanceled,
@@ -27,6 +27,7 @@ from ...errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, 
 from ...failure import FailureWording
 from ...options import Wrapper
 from ...outcome import MAX_REASON, Completed, Failed, FailureReason
+from ...signature import Arguments
 from ...text import bounded_text
 
 _BARE = nullcontext()
@@ -104,7 +105,8 @@ class Invocation:
 
     def _arguments(self) -> Arguments:
         definition, context = self.definition, self.context
-        return definition.signature.arguments(context.task.input, definition.converter, context)
+        args, kwargs = definition.inputs.read(context.task.input)
+        return definition.signature.call(args, kwargs, context)
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
@@ -133,17 +135,18 @@ class Invocation:
             return Ended(HandlerCanceled(bounded_text(error.details)), error)
         if isinstance(error, asyncio.CancelledError):
             return self._cancelled(error)
+        wording = self.wording.of(self.definition.converter)
         reason = _REASONS.get(type(error))
         if reason is not None and self._raised is None:
-            failed = self.wording.of_sdk(reason, str(error))
+            failed = wording.of_sdk(reason, str(error))
         else:
-            failed = self.wording.of_exception(error)
+            failed = wording.of_exception(error)
         return Ended(HandlerFailed(failed), error)
 
     def _cancelled(self, error: asyncio.CancelledError) -> Ended:
         if is_ours(error):
             return Ended(HandlerCanceled(), error)
-        failed = self.wording.of_sdk(
+        failed = self.wording.of(self.definition.converter).of_sdk(
             FailureReason.CANCELLED_ERROR,
             "the handler let out a CancelledError that was not the worker's",
             error=error,

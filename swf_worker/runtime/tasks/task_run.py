@@ -116,7 +116,9 @@ class TaskRun:
             execution.Policy(
                 killable=runner is not None and runner.killable,
                 cancel_kills=bool(options and options.cancel_kills),
-                wording=services.wording,
+                wording=services.wording.of(definition.converter)
+                if definition
+                else services.wording,
             )
         )
         """The machine's; for reading."""
@@ -156,7 +158,12 @@ class TaskRun:
         try:
             runner.start(self)
         except Exception as error:  # no thread, no loop: this task fails, the worker lives
-            self.apply(messages.HandlerFailed(self._services.wording.of_exception(error)))
+            self.apply(messages.HandlerFailed(self.wording.of_exception(error)))
+
+    @property
+    def wording(self) -> FailureWording:
+        """How its failures are worded: as its type's converter does it."""
+        return self.state.policy.wording
 
     def handler_ended(self, ended: Ended, *, inline: bool = False) -> Job | None:
         """The runner's report. ``inline``: the caller's thread will send the answer."""

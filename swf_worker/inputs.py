@@ -1,0 +1,265 @@
+"""How an activity's input becomes the arguments of its handler.
+
+What decides it is settled once, when the handler is registered. Deciders and handlers are deployed
+apart from each other: an input of before still fits after a parameter was added or taken away,
+wherever that can be told.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from .converter import Converter, JsonConverter, TextConverter
+from .errors import ConfigurationError, InputDecodeError
+from .payloads.kinds import objects_of
+from .payloads.parameters import Parameter
+from .payloads.reading import MembersReader, NotJson, Reader
+from .payloads.words import Mismatch
+from .signature import Arguments, HandlerSignature
+from .text import safe_str
+
+Takes = Literal["whole", "members"] | None
+Values = dict[str, Any]
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_SPACE = " \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Reads inputs for one handler."""
+
+    read: Callable[[str | None], Arguments]
+    """The arguments but for the context. Raises InputDecodeError, whatever is raised within."""
+    unclear: tuple[str, str] | None = None
+    """Where an object could be meant in two ways: the parameter it names, and how it is taken."""
+
+
+def inputs_of(
+    where: str,
+    signature: HandlerSignature,
+    converter: Converter,
+    takes: Takes,
+    *,
+    with_messages: bool = False,
+) -> Inputs:
+    """Settle it; ConfigurationError says which parameter can't be filled, and why.
+
+    ``with_messages`` lets out what user code says of an input that it refuses.
+    """
+    parameters = signature.inputs
+    own = getattr(converter, "decode_arguments", None)
+    if callable(own):
+        return Inputs(_guarded(lambda text: _by(own, text, parameters), converter, with_messages))
+    for each in parameters:
+        if each.kind in ("args", "kwargs"):
+            raise ConfigurationError(
+                f"{where}: parameter {each.name!r}: *args and **kwargs can't be filled from an "
+                "input, but by a converter with decode_arguments; name the parameters (if a "
+                "decorator has them, functools.wraps in it shows the function's own)"
+            )
+    if not parameters:
+        return Inputs(lambda text: ([], {}))
+    target = _target(where, parameters, takes)
+    if type(converter).__dict__.get("decode", JsonConverter.decode) is JsonConverter.decode:
+        json = _Json(where, parameters, target, takes)
+        values: Callable[[str], Values] = json.values
+        unclear = json.unclear
+    else:
+        values, unclear = _Other(where, parameters, target, takes, converter).values, None
+
+    def read(text: str | None) -> Arguments:
+        return signature.placed(_missing(parameters, target) if text is None else values(text))
+
+    return Inputs(_guarded(read, converter, with_messages), unclear)
+
+
+def _by(own: Callable[..., Any], text: str | None, parameters: tuple[Parameter, ...]) -> Arguments:
+    args, kwargs = own(text, parameters)
+    return list(args), dict(kwargs)
+
+
+def _target(where: str, parameters: tuple[Parameter, ...], takes: Takes) -> Parameter | None:
+    """The parameter that a whole input goes to: the one without a default, or else the first."""
+    required = [each for each in parameters if each.required]
+    if takes == "whole" and len(required) > 1:
+        raise ConfigurationError(
+            f"{where}: input='whole' needs exactly one parameter without a default beside the "
+            f"context, not {len(required)}"
+        )
+    if takes == "members" or len(required) > 1:
+        return None
+    return required[0] if required else parameters[0]
+
+
+def _missing(parameters: tuple[Parameter, ...], target: Parameter | None) -> Values:
+    """What a task without an input gives: None to the one parameter that may be that."""
+    required = [each for each in parameters if each.required]
+    if required == [target] and target is not None and _admits_none(target.type):
+        return {target.name: None}
+    if required:
+        raise InputDecodeError(
+            f"the task has no input, and parameter {required[0].name!r} has no default"
+        )
+    return {}
+
+
+def _admits_none(wanted: Any) -> bool:
+    return wanted is not Any and type(None) in typing.get_args(wanted)
+
+
+def _guarded(
+    read: Callable[[str | None], Arguments], converter: Converter, with_messages: bool
+) -> Callable[[str | None], Arguments]:
+    """Nothing but InputDecodeError gets out, and nothing of the input with it."""
+
+    def guarded(text: str | None) -> Arguments:
+        try:
+            return read(text)
+        except InputDecodeError as error:
+            said = str(error)  # ours, or what a converter says in its own words
+        except NotJson as error:
+            said = (
+                f"the input is not JSON: {error.expected}; for flows whose payloads are plain text "
+                "there is converter=TextConverter()"
+            )
+        except Mismatch as error:
+            said = error.told(with_messages=with_messages)
+        except (Exception, BaseExceptionGroup) as error:
+            said = f"{type(converter).__name__} raised {type(error).__name__}"
+            if with_messages:
+                said += f": {safe_str(error)}"
+        raise InputDecodeError(said)  # here: with no context that holds the value
+
+    return guarded
+
+
+class _Json:
+    """By msgspec and the types' own libraries, with readers that are made once."""
+
+    def __init__(
+        self,
+        where: str,
+        parameters: tuple[Parameter, ...],
+        target: Parameter | None,
+        takes: Takes,
+    ) -> None:
+        self._target = target
+        for each in parameters:
+            _try(where, each, lambda wanted=each.type: Reader(wanted))  # type: ignore[misc]
+        members = [(each.name, each.type, each.required) for each in parameters]
+        self._members = MembersReader(members)
+        self.unclear: tuple[str, str] | None = None
+        self.values: Callable[[str], Values]
+        if target is None:
+            self.values = self._members.read
+            return
+        self._whole = Reader(target.type)
+        self._names = frozenset(each.name for each in parameters)
+        self._quoted = tuple(f'"{name}"' for name in self._names)
+        objects, known = objects_of(target.type)
+        self._known = known if objects else frozenset()
+        if takes == "whole":
+            self.values = self._as_whole
+        elif not objects:
+            self.values = self._by_shape
+        elif known is None or known & self._names:
+            alone = len(parameters) == 1
+            self.unclear = (target.name, "whole" if alone else "members")
+            self.values = self._as_whole if alone else self._by_target
+        else:
+            self.values = self._by_names
+
+    def _as_whole(self, text: str) -> Values:
+        assert self._target is not None
+        return {self._target.name: self._whole.read(text)}
+
+    def _by_shape(self, text: str) -> Values:
+        """The target takes no objects: an object has the parameters as members."""
+        if text.lstrip(_SPACE)[:1] == "{":
+            return self._members.read(text)
+        return self._as_whole(text)
+
+    def _by_names(self, text: str) -> Values:
+        """The target takes objects with other members than the parameters' names."""
+        named = self._named(text)
+        if named:
+            return self._members.read(text)
+        assert self._target is not None
+        if named is None or self._target.required or len(self._names) == 1:
+            return self._as_whole(text)
+        found = _RAW_MEMBERS.decode(text).keys()  # all have defaults
+        return self._as_whole(text) if found & (self._known or found) else {}
+
+    def _by_target(self, text: str) -> Values:
+        """It can't be told for sure: an object that names the target has members."""
+        named = self._named(text)
+        assert self._target is not None
+        if named is None or (self._target.required and self._target.name not in named):
+            return self._as_whole(text)
+        return self._members.read(text)
+
+    def _named(self, text: str) -> frozenset[str] | None:
+        """The parameters that an object names; None where the text is no object."""
+        if text.lstrip(_SPACE)[:1] != "{":
+            return None
+        if not any(quoted in text for quoted in self._quoted):
+            return frozenset()  # most inputs are told here, without a look into them
+        try:
+            return self._names & _RAW_MEMBERS.decode(text).keys()
+        except msgspec.DecodeError:
+            return frozenset()  # it is no JSON: who reads it says so
+
+
+class _Other:
+    """By a converter of the user's: the input whole, or a struct of the parameters."""
+
+    def __init__(
+        self,
+        where: str,
+        parameters: tuple[Parameter, ...],
+        target: Parameter | None,
+        takes: Takes,
+        converter: Converter,
+    ) -> None:
+        text_alone = isinstance(converter, TextConverter)
+        if text_alone and target is None:
+            raise ConfigurationError(f"{where}: TextConverter needs one parameter for the text")
+        self._decode = converter.decode
+        self._names = [each.name for each in parameters]
+        self._target = target if len(parameters) == 1 or takes == "whole" or text_alone else None
+        if self._target is None:
+            fields = [
+                (each.name, each.type)
+                if each.required
+                else (each.name, typing.Union[each.type, msgspec.UnsetType], msgspec.UNSET)
+                for each in parameters
+            ]
+            try:
+                self._wanted: Any = msgspec.defstruct("Input", fields, kw_only=True)
+            except Exception as error:  # msgspec raises several types for what it can't build
+                raise ConfigurationError(f"{where}: {safe_str(error)}") from None
+        else:
+            self._wanted = self._target.type
+
+    def values(self, text: str) -> Values:
+        """Whatever it raises."""
+        value = self._decode(text, self._wanted)
+        if self._target is not None:
+            return {self._target.name: value}
+        found = {name: getattr(value, name) for name in self._names}
+        return {name: each for name, each in found.items() if each is not msgspec.UNSET}
+
+
+def _try(where: str, parameter: Parameter, make: Callable[[], object]) -> None:
+    """Refuse what can't be built, at construction rather than at the first task."""
+    try:
+        make()
+    except Exception as error:  # msgspec and pydantic raise several types for what they can't build
+        raise ConfigurationError(
+            f"{where}: parameter {parameter.name!r}: {safe_str(error)}"
+        ) from None

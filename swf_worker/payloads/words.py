@@ -1,0 +1,115 @@
+"""What is said of an input that doesn't fit: where, and what was expected. Inputs may be secret, so
+nothing that came with one is passed through: not a value, not a key, not the text of somebody's
+exception, which may quote either. What may go out is listed here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ..text import safe_str
+
+_STEPS = r"\.\w+|\[\d+\]|\[\.\.\.\]"
+_PATH = re.compile(rf" - at (?P<key>`key` in )?`(?P<path>\$(?:{_STEPS})*)`$")
+_SAFE = re.compile(
+    r"Expected `[^`]*`.*"  # the kind and the constraint are the type's; what was got is a kind
+    r"|Invalid (?:UUID|RFC3339 encoded \w+|ISO8601 duration|base64 encoded string|epoch timestamp"
+    r"|decimal string)"
+    r"|(?:Duration|Timestamp|Integer value|Number|Offset) (?:is )?out of range"
+)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+class Mismatch(ValueError):
+    """A value that doesn't fit: what was expected, the path to it, and, where code of the user's
+    refused it, what that raised (its text is the user's to let out)."""
+
+    def __init__(self, expected: str, path: str = "$", raised: BaseException | None = None) -> None:
+        super().__init__(expected)
+        self.expected, self.path, self.raised = expected, path, raised
+
+    def beneath(self, outer: str) -> Mismatch:
+        """The same, seen from further up: its own path begins at ``outer``."""
+        return Mismatch(self.expected, outer + self.path[1:], self.raised)
+
+    def told(self, *, with_messages: bool = False) -> str:
+        """The line about it. ``with_messages`` lets out the text of what user code raised."""
+        said = f"{self.expected} - at `{self.path}`"
+        if with_messages and self.raised is not None:
+            said += f": {type(self.raised).__name__}: {safe_str(self.raised)}"
+        return said
+
+
+def refused_by(error: BaseException, path: str = "$") -> Mismatch:
+    """User code raised while a value was built."""
+    return Mismatch("Refused by a check of the type's own", path, error)
+
+
+def of_msgspec(error: BaseException, names: Collection[str]) -> Mismatch:
+    """What msgspec says, by the list. ``names`` are the members that the types know."""
+    said = safe_str(error)
+    path, said = _path_of(said, names)
+    cause = error.__cause__
+    if isinstance(cause, Mismatch):
+        return cause.beneath(path)
+    if cause is not None:
+        return refused_by(cause, path)  # a __post_init__ of the user's
+    missing = _MISSING.fullmatch(said)
+    if missing is not None and missing[1] in names:
+        return Mismatch(said, path)
+    if said.startswith("Object contains unknown field"):
+        return Mismatch("Object contains an unknown field", path)
+    if said.startswith("Invalid enum value"):
+        return Mismatch("Invalid enum value", path)
+    return Mismatch(said if _SAFE.fullmatch(said) else "Invalid value", path)
+
+
+def _path_of(said: str, names: Collection[str]) -> tuple[str, str]:
+    """The path that msgspec put behind its words, and the words."""
+    match = _PATH.search(said)
+    if match is None:
+        return "$", said
+    steps = re.findall(_STEPS, match["path"])
+    known = (step if step[0] == "[" or step[1:] in names else "[...]" for step in steps)
+    key = " (a key)" if match["key"] else ""
+    return "$" + "".join(known) + key, said[: match.start()]
+
+
+# --- pydantic -----------------------------------------------------------------------------------
+
+_LIMITS: tuple[str, ...] = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length")
+_LIMITS += (
+    "pattern",
+    "expected",
+    "max_digits",
+    "decimal_places",
+    "whole_digits",
+    "class_name",
+    "tz_expected",
+)
+"""What pydantic says of the type beside an error. (The rest may be of the value.)"""
+
+
+def of_pydantic(error: Any, names: Collection[str], known_kinds: Collection[str]) -> Mismatch:
+    """The first of what a pydantic ValidationError lists, by its kind: its text may quote one."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = path_to(first["loc"], names)
+    kind, context = first["type"], first.get("ctx") or {}
+    raised = context.get("error")
+    if isinstance(raised, BaseException) or kind not in known_kinds:
+        # A validator of the user's, or a kind of error that is the user's.
+        return refused_by(raised if isinstance(raised, BaseException) else error, path)
+    limits = ", ".join(f"{name} {context[name]}" for name in _LIMITS if name in context)
+    return Mismatch(f"Refused by pydantic: {kind}{limits and f' ({limits})'}", path)
+
+
+def path_to(steps: Iterable[object], names: Collection[str]) -> str:
+    """A path of members that the types know; a dictionary's key is none of them."""
+    parts = []
+    for step in steps:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        else:
+            parts.append(f".{step}" if step in names else "[...]")
+    return "$" + "".join(parts)
