@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -24,7 +25,6 @@ from .signature import Arguments, HandlerSignature
 from .text import safe_str
 
 Takes = Literal["whole", "members"] | None
-Values = dict[str, Any]
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SPACE = " \t\r\n"
 
@@ -52,9 +52,10 @@ def inputs_of(
     ``with_messages`` lets out what user code says of an input that it refuses.
     """
     parameters = signature.inputs
+    guarded = partial(_guarded, converter=converter, with_messages=with_messages)
     own = getattr(converter, "decode_arguments", None)
     if callable(own):
-        return Inputs(_guarded(lambda text: _by(own, text, parameters), converter, with_messages))
+        return Inputs(guarded(lambda text: _by(own, text, parameters)))
     for each in parameters:
         if each.kind in ("args", "kwargs"):
             raise ConfigurationError(
@@ -65,17 +66,11 @@ def inputs_of(
     if not parameters:
         return Inputs(lambda text: ([], {}))
     target = _target(where, parameters, takes)
+    missing = partial(_missing, parameters, target)
     if type(converter).__dict__.get("decode", JsonConverter.decode) is JsonConverter.decode:
-        json = _Json(where, parameters, target, takes)
-        values: Callable[[str], Values] = json.values
-        unclear = json.unclear
-    else:
-        values, unclear = _Other(where, parameters, target, takes, converter).values, None
-
-    def read(text: str | None) -> Arguments:
-        return signature.placed(_missing(parameters, target) if text is None else values(text))
-
-    return Inputs(_guarded(read, converter, with_messages), unclear)
+        json = _Json(where, signature, target, takes)
+        return Inputs(guarded(json.read, missing), json.unclear)
+    return Inputs(guarded(_Other(where, signature, target, takes, converter).read, missing))
 
 
 def _by(own: Callable[..., Any], text: str | None, parameters: tuple[Parameter, ...]) -> Arguments:
@@ -96,16 +91,16 @@ def _target(where: str, parameters: tuple[Parameter, ...], takes: Takes) -> Para
     return required[0] if required else parameters[0]
 
 
-def _missing(parameters: tuple[Parameter, ...], target: Parameter | None) -> Values:
+def _missing(parameters: tuple[Parameter, ...], target: Parameter | None) -> Arguments:
     """What a task without an input gives: None to the one parameter that may be that."""
     required = [each for each in parameters if each.required]
     if required == [target] and target is not None and _admits_none(target.type):
-        return {target.name: None}
+        return [], {target.name: None}
     if required:
         raise InputDecodeError(
             f"the task has no input, and parameter {required[0].name!r} has no default"
         )
-    return {}
+    return [], {}
 
 
 def _admits_none(wanted: Any) -> bool:
@@ -113,13 +108,17 @@ def _admits_none(wanted: Any) -> bool:
 
 
 def _guarded(
-    read: Callable[[str | None], Arguments], converter: Converter, with_messages: bool
+    arguments: Callable[[Any], Arguments],
+    missing: Callable[[], Arguments] | None = None,
+    *,
+    converter: Converter,
+    with_messages: bool,
 ) -> Callable[[str | None], Arguments]:
     """Nothing but InputDecodeError gets out, and nothing of the input with it."""
 
-    def guarded(text: str | None) -> Arguments:
+    def read(text: str | None) -> Arguments:
         try:
-            return read(text)
+            return arguments(text) if missing is None or text is not None else missing()
         except InputDecodeError as error:
             said = str(error)  # ours, or what a converter says in its own words
         except NotJson as error:
@@ -135,7 +134,7 @@ def _guarded(
                 said += f": {safe_str(error)}"
         raise InputDecodeError(said)  # here: with no context that holds the value
 
-    return guarded
+    return read
 
 
 class _Json:
@@ -144,64 +143,72 @@ class _Json:
     def __init__(
         self,
         where: str,
-        parameters: tuple[Parameter, ...],
+        signature: HandlerSignature,
         target: Parameter | None,
         takes: Takes,
     ) -> None:
+        parameters = signature.inputs
+        self._placed = signature.placed
         self._target = target
         for each in parameters:
             _try(where, each, lambda wanted=each.type: Reader(wanted))  # type: ignore[misc]
         members = [(each.name, each.type, each.required) for each in parameters]
         self._members = MembersReader(members)
         self.unclear: tuple[str, str] | None = None
-        self.values: Callable[[str], Values]
+        self.read: Callable[[str], Arguments] = self._as_members
+        """The arguments of a text; raises Mismatch."""
         if target is None:
-            self.values = self._members.read
             return
-        self._whole = Reader(target.type)
+        self._whole = Reader(target.type).read
+        self._is_first = target is parameters[0] and target.kind == "positional"
         self._names = frozenset(each.name for each in parameters)
         self._quoted = tuple(f'"{name}"' for name in self._names)
         objects, known = objects_of(target.type)
         self._known = known if objects else frozenset()
         if takes == "whole":
-            self.values = self._as_whole
+            self.read = self._as_whole
         elif not objects:
-            self.values = self._by_shape
+            self.read = self._by_shape
         elif known is None or known & self._names:
             alone = len(parameters) == 1
             self.unclear = (target.name, "whole" if alone else "members")
-            self.values = self._as_whole if alone else self._by_target
+            self.read = self._as_whole if alone else self._by_target
         else:
-            self.values = self._by_names
+            self.read = self._by_names
 
-    def _as_whole(self, text: str) -> Values:
+    def _as_members(self, text: str) -> Arguments:
+        return self._placed(self._members.read(text))
+
+    def _as_whole(self, text: str) -> Arguments:
         assert self._target is not None
-        return {self._target.name: self._whole.read(text)}
+        if self._is_first:
+            return [self._whole(text)], {}
+        return self._placed({self._target.name: self._whole(text)})
 
-    def _by_shape(self, text: str) -> Values:
+    def _by_shape(self, text: str) -> Arguments:
         """The target takes no objects: an object has the parameters as members."""
-        if text.lstrip(_SPACE)[:1] == "{":
-            return self._members.read(text)
+        if text[:1] == "{" or (text[:1] in _SPACE and text.lstrip(_SPACE)[:1] == "{"):
+            return self._as_members(text)
         return self._as_whole(text)
 
-    def _by_names(self, text: str) -> Values:
+    def _by_names(self, text: str) -> Arguments:
         """The target takes objects with other members than the parameters' names."""
         named = self._named(text)
         if named:
-            return self._members.read(text)
+            return self._as_members(text)
         assert self._target is not None
         if named is None or self._target.required or len(self._names) == 1:
             return self._as_whole(text)
         found = _RAW_MEMBERS.decode(text).keys()  # all have defaults
-        return self._as_whole(text) if found & (self._known or found) else {}
+        return self._as_whole(text) if found & (self._known or found) else ([], {})
 
-    def _by_target(self, text: str) -> Values:
+    def _by_target(self, text: str) -> Arguments:
         """It can't be told for sure: an object that names the target has members."""
         named = self._named(text)
         assert self._target is not None
         if named is None or (self._target.required and self._target.name not in named):
             return self._as_whole(text)
-        return self._members.read(text)
+        return self._as_members(text)
 
     def _named(self, text: str) -> frozenset[str] | None:
         """The parameters that an object names; None where the text is no object."""
@@ -221,11 +228,13 @@ class _Other:
     def __init__(
         self,
         where: str,
-        parameters: tuple[Parameter, ...],
+        signature: HandlerSignature,
         target: Parameter | None,
         takes: Takes,
         converter: Converter,
     ) -> None:
+        parameters = signature.inputs
+        self._placed = signature.placed
         text_alone = isinstance(converter, TextConverter)
         if text_alone and target is None:
             raise ConfigurationError(f"{where}: TextConverter needs one parameter for the text")
@@ -246,13 +255,13 @@ class _Other:
         else:
             self._wanted = self._target.type
 
-    def values(self, text: str) -> Values:
-        """Whatever it raises."""
+    def read(self, text: str) -> Arguments:
+        """The arguments of a text; raises whatever the converter does."""
         value = self._decode(text, self._wanted)
         if self._target is not None:
-            return {self._target.name: value}
+            return self._placed({self._target.name: value})
         found = {name: getattr(value, name) for name in self._names}
-        return {name: each for name, each in found.items() if each is not msgspec.UNSET}
+        return self._placed({n: each for n, each in found.items() if each is not msgspec.UNSET})
 
 
 def _try(where: str, parameter: Parameter, make: Callable[[], object]) -> None:

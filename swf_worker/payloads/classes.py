@@ -108,25 +108,25 @@ def _is_generated(kind: Any, place: str) -> bool:
 
 
 def _of_typed_dict(kind: Any, annotation: Any) -> Shape:
-    members = tuple(
-        Member(name, name, _unqualified(wanted), name in kind.__required_keys__)
-        for name, wanted in hints_of(annotation).items()
-    )
-    return Shape(members, lambda given: given)
+    members = []
+    for name, wanted in hints_of(annotation).items():
+        kept, said = _unqualified(wanted)
+        # Where annotations are texts, the class itself didn't see what they say.
+        required = name in kind.__required_keys__ if said is None else said
+        members.append(Member(name, name, kept, required))
+    return Shape(tuple(members), lambda given: given)
+
+
+def _unqualified(wanted: Any) -> tuple[Any, bool | None]:
+    """Without Required, NotRequired and ReadOnly, and what those say of its being there."""
+    said = None
+    while (name := getattr(typing.get_origin(wanted), "_name", "")) in _QUALIFIERS:
+        said = {"Required": True, "NotRequired": False}.get(name, said)
+        (wanted,) = typing.get_args(wanted)
+    return wanted, said
 
 
 _QUALIFIERS = ("Required", "NotRequired", "ReadOnly")
-
-
-def _unqualified(wanted: Any) -> Any:
-    """Without Required, NotRequired and ReadOnly."""
-    while getattr(typing.get_origin(wanted), "_name", "") in (
-        "Required",
-        "NotRequired",
-        "ReadOnly",
-    ):
-        (wanted,) = typing.get_args(wanted)
-    return wanted
 
 
 def _of_named_tuple(kind: Any, annotation: Any) -> Shape:

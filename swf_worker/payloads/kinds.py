@@ -31,8 +31,10 @@ def objects_of(annotation: Any, within: frozenset[int] = frozenset()) -> tuple[b
         return objects_of(parts_of(annotation)[0], within)
     if type(annotation).__name__ == "TypeAliasType":
         return objects_of(annotation.__value__, within)
-    if not isinstance(kind, type) or kind in (object, msgspec.Raw):
-        return (False, NO_OBJECTS) if kind is typing.Literal else (True, None)
+    if kind is typing.Literal:
+        return False, NO_OBJECTS
+    if not isinstance(kind, type) or kind in (Any, object, msgspec.Raw):
+        return True, None
     if models.owns(annotation):
         return True, models.open_or_members(annotation)
     shape = shape_of(annotation)

@@ -3,9 +3,12 @@ by pydantic, in JSON mode, and only where its user has installed it."""
 
 from __future__ import annotations
 
+import datetime
 import functools
 import types
 import typing
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Union
 
 import msgspec
@@ -67,14 +70,30 @@ class Model:
         try:
             return self._adapter.validate_json(text)
         except pydantic.ValidationError as error:
-            mismatch = of_pydantic(error, self._names, _kinds())
+            mismatch = of_pydantic(error, self._names, _kinds(), self._said)
         except (Exception, BaseExceptionGroup) as error:
             mismatch = refused_by(error)
         raise mismatch
 
+    @functools.cached_property
+    def _said(self) -> frozenset[object]:
+        """The numbers and texts that the type itself holds: its limits are among them."""
+        return frozenset(_scalars(getattr(self._adapter, "core_schema", None), set()))
+
     def build(self, value: Any) -> Any:
         """The value of what JSON holds: still in JSON mode, in which a text may be a date."""
         return self.read_text(msgspec.json.encode(value))
+
+
+def _scalars(schema: Any, seen: set[int]) -> Iterator[object]:
+    if isinstance(schema, (str, int, float, Decimal, datetime.date, datetime.timedelta)):
+        yield schema
+    elif isinstance(schema, type):
+        yield schema.__name__
+    elif isinstance(schema, (dict, list, tuple)) and id(schema) not in seen:
+        seen.add(id(schema))
+        for each in schema.values() if isinstance(schema, dict) else schema:
+            yield from _scalars(each, seen)
 
 
 class LooksLikeModel:

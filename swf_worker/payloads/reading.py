@@ -38,21 +38,21 @@ class StandIn(metaclass=_Anything):
 
 
 class Reader:
-    """Reads JSON as one annotation."""
+    """Reads JSON as one annotation.
+
+    ``read`` gives the value of a text. Mismatch where it doesn't fit or is no JSON; nothing else.
+    """
 
     def __init__(self, annotation: Any) -> None:
-        self._names = frozenset(_names_in(annotation))
-        self._decode: Callable[[Any], Any]
+        names = frozenset(_names_in(annotation))
+        decode: Callable[[Any], Any]
         if models.owns(annotation):
-            self._decode = models.model(annotation).read_text
+            decode = models.model(annotation).read_text
         else:
-            wanted = _Plan(self._names).of(annotation)
+            wanted = _Plan(names).of(annotation)
             _refuse_foreign(wanted)
-            self._decode = msgspec.json.Decoder(wanted, dec_hook=_hook).decode
-
-    def read(self, text: str | bytes | msgspec.Raw) -> Any:
-        """The value. Mismatch where it doesn't fit or is no JSON; nothing else."""
-        return _read(self._decode, text, self._names)
+            decode = msgspec.json.Decoder(wanted, dec_hook=_hook).decode
+        self.read = _guarded(decode, names)
 
 
 class MembersReader:
@@ -61,30 +61,31 @@ class MembersReader:
 
     def __init__(self, members: Sequence[tuple[str, Any, bool]]) -> None:
         self._owned = {name: Reader(wanted) for name, wanted, _ in members if models.owns(wanted)}
-        names = {name for name, _, _ in members}
-        names.update(*(_names_in(wanted) for _, wanted, _ in members))
-        self._names = frozenset(names)
+        known = {name for name, _, _ in members}
+        known.update(*(_names_in(wanted) for _, wanted, _ in members))
+        names = frozenset(known)
         self._fields = {f"f{at}": name for at, (name, _, _) in enumerate(members)}
-        plan, fields = _Plan(self._names), []
+        plan, fields = _Plan(names), []
         for field, (name, wanted, required) in zip(self._fields, members, strict=True):
             told = msgspec.Raw if name in self._owned else plan.of(wanted)
             _refuse_foreign(told)
             fields.append(_field(field, told, required))
         within = msgspec.defstruct("Input", fields, rename=self._fields, kw_only=True)
-        self._decode = msgspec.json.Decoder(within, dec_hook=_hook).decode
+        self._decode = _guarded(msgspec.json.Decoder(within, dec_hook=_hook).decode, names)
 
-    def read(self, text: str | bytes | msgspec.Raw) -> dict[str, Any]:
+    def read(self, text: str | bytes) -> dict[str, Any]:
         """The values of the members that are there. Mismatch as of a Reader."""
-        read = _read(self._decode, text, self._names)
-        values = {name: getattr(read, field) for field, name in self._fields.items()}
-        found = {name: each for name, each in values.items() if each is not msgspec.UNSET}
-        for name in self._owned.keys() & found.keys():
-            found[name] = self._read_owned(name, found[name])
+        read = self._decode(text)
+        found = {}
+        for field, name in self._fields.items():
+            each = getattr(read, field)
+            if each is not msgspec.UNSET:
+                found[name] = self._read_owned(name, each) if name in self._owned else each
         return found
 
     def _read_owned(self, name: str, raw: msgspec.Raw) -> Any:
         try:
-            return self._owned[name].read(raw)
+            return self._owned[name].read(bytes(raw))
         except Mismatch as error:
             mismatch = error.beneath(f"$.{name}")
         raise mismatch
@@ -97,19 +98,24 @@ def _field(name: str, wanted: Any, required: bool) -> tuple[Any, ...]:
     return (name, Union[wanted, msgspec.UnsetType], msgspec.UNSET)
 
 
-def _read(decode: Callable[[Any], Any], text: Any, names: frozenset[str]) -> Any:
-    try:
-        return decode(text)
-    except Mismatch as error:
-        mismatch = error
-    except msgspec.ValidationError as error:
-        mismatch = of_msgspec(error, names)
-    except _NOT_JSON as error:
-        mismatch = not_json(error)
-    except (Exception, BaseExceptionGroup) as error:
-        mismatch = refused_by(error)
-    mismatch.__traceback__ = None
-    raise mismatch  # here: with nothing of the value in what it came of
+def _guarded(decode: Callable[[Any], Any], names: frozenset[str]) -> Callable[[str | bytes], Any]:
+    """``decode``, and nothing but Mismatch of it."""
+
+    def read(text: str | bytes) -> Any:
+        try:
+            return decode(text)
+        except Mismatch as error:
+            mismatch = error
+        except msgspec.ValidationError as error:
+            mismatch = of_msgspec(error, names)
+        except _NOT_JSON as error:
+            mismatch = not_json(error)
+        except (Exception, BaseExceptionGroup) as error:
+            mismatch = refused_by(error)
+        mismatch.__traceback__ = None
+        raise mismatch  # here: with nothing of the value in what it came of
+
+    return read
 
 
 def not_json(error: Exception) -> Mismatch:

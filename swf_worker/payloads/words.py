@@ -55,6 +55,8 @@ def of_msgspec(error: BaseException, names: Collection[str]) -> Mismatch:
         return cause.beneath(path)
     if cause is not None:
         return refused_by(cause, path)  # a __post_init__ of the user's
+    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+        return refused_by(error)  # raised in Python, not by msgspec: the same, in its clothes
     missing = _MISSING.fullmatch(said)
     if missing is not None and missing[1] in names:
         return Mismatch(said, path)
@@ -78,21 +80,25 @@ def _path_of(said: str, names: Collection[str]) -> tuple[str, str]:
 
 # --- pydantic -----------------------------------------------------------------------------------
 
-_LIMITS: tuple[str, ...] = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length")
-_LIMITS += (
+_LIMITS: tuple[str, ...] = (
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "multiple_of",
+    "min_length",
+    "max_length",
     "pattern",
-    "expected",
-    "max_digits",
-    "decimal_places",
-    "whole_digits",
-    "class_name",
-    "tz_expected",
 )
+_LIMITS += ("max_digits", "decimal_places", "class_name")
 """What pydantic says of the type beside an error. (The rest may be of the value.)"""
 
 
-def of_pydantic(error: Any, names: Collection[str], known_kinds: Collection[str]) -> Mismatch:
-    """The first of what a pydantic ValidationError lists, by its kind: its text may quote one."""
+def of_pydantic(
+    error: Any, names: Collection[str], known_kinds: Collection[str], said: Collection[object]
+) -> Mismatch:
+    """The first of what a pydantic ValidationError lists, by its kind: its text may quote a value.
+    ``said`` is what the type itself says: its limits are told, and nothing that only looks so."""
     first = error.errors(include_url=False, include_input=False)[0]
     path = path_to(first["loc"], names)
     kind, context = first["type"], first.get("ctx") or {}
@@ -100,7 +106,8 @@ def of_pydantic(error: Any, names: Collection[str], known_kinds: Collection[str]
     if isinstance(raised, BaseException) or kind not in known_kinds:
         # A validator of the user's, or a kind of error that is the user's.
         return refused_by(raised if isinstance(raised, BaseException) else error, path)
-    limits = ", ".join(f"{name} {context[name]}" for name in _LIMITS if name in context)
+    found = ((name, context[name]) for name in _LIMITS if name in context)
+    limits = ", ".join(f"{name} {limit}" for name, limit in found if limit in said)
     return Mismatch(f"Refused by pydantic: {kind}{limits and f' ({limits})'}", path)
 
 

@@ -29,25 +29,21 @@ def compact_json(value: Any) -> str:
     """``value`` as compact JSON, non-ASCII unescaped; ValueError if it can't be, and RecursionError
     for a cycle. Nothing of the value is in what is raised."""
     try:
-        written = plain(value)
+        written = value if type(value) in _ATOMS else plain(value)
     except (Unwritable, RecursionError):
         raise
     except Exception as error:  # an object of the user's can raise anything when it is read
         said = f"what reads it raised {type(error).__name__}"
     else:
-        return _encoded(written)
+        text = _ENCODER.encode(written)
+        if not text.isascii():
+            text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+        return text
     raise Unwritable(said)
 
 
 class Unwritable(ValueError):
     """A value that has no form in JSON. Its text says what is wrong, and quotes nothing."""
-
-
-def _encoded(written: Any) -> str:
-    text = _ENCODER.encode(written)
-    if not text.isascii():
-        text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
-    return text
 
 
 def plain(value: Any) -> Any:
