@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 Writer = Callable[[Any], Any]
-_ATOMS = frozenset((type(None), bool, int, float, str))
+_ATOMS = frozenset((type(None), bool, int, str))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -35,10 +35,10 @@ def compact_json(value: Any) -> str:
     except Exception as error:  # an object of the user's can raise anything when it is read
         said = f"what reads it raised {type(error).__name__}"
     else:
-        text = _ENCODER.encode(written)
-        if not text.isascii():
-            text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
-        return text
+        try:
+            return msgspec.json.encode(written).decode()
+        except OverflowError:  # a number of more than 64 bits
+            return _ENCODER.encode(written).encode().decode()
     raise Unwritable(said)
 
 
@@ -63,6 +63,12 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise Unwritable("a number is not finite")
+    return value
+
+
 def _list(value: Any) -> list[Any]:
     return [each if type(each) in _ATOMS else plain(each) for each in value]
 
@@ -83,8 +89,6 @@ def _member_name(key: Any) -> str:
     written = plain(key)
     if isinstance(written, str):
         return written
-    if isinstance(written, float) and not math.isfinite(written):
-        raise Unwritable("a key is no finite number")
     if written is None or isinstance(written, (bool, int, float)):
         return _ENCODER.encode(written)
     raise Unwritable(f"a {type(key).__name__} can't be a key in JSON")
@@ -101,7 +105,8 @@ _BY_MSGSPEC = (
     *(uuid.UUID, bytes, bytearray, memoryview),
 )
 _SCALARS: dict[type, Writer] = {
-    **dict.fromkeys((type(None), bool, int, float, str), _same),
+    **dict.fromkeys((type(None), bool, int, str), _same),
+    float: _finite,
     **dict.fromkeys((list, tuple, set, frozenset), _list),
     dict: _members,
     decimal.Decimal: _decimal,
@@ -119,9 +124,9 @@ def _writer_of(kind: type) -> Writer:
         return str
     if hasattr(kind, "__pydantic_serializer__"):
         if hasattr(kind, "model_dump"):
-            return lambda value: value.model_dump(mode="json", by_alias=True)
+            return lambda value: plain(value.model_dump(mode="json", by_alias=True))
         serializer: Any = kind.__pydantic_serializer__  # a dataclass of pydantic's
-        return lambda value: serializer.to_python(value, mode="json", by_alias=True)
+        return lambda value: plain(serializer.to_python(value, mode="json", by_alias=True))
     if issubclass(kind, msgspec.Struct):
         return _struct_writer(kind)
     if hasattr(kind, "__attrs_attrs__"):
