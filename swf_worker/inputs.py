@@ -19,7 +19,7 @@ from .converter import Converter, JsonConverter, TextConverter
 from .errors import ConfigurationError, InputDecodeError
 from .payloads.kinds import objects_of
 from .payloads.parameters import Parameter
-from .payloads.reading import MembersReader, NotJson, Reader
+from .payloads.reading import MembersReader, NotJson, PlainReader, Reader
 from .payloads.words import Mismatch
 from .signature import Arguments, HandlerSignature
 from .text import safe_str
@@ -55,6 +55,8 @@ def inputs_of(
     guarded = partial(_guarded, converter=converter, with_messages=with_messages)
     own = getattr(converter, "decode_arguments", None)
     if callable(own):
+        for each in parameters:
+            _try(where, each, partial(PlainReader, each.type))
         return Inputs(guarded(lambda text: _by(own, text, parameters)))
     for each in parameters:
         if each.kind in ("args", "kwargs"):
@@ -119,8 +121,6 @@ def _guarded(
     def read(text: str | None) -> Arguments:
         try:
             return arguments(text) if missing is None or text is not None else missing()
-        except InputDecodeError as error:
-            said = str(error)  # ours, or what a converter says in its own words
         except NotJson as error:
             said = (
                 f"the input is not JSON: {error.expected}; for flows whose payloads are plain text "
@@ -128,6 +128,8 @@ def _guarded(
             )
         except Mismatch as error:
             said = error.told(with_messages=with_messages)
+        except InputDecodeError as error:
+            said = str(error)  # ours, or what a converter says in its own words
         except (Exception, BaseExceptionGroup) as error:
             said = f"{type(converter).__name__} raised {type(error).__name__}"
             if with_messages:
@@ -151,7 +153,7 @@ class _Json:
         self._placed = signature.placed
         self._target = target
         for each in parameters:
-            _try(where, each, lambda wanted=each.type: Reader(wanted))  # type: ignore[misc]
+            _try(where, each, partial(Reader, each.type))
         members = [(each.name, each.type, each.required) for each in parameters]
         self._members = MembersReader(members)
         self.unclear: tuple[str, str] | None = None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Any, Union
 
@@ -53,6 +54,20 @@ class Reader:
             _refuse_foreign(wanted)
             decode = msgspec.json.Decoder(wanted, dec_hook=_hook).decode
         self.read = _guarded(decode, names)
+
+
+class PlainReader:
+    """Reads what JSON holds, read already, as one annotation. ``read`` as of a Reader."""
+
+    def __init__(self, annotation: Any) -> None:
+        names = frozenset(_names_in(annotation))
+        if models.owns(annotation):
+            self.read = _guarded(models.model(annotation).build, names)
+            return
+        wanted = _Plan(names).of(annotation)
+        _refuse_foreign(wanted)
+        convert = partial(msgspec.convert, type=wanted, dec_hook=_hook, str_keys=True)
+        self.read = _guarded(convert, names)
 
 
 class MembersReader:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ..errors import InputDecodeError
 from ..text import safe_str
 
 _STEPS = r"\.\w+|\[\d+\]|\[\.\.\.\]"
@@ -21,12 +22,12 @@ _SAFE = re.compile(
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
-class Mismatch(ValueError):
+class Mismatch(InputDecodeError, ValueError):
     """A value that doesn't fit: what was expected, the path to it, and, where code of the user's
     refused it, what that raised (its text is the user's to let out)."""
 
     def __init__(self, expected: str, path: str = "$", raised: BaseException | None = None) -> None:
-        super().__init__(expected)
+        super().__init__(f"{expected} - at `{path}`")
         self.expected, self.path, self.raised = expected, path, raised
 
     def beneath(self, outer: str) -> Mismatch:
@@ -35,7 +36,7 @@ class Mismatch(ValueError):
 
     def told(self, *, with_messages: bool = False) -> str:
         """The line about it. ``with_messages`` lets out the text of what user code raised."""
-        said = f"{self.expected} - at `{self.path}`"
+        said = str(self)
         if with_messages and self.raised is not None:
             said += f": {type(self.raised).__name__}: {safe_str(self.raised)}"
         return said
