@@ -50,10 +50,11 @@ def refused_by(error: BaseException, path: str = "$") -> Mismatch:
 def of_msgspec(error: BaseException, names: Collection[str]) -> Mismatch:
     """What msgspec says, by the list. ``names`` are the members that the types know."""
     said = safe_str(error)
-    path, said = _path_of(said, names)
     cause = error.__cause__
     if isinstance(cause, Mismatch):
-        return cause.beneath(path)
+        outer, _ = _path_of(said.removeprefix(str(cause)), names)
+        return cause.beneath(outer)
+    path, said = _path_of(said, names)
     if cause is not None:
         return refused_by(cause, path)  # a __post_init__ of the user's
     if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
