@@ -1,8 +1,8 @@
 """The wording of failures: text rules, and the envelope that is every SDK failure's details.
 
 The envelope is JSON within SWF's limit, always parseable: ``version``, ``type``, ``message``,
-``retryable``, ``details``, ``cause`` (nested) and ``traceback``. When it is too long its texts
-are shortened first, then its deepest causes dropped.
+``retryable``, ``details``, ``cause`` (nested), ``exceptions`` (of a group) and ``traceback``. When it is too long its texts are shortened first, then its deepest causes dropped.
+``failure_envelope.schema.json``, beside this file, says it for machines.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import resources
 from typing import Any
 
 from .errors import ActivityFailed
@@ -29,6 +30,14 @@ from .text import (
 ENVELOPE_VERSION = 1
 _DEEPEST_CAUSE = 100
 _FRAMES = 60
+_MEMBERS = 20
+
+
+def envelope_schema() -> dict[str, Any]:
+    """The JSON Schema of the envelope, version 1."""
+    file = resources.files("swf_worker").joinpath("failure_envelope.schema.json")
+    schema: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,11 @@ class FailureWording:
         if details is not None:
             document["details"] = _plain(details)
         causes = _causes(error) if error is not None else []
+        if isinstance(error, BaseExceptionGroup):
+            document["exceptions"] = [
+                {"type": printable(type(each).__name__), "message": _message(each)}
+                for each in error.exceptions[:_MEMBERS]
+            ]
         if self.tracebacks and error is not None:
             document["traceback"] = _frames(error)
         return _fit(document, causes)
@@ -176,7 +190,7 @@ def _message(error: BaseException) -> str:
     """Its text; a group's with those of its members, as of every failing TaskGroup."""
     if not isinstance(error, BaseExceptionGroup):
         return safe_str(error)
-    members = (f"{type(each).__name__}: {_message(each)}" for each in error.exceptions[:20])
+    members = (f"{type(each).__name__}: {_message(each)}" for each in error.exceptions[:_MEMBERS])
     return f"{safe_str(error)}: {'; '.join(members)}"
 
 
@@ -222,6 +236,11 @@ def _fit(document: dict[str, Any], causes: list[dict[str, Any]]) -> str:
 
 def _render(document: dict[str, Any], causes: list[dict[str, Any]], longest: int) -> str:
     fitted = {key: _shortened(value, longest) for key, value in document.items()}
+    if members := document.get("exceptions"):
+        each_longest = max(16, longest // len(members))
+        fitted["exceptions"] = [
+            {key: shorten(text, each_longest) for key, text in member.items()} for member in members
+        ]
     nested: dict[str, Any] | None = None
     for cause in reversed(causes):
         below = nested

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swf_worker import ActivityFailed, FailureReason
-from swf_worker.failure import FailureWording
+from swf_worker.failure import Failure, FailureWording, envelope_schema
 from swf_worker.outcome import MAX_PAYLOAD, MAX_REASON
 from swf_worker.payloads.writing import compact_json
 from swf_worker.text import bounded_text, shorten, utf16_units
 
+SCHEMA = jsonschema.Draft202012Validator(envelope_schema())
 ANY_TEXT = st.text(st.characters(codec=None), max_size=300)
 
 
@@ -102,6 +104,7 @@ def test_any_exception_becomes_a_bounded_parseable_failure(error):
     assert 1 <= utf16_units(failed.reason) <= MAX_REASON
     assert utf16_units(failed.details) <= MAX_PAYLOAD
     envelope = json.loads(failed.details)
+    SCHEMA.validate(envelope)
     assert envelope["version"] == 1
     assert envelope["retryable"] is True
     assert envelope["type"][:10] == type(error).__name__[:10]
@@ -118,6 +121,15 @@ def test_envelopes_fit_whatever_is_in_them(message, details, depth):
     )
     assert utf16_units(text) <= MAX_PAYLOAD
     assert json.loads(text)["retryable"] is False
+    SCHEMA.validate(json.loads(text))
+
+
+def test_the_schema_is_one_and_is_no_rubber_stamp():
+    jsonschema.Draft202012Validator.check_schema(envelope_schema())
+    assert not SCHEMA.is_valid({"version": 1, "type": "T", "message": "m"})
+    assert not SCHEMA.is_valid(
+        {"version": 1, "type": "T", "message": "m", "retryable": True, "cause": {"type": "U"}}
+    )
 
 
 def test_the_first_cause_is_the_last_to_go():
@@ -136,6 +148,10 @@ def test_a_group_tells_of_its_members():
     envelope = json.loads(FailureWording().of_exception(group).details)
     assert envelope["message"] == "tasks (2 sub-exceptions): ValueError: a; KeyError: 'b'"
     assert envelope["cause"] == {"type": "ValueError", "message": "a"}
+    assert envelope["exceptions"] == [
+        {"type": "ValueError", "message": "a"},
+        {"type": "KeyError", "message": "'b'"},
+    ]
 
 
 def test_own_failures_say_what_they_say():
@@ -176,3 +192,77 @@ def test_every_sdk_failure_carries_its_envelope(reason):
         "CancelNotRequested",
     }
     assert reason.retryable is (reason.value not in final)
+
+
+class Writes:
+    """A converter that writes failures its own way."""
+
+    def __init__(self, answer):
+        self.answer, self.given = answer, []
+
+    def encode_failure(self, failure):
+        self.given.append(failure)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_a_converter_writes_each_failure():
+    writes = Writes(("their.Reason", "their details"))
+    wording = FailureWording().of(writes)
+    try:
+        raise KeyError("k") from ValueError("root")
+    except KeyError as error:
+        failed = wording.of_exception(error)
+    assert (failed.reason, failed.details) == ("their.Reason", "their details")
+    (given,) = writes.given
+    assert given == Failure(
+        reason="KeyError",
+        message="'k'",
+        type="KeyError",
+        module="builtins",
+        retryable=True,
+        traceback=given.traceback,
+        causes=(("ValueError", "root"),),
+    )
+    assert "test_text_and_failures" in given.traceback
+    wording.of_sdk(FailureReason.WORKER_SHUTDOWN, "why", details={"a": 1})
+    assert writes.given[1] == Failure(
+        "WorkerShutdown", "why", "WorkerShutdown", "", True, details={"a": 1}
+    )
+    wording.of_exception(ActivityFailed("Gone", {"b": 2}))
+    wording.of_exception(ActivityFailed("Gone", {"b": 2}, retryable=False))
+    assert [(each.reason, each.details, each.retryable) for each in writes.given[2:]] == [
+        ("Gone", {"b": 2}, True),
+        ("Gone", {"b": 2}, False),
+    ]
+    FailureWording(tracebacks=False).of(writes).of_exception(error_with_a_trace())
+    assert writes.given[-1].traceback == ""
+
+
+def error_with_a_trace():
+    try:
+        raise ValueError("here")
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [RuntimeError("no"), None, ("only one",), ("r", 5), ("r", b"bytes")],
+    ids=["raises", "nothing", "one", "a number", "bytes"],
+)
+def test_a_converter_that_can_not_loses_no_failure(answer):
+    failed = FailureWording().of(Writes(answer)).of_exception(ValueError("why"))
+    assert failed.reason == "ValueError"
+    assert json.loads(failed.details)["message"] == "why"
+
+
+def test_limits_are_applied_after_the_converter():
+    failed = FailureWording().of(Writes(("r" * 300, "😀" * 40_000))).of_exception(ValueError())
+    assert utf16_units(failed.reason) == MAX_REASON
+    assert utf16_units(failed.details) <= MAX_PAYLOAD
+    assert FailureWording().of(Writes(("", None))).of_exception(ValueError()).reason == "ValueError"
+    assert (
+        FailureWording().of(Writes(("\ud800", "\ud800"))).of_exception(ValueError()).reason == "?"
+    )
