@@ -19,7 +19,7 @@ from ..outcome import MAX_PAYLOAD
 from ..text import NOT_JSON, utf16_units
 from .gzip import DEFAULT_LIMIT, checked_whole
 from .marks import PLAIN, S3, from_utf8, utf8
-from .s3_faults import cut_short, fault_of
+from .s3_faults import fault_of
 
 if TYPE_CHECKING:
     import boto3
@@ -31,8 +31,6 @@ READ_TIMEOUT = 10.0
 ATTEMPTS = 3
 BODY_WITHIN = 60.0
 """Seconds that all of an object may take to come."""
-_BODIES = 2
-"""How often an object is fetched whose body breaks off: botocore's retries end with the headers."""
 _CHUNK = 16 * 1024
 """Bytes. The clock is looked at between them: a server that trickles is never silent."""
 _CONNECTIONS = 50
@@ -184,35 +182,21 @@ class S3Codec:
     def _fetched(self, reference: _Reference) -> bytes:
         """The object, at most a byte more than what was written."""
         until = now() + BODY_WITHIN
-        for attempt in range(1, _BODIES + 1):
+        for last in (False, True):  # botocore's retries end where a body begins
             try:
-                return self._got(reference, until)
-            except CodecError:
-                raise
+                answer = self._client().get_object(Bucket=self.bucket, Key=reference.key)
             except Exception as error:  # as above
                 fault = fault_of("GetObject", error)
-                again = cut_short(error) and attempt < _BODIES and now() < until
-            if not again:
+                break
+            try:
+                return _body(answer, reference, until)
+            except CodecError:
+                raise
+            except Exception as error:  # as above, and urllib3's
+                fault = fault_of("GetObject", error)
+            if last or now() > until:
                 break
         raise fault
-
-    def _got(self, reference: _Reference, until: float) -> bytes:
-        answer = self._client().get_object(Bucket=self.bucket, Key=reference.key)
-        with closing(answer["Body"]) as body:
-            if answer.get("ContentLength", reference.bytes) != reference.bytes:
-                raise _other_size(reference)
-            found = bytearray()
-            while len(found) <= reference.bytes:
-                chunk = body.read(min(_CHUNK, reference.bytes + 1 - len(found)))
-                if not chunk:
-                    break
-                found += chunk
-                if now() > until:
-                    raise CodecError(
-                        f"S3 takes longer than {BODY_WITHIN:.0f} s to send {reference.object}",
-                        may_pass=True,
-                    )
-        return bytes(found)
 
     def _client(self) -> Any:
         """This process's client, made when it is first needed."""
@@ -254,6 +238,24 @@ def _checked_name(what: str, value: object, *, may_be_empty: bool = False) -> st
             f"S3Codec: {what} must be at most {_LONGEST_PREFIX} bytes, with no control characters"
         )
     return value
+
+
+def _body(answer: Any, reference: _Reference, until: float) -> bytes:
+    with closing(answer["Body"]) as body:
+        if answer.get("ContentLength", reference.bytes) != reference.bytes:
+            raise _other_size(reference)
+        found = bytearray()
+        while len(found) <= reference.bytes:
+            chunk = body.read(min(_CHUNK, reference.bytes + 1 - len(found)))
+            if not chunk:
+                break
+            found += chunk
+            if now() > until:
+                raise CodecError(
+                    f"S3 takes longer than {BODY_WITHIN:.0f} s to send {reference.object}",
+                    may_pass=True,
+                )
+    return bytes(found)
 
 
 def _other_size(reference: _Reference) -> CodecError:

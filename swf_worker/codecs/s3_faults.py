@@ -45,7 +45,6 @@ _UNREACHED = frozenset(
     }
 )
 """Types of botocore's, with all that descend from them."""
-_CUT = frozenset({"IncompleteReadError", "ReadTimeoutError", "ResponseStreamingError"})
 
 
 def fault_of(operation: str, error: BaseException) -> CodecError:
@@ -57,12 +56,7 @@ def fault_of(operation: str, error: BaseException) -> CodecError:
     kind = type(error).__name__
     if _is_one_of(error, _UNREACHED) or isinstance(error, OSError):
         return CodecError(f"{operation}: S3 can't be reached, or broke off ({kind})", may_pass=True)
-    return CodecError(f"{operation}: S3 was not asked ({kind})")
-
-
-def cut_short(error: BaseException) -> bool:
-    """Whether an answer had begun, and broke off."""
-    return _is_one_of(error, _CUT)
+    return CodecError(f"{operation}: it failed on this side ({kind})")
 
 
 def _answered(operation: str, response: dict[str, Any]) -> CodecError:
