@@ -1,9 +1,11 @@
-"""A store that speaks as much of S3 as the codec needs, on a socket, and misbehaves when it is told."""
+"""A store that speaks as much of S3 as the codec needs, on a socket, and misbehaves when told."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import unquote
@@ -30,6 +32,7 @@ class FakeS3:
         self.requests: list[tuple[str, str]] = []
         self.misbehave: list[Misbehave] = []
         self.leave = threading.Event()
+        self._connections: list[socket.socket] = []
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,6 +82,10 @@ class FakeS3:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
+            def process_request(self, request: Any, client_address: Any) -> None:
+                store._connections.append(request)
+                super().process_request(request, client_address)
+
             def handle_error(self, request: Any, client_address: Any) -> None: ...
 
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -93,6 +100,9 @@ class FakeS3:
         self.leave.set()
         self._server.shutdown()
         self._server.server_close()
+        for each in self._connections:  # clients keep them
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         self._thread.join()
 
 

@@ -218,7 +218,7 @@ def test_without_cryptography_the_command_is_named():
 def test_nothing_is_imported_before_it_is_needed():
     code = (
         "import sys; from swf_worker.codecs import *; S3Codec('bucket').encode('short'); "
-        "print({'boto3', 'botocore', 'cryptography'} & {name.split('.')[0] for name in sys.modules})"
+        "print({'boto3', 'botocore', 'cryptography'} & {n.split('.')[0] for n in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

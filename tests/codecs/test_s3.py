@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import boto3
@@ -80,7 +81,9 @@ def eager(s3):
     """Nearly everything goes to the store, and at once or not at all."""
     once = Config(retries={"total_max_attempts": 1})
     config = s3.keywords["client_config"].merge(once)
-    return s3(above=20, limit=10_000_000, client_config=config)
+    codec = s3(above=20, limit=10_000_000, client_config=config)
+    with closing(codec._client()):
+        yield codec
 
 
 @settings(
