@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
+import signal
 import subprocess
 import sys
+import termios
 from functools import partial
 
 import pytest
@@ -14,6 +18,7 @@ from swf_worker.codecs.chain import apply
 from tests.cli.test_run import environment
 from tests.codecs import targets
 from tests.codecs.fake_s3 import BUCKET, QUICK
+from tests.conftest import eventually
 
 HERE = "tests.codecs.targets"
 LONG = json.dumps({"pages": ["é and 😀"] * 9_000}, ensure_ascii=False)
@@ -146,6 +151,29 @@ def test_codecs_in_another_order_are_told():
 def test_a_terminal_that_lacks_characters_gets_the_rest():
     said = partial(decode, "é 😀", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert said()[:2] == (0, "\\xe9 \\U0001f600\n")
+
+
+def taken(pipe):
+    """Whether its reader has taken all that was written."""
+    waiting = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return not waiting[0]
+
+
+def test_ctrl_c_while_it_waits_for_stdin_prints_nothing():
+    with subprocess.Popen(
+        [sys.executable, "-m", "swf_worker", "payload", "decode"],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdin.write(GZIPPED[:2000].encode())
+        process.stdin.flush()
+        assert eventually(lambda: taken(process.stdin), 20)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, b"", b"")
 
 
 def test_payload_alone_is_a_usage_error():
