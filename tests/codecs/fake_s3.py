@@ -14,12 +14,12 @@ from botocore.config import Config
 
 QUICK = Config(
     connect_timeout=2,
-    read_timeout=0.5,
+    read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 2},
     proxies={},
     s3={"addressing_style": "path"},
 )
-"""One attempt more, and impatient."""
+"""One attempt more."""
 BUCKET = "payloads"
 Misbehave = Callable[[Any], None]
 

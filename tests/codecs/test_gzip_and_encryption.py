@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swf_worker import CodecError, ConfigurationError
@@ -35,18 +35,21 @@ CHAINS = {
     "twice": (GZIP, GZIP, ENCRYPTION, ENCRYPTION, NOWHERE, NOWHERE),
 }
 MARKS = ["swf-worker:", "swf-worker:gzip:", "swf-worker:fernet:1:", "swf-worker:s3:1:", "=", "2:"]
+unhurried = settings(deadline=None)  # other tests run beside
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
 marked = st.lists(st.sampled_from(MARKS) | text, max_size=4).map("".join)
 texts = text | marked | st.integers(1, 2000).map(lambda n: "prose " * n)
 
 
 @pytest.mark.parametrize("codecs", CHAINS.values(), ids=CHAINS)
+@unhurried
 @given(text=texts)
 def test_every_text_comes_back_as_it_was(codecs, text):
     assert unapply(codecs, apply(codecs, text)) == text
 
 
 @pytest.mark.parametrize("codecs", CHAINS.values(), ids=CHAINS)
+@unhurried
 @given(text=text.filter(lambda text: not text.startswith("swf-worker:")))
 def test_what_no_codec_wrote_is_left_as_it_is(codecs, text):
     assert unapply(codecs, text) == text
@@ -84,6 +87,7 @@ def test_a_compressed_text_can_be_read_by_anybody():
     assert gzip.decompress(base64.b64decode(body)).decode() == prose
 
 
+@unhurried
 @given(text=texts)
 def test_a_text_hardly_becomes_longer_and_always_the_same(text):
     once = GZIP.encode(text)
@@ -169,6 +173,7 @@ def test_keys_are_rotated():
         after.decode(before.encode("old"))
 
 
+@unhurried
 @given(text=texts, at=st.integers(0), to=st.characters())
 def test_whatever_is_changed_is_refused(text, at, to):
     mark = "swf-worker:fernet:1:"

@@ -13,7 +13,6 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
 
 import boto3
 import pytest
@@ -26,7 +25,7 @@ from swf_worker import CodecError, ConfigurationError
 from swf_worker.codecs import EncryptionCodec, GzipCodec, S3Codec, s3_faults
 from swf_worker.codecs import s3 as module
 from swf_worker.codecs.chain import apply, unapply
-from tests.codecs.fake_s3 import BUCKET, breaks_off, hang, says, trickles
+from tests.codecs.fake_s3 import BUCKET, QUICK, breaks_off, hang, says, trickles
 from tests.codecs.test_gzip_and_encryption import texts
 
 MARK = "swf-worker:s3:1:"
@@ -80,15 +79,14 @@ def test_a_short_text_that_looks_like_a_reference_is_marked(s3, store):
 def eager(s3):
     """Nearly everything goes to the store, and at once or not at all."""
     once = Config(retries={"total_max_attempts": 1})
-    config = s3.keywords["client_config"].merge(once)
-    codec = s3(above=20, limit=10_000_000, client_config=config)
+    codec = s3(above=20, limit=10_000_000, client_config=QUICK.merge(once))
     with closing(codec._client()):
         yield codec
 
 
 @settings(
     max_examples=40,
-    deadline=timedelta(seconds=5),
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=texts)
@@ -230,9 +228,11 @@ def calls(codec):
 )
 def test_a_fault_is_typed_and_says_whether_it_may_pass(s3, store, operation, answer, passes, says):
     store.misbehave = [answer] * 2
+    patience = Config(read_timeout=0.3 if answer is hang else 10)
+    codec = s3(client_config=QUICK.merge(patience))
     began = time.monotonic()
     with pytest.raises(CodecError, match=says.format(operation)) as caught:
-        calls(s3())[operation]()
+        calls(codec)[operation]()
     assert caught.value.may_pass is passes
     assert str(caught.value).startswith(operation)
     assert caught.value.__context__ is None, "botocore's error has the request, and its body"
@@ -377,7 +377,7 @@ def everything(error):
 
 @settings(
     max_examples=60,
-    deadline=timedelta(seconds=10),
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
