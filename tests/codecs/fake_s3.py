@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -21,6 +23,8 @@ QUICK = Config(
 )
 """One attempt more."""
 BUCKET = "payloads"
+MARK = "swf-worker:s3:1:"
+LONG = "long, é and 😀 " * 5_000
 Misbehave = Callable[[Any], None]
 
 
@@ -132,3 +136,15 @@ def trickles(request: Any) -> None:
         request.wfile.write(body[start : start + 4096])
         request.wfile.flush()
     request.close_connection = True
+
+
+def reference(text=LONG, **members):
+    """What stands for an object, with these members wrong."""
+    data = text.encode()
+    right = {
+        "bucket": BUCKET,
+        "key": "in/" + "0" * 32,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return MARK + json.dumps(right | members)
