@@ -83,6 +83,16 @@ class PayloadTooLargeError(PayloadError):
     """A payload is longer than SWF takes. Results are never cut."""
 
 
+class CodecError(PayloadError):
+    """A codec can't write or read a payload. ``may_pass``: trying again may work, where S3
+    throttles or can't be reached, say; not where the key is wrong, or the payload was changed or is
+    gone. The message has nothing of the payload, of keys, or of what is in S3."""
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
 class CancelNotRequestedError(SwfWorkerError):
     """``ActivityTaskHandle.cancel`` was called, and no heartbeat has reported a cancel request."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import swf_worker
-from swf_worker import local, testing
+from swf_worker import codecs, local, testing
 
 HERE = Path(__file__).resolve().parent / "typing"
 FILES = [str(HERE / name) for name in ("right.py", "wrong.py")]
@@ -78,5 +78,5 @@ def test_right_uses_are_right_and_each_wrong_one_is_found(checker):
 
 def test_each_public_name_is_used_in_the_right_way():
     used = set(re.findall(r"\w+", (HERE / "right.py").read_text()))
-    for module in (swf_worker, local, testing):
+    for module in (swf_worker, codecs, local, testing):
         assert set(module.__all__) - used == set(), module.__name__

@@ -76,10 +76,15 @@ DEV_SETTINGS = (
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
 )
 
+PAYLOAD_SETTINGS = (
+    Setting("codecs", str, "MODULE:ATTRIBUTE of a list of codecs, or of a worker that has them"),
+)
+
 SETTINGS = (
     *RUN_SETTINGS,
     *DEV_SETTINGS,
     *SCHEDULE_SETTINGS,
+    *PAYLOAD_SETTINGS,
     _TOKEN,
     *(setting for _, settings in TASK_ACTIONS.values() for setting in settings),
 )
@@ -118,8 +123,8 @@ def _command(arguments: list[str], **parts: Any) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
-        if command is _schedule:
-            return INTERRUPTED  # nothing is scheduled
+        if command in (_schedule, _payload):
+            return INTERRUPTED  # nothing is scheduled, or printed
         return FATAL if command is _task else 0  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
@@ -183,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_schedule(commands)
     _add_task(commands)
+    _add_payload(commands)
 
     demo = commands.add_parser(
         "demo",
@@ -230,6 +236,23 @@ def _add_task(commands: Any) -> None:
         action.set_defaults(command=_task, settings=every, action=name)
 
 
+def _add_payload(commands: Any) -> None:
+    payload = commands.add_parser("payload", help="read what codecs have written")
+    actions = payload.add_subparsers(title="actions", metavar="ACTION", required=True)
+    decode = actions.add_parser(
+        "decode",
+        help="print a payload as it was before its codecs",
+        description="Undo what codecs did to one payload, an input or a result of a history, and "
+        "print it; JSON indented. What is compressed can be read as it is; what is encrypted or in "
+        "S3 needs --codecs. Exit codes: 0 printed; 1 it can't be read; 2 usage.",
+    )
+    decode.add_argument(
+        "text", nargs="?", default="-", metavar="TEXT", help="the payload; -, or none: from stdin"
+    )
+    add_settings(decode, PAYLOAD_SETTINGS)
+    decode.set_defaults(command=_payload, settings=PAYLOAD_SETTINGS)
+
+
 # The commands import their own parts: `run` must not pay for the local SWF.
 
 
@@ -255,6 +278,12 @@ def _task(given: argparse.Namespace) -> int:
     from .task import task
 
     return task(given)
+
+
+def _payload(given: argparse.Namespace) -> int:
+    from .payload import decode
+
+    return decode(given)
 
 
 def _demo(given: argparse.Namespace) -> int:

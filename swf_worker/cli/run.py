@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..definition import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
-from ..runtime.process.interpreter import take_over, working_directory
-from ..runtime.stopping.signals import StoppedEarly
+from ..runtime.process.interpreter import take_over
 from ..runtime.until_stopped import loading
 from ..text import safe_str
 from ..together import run_together
 from ..worker import ActivityWorker
+from .imports import import_target, line_of, placed
 from .logging import configure_logging
 from .process import Process
 from .settings import UsageError
 from .supervised import run_supervised
 
-_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _OPTIONS = {
     "domain": "domain",
     "task_list": "task_list",
@@ -100,7 +96,7 @@ def _find(target: str) -> Any:
     module_name, colon, attribute = target.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"{target!r} is not MODULE:ATTRIBUTE, as in myservice.workers:worker")
-    module = _import(module_name)
+    module = import_target(module_name)
     found: Any = module
     for name in attribute.split("."):
         try:
@@ -167,66 +163,13 @@ def _made_by(target: str, make: Any) -> ActivityWorker:
     try:
         made = make()
     except SwfWorkerError as error:
-        raise _placed(error) from error
+        raise placed(error) from error
     except Exception as error:  # the user's code
-        said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
+        said = f"{type(error).__name__}: {safe_str(error)}{line_of(error)}"
         raise ConfigurationError(f"{target} made no worker: {said}") from error
     if not isinstance(made, ActivityWorker):
         raise UsageError(f"{target} returned a {type(made).__name__}: it must return a worker")
     return made
-
-
-def _import(name: str) -> ModuleType:
-    here = working_directory()
-    if not {"", here} & set(sys.path):
-        sys.path.insert(0, here)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if name == missing or name.startswith(f"{missing}."):
-            hint = f"; did you mean {name[:-3]!r}?" if name.endswith(".py") else ""
-            raise UsageError(
-                f"there is no module {missing!r} in this directory or on the path{hint}"
-            ) from None
-        raise UsageError(f"module {name!r} needs {missing!r}, which is not installed") from None
-    except (TypeError, ValueError) as error:
-        if name.startswith("."):
-            raise UsageError(f"{name!r} is a relative name: name the module in full") from None
-        raise _broken(name, error) from error
-    except StoppedEarly:
-        raise
-    except SystemExit as error:
-        raise UsageError(f"module {name!r} ends the program when it is imported") from error
-    except SyntaxError as error:
-        raise UsageError(f"module {name!r} can't be imported: {safe_str(error)}") from None
-    except Exception as error:  # whatever the user's module raises when it is imported
-        if isinstance(error, SwfWorkerError):
-            raise _placed(error) from error
-        raise _broken(name, error) from error
-
-
-def _broken(name: str, error: BaseException) -> UsageError:
-    said = f"{type(error).__name__}: {safe_str(error)}{_line_of(error)}"
-    return UsageError(f"module {name!r} can't be imported: {said}")
-
-
-def _line_of(error: BaseException) -> str:
-    """The last line of the user's that led to it."""
-    trace, last = error.__traceback__, None
-    while trace is not None:
-        code = trace.tb_frame.f_code.co_filename
-        if not code.startswith((_OURS, "<")):
-            last = f" ({code}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return last or ""
-
-
-def _placed(error: SwfWorkerError) -> SwfWorkerError:
-    """An error of ours that the user's code led to, with the place."""
-    if not isinstance(error, ConfigurationError):
-        return error
-    return ConfigurationError(f"{safe_str(error)}{_line_of(error)}")
 
 
 def _offer(module: ModuleType, attribute: str) -> str:

@@ -21,6 +21,7 @@ from swf_worker import (
     Canceled,
     CancelNotRequestedError,
     CancelReason,
+    CodecError,
     Completed,
     ConfigurationError,
     Converter,
@@ -51,6 +52,7 @@ from swf_worker import (
     current_context,
     run_workers,
 )
+from swf_worker.codecs import Codec, EncryptionCodec, GzipCodec, S3Codec
 from swf_worker.local import (
     Fault,
     FaultKind,
@@ -125,6 +127,18 @@ observers: list[Observer] = [Prints()]
 wrappers: list[Wrapper] = [bound]
 converters: list[Converter] = [JsonConverter(), TextConverter(), Upper()]
 
+
+class Reversed:
+    def encode(self, text: str) -> str:
+        return f"reversed:{text[::-1]}"
+
+    def decode(self, text: str) -> str:
+        return text.removeprefix("reversed:")[::-1]
+
+
+codecs: list[Codec] = [Reversed(), GzipCodec(), S3Codec("payloads", "in/", above=20_000)]
+encryption: Codec = EncryptionCodec(["key", b"key"])
+
 worker = ActivityWorker(
     domain="media",
     task_list="files",
@@ -176,6 +190,8 @@ def use() -> int:
         pass
     except ServiceError as error:
         print(error.code, error.request_id)
+    except CodecError as error:
+        print(error.may_pass)
     except (InputDecodeError, ResultEncodeError, PayloadTooLargeError, PayloadError):
         pass
     except (ActivityNotRegisteredError, CancelNotRequestedError, ConfigurationError):
