@@ -159,6 +159,18 @@ def test_more_than_the_reference_says_is_never_held(s3, store):
         s3().decode(reference("short"))
 
 
+def test_an_object_that_is_much_longer_is_not_waited_for(s3, store):
+    def says_that_it_is_long(request):
+        request.answer(200, length=10**12)
+        hang(request)
+
+    store.misbehave = [says_that_it_is_long]
+    began = time.monotonic()
+    with pytest.raises(CodecError, match="another size"):
+        s3().decode(reference())
+    assert time.monotonic() - began < 8, "its body was waited for"
+
+
 def test_a_text_over_the_limit_is_not_sent(s3, store):
     with pytest.raises(CodecError, match=r"takes 40,000 \(limit=\)"):
         s3(limit=40_000).encode("x" * 40_001)
