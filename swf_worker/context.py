@@ -8,13 +8,15 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .coded import heartbeat_text
 from .errors import ActivityCanceled
 from .log import identity_of, logger_for
 from .task import ActivityTask, CancelReason
-from .text import heartbeat_text
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from .codecs.chain import Codec
 
 
 class TaskLink(Protocol):
@@ -51,8 +53,9 @@ def current_context() -> ActivityContext:
 class ActivityContext:
     """One task, as its handler sees it. All of it may be used from any thread."""
 
-    def __init__(self, task: ActivityTask, link: TaskLink) -> None:
+    def __init__(self, task: ActivityTask, link: TaskLink, codecs: tuple[Codec, ...] = ()) -> None:
         self.task = task
+        self._codecs = codecs
         self._link = link
         self._lock = threading.Lock()
         self._causes: list[CancelReason] = []
@@ -69,7 +72,7 @@ class ActivityContext:
         is shortened. After the task has ended it does nothing. Beats that keep the task alive go
         out by themselves: without progress to tell there is no need to call this.
         """
-        text, why = heartbeat_text(details)
+        text, why = heartbeat_text(details, self._codecs)
         if why is not None:
             self._warn(why)
         self._link.progress(text)

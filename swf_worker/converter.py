@@ -116,8 +116,9 @@ def _kept_reader(wanted: Any) -> Reader:
     return Reader(wanted)
 
 
-def encoded_result(converter: Converter, value: Any) -> str | None:
-    """A result's text; ResultEncodeError or PayloadTooLargeError. Results are never cut."""
+def encoded_result(converter: Converter, value: Any, *, limited: bool = True) -> str | None:
+    """A result's text; ResultEncodeError or, where it is ``limited`` here and not after codecs,
+    PayloadTooLargeError. Results are never cut."""
     text = converter.encode(value)
     if text is None:
         return None
@@ -127,7 +128,7 @@ def encoded_result(converter: Converter, value: Any) -> str | None:
         return text
     if printable(text) != text:
         raise ResultEncodeError("the result has a lone surrogate, which no JSON in UTF-8 can carry")
-    if (units := utf16_units(text)) > MAX_PAYLOAD:
+    if limited and (units := utf16_units(text)) > MAX_PAYLOAD:
         raise PayloadTooLargeError(
             f"the result has {units:,} characters (UTF-16 units); SWF takes {MAX_PAYLOAD:,}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar, Unpack
 
@@ -22,7 +22,9 @@ from .options import Duration
 from .task import ActivityType
 
 if TYPE_CHECKING:
+    from .codecs.chain import Codec
     from .converter import Converter
+    from .failure import FailureWording
     from .inputs import Inputs
     from .signature import HandlerSignature
 
@@ -55,6 +57,7 @@ class ActivityOptions(TypedDict, total=False):
     description: str | None
     max_concurrent: int | None
     converter: Converter | None
+    codecs: Sequence[Codec] | None
     input: Literal["whole", "members"] | None
     manual_completion: bool
     cancel_kills: bool
@@ -79,6 +82,7 @@ class ActivityMark:
     description: str | None = None
     max_concurrent: int | None = None
     converter: Converter | None = None
+    codecs: Sequence[Codec] | None = None
     input: Literal["whole", "members"] | None = None
     manual_completion: bool = False
     cancel_kills: bool = False
@@ -104,6 +108,8 @@ def activity(
         each of them, so they set beat intervals and estimates, and never stop a handler.
     max_concurrent: how many tasks of this type run at once in a worker.
     converter: how this type's payloads are read and written; the worker's by default.
+    codecs: what this type's texts go through behind the converter (``swf_worker.codecs``); the
+        worker's by default, and [] for none.
     input: "whole" gives the decoded input to the one parameter that has no default, "members"
         spreads a JSON object over the parameters. By default one parameter is whole and several
         are members, and an input of before a parameter was added or taken away still fits where
@@ -176,8 +182,13 @@ class ActivityDefinition:
     signature: HandlerSignature
     inputs: Inputs
     converter: Converter
+    codecs: tuple[Codec, ...]
     options: ActivityMark
     is_async: bool
+
+    def wording(self, wording: FailureWording) -> FailureWording:
+        """How this type's failures are worded."""
+        return wording.of(self.converter, self.codecs)
 
     @property
     def mode(self) -> Literal["thread", "async", "process"]:
@@ -186,9 +197,13 @@ class ActivityDefinition:
 
 
 def define(
-    function: Callable[..., Any], mark: ActivityMark, default_converter: Converter | None
+    function: Callable[..., Any],
+    mark: ActivityMark,
+    default_converter: Converter | None,
+    default_codecs: Sequence[Codec] = (),
 ) -> ActivityDefinition:
     """Validate a marked function; ConfigurationError says what is allowed."""
+    from .codecs.chain import checked
     from .converter import JsonConverter  # here: a mark alone is light
     from .inputs import inputs_of
     from .signature import HandlerSignature
@@ -208,14 +223,24 @@ def define(
         _check_process(where, function)
     converter = mark.converter or default_converter or JsonConverter()
     check_converter(f"{where}: converter", converter)
+    codecs = default_codecs if mark.codecs is None else mark.codecs
+    coded_by = checked(codecs, f"{where}: codecs") if codecs else ()
     signature = HandlerSignature.of(where, function)
-    inputs = inputs_of(where, signature, converter, mark.input, with_messages=mark.failure_messages)
+    inputs = inputs_of(
+        where,
+        signature,
+        converter,
+        mark.input,
+        codecs=coded_by,
+        with_messages=mark.failure_messages,
+    )
     return ActivityDefinition(
         type=ActivityType(name, mark.version),
         function=function,
         signature=signature,
         inputs=inputs,
         converter=converter,
+        codecs=coded_by,
         options=mark,
         is_async=is_async,
     )

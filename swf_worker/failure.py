@@ -1,7 +1,8 @@
 """The wording of failures: text rules, and the envelope that is every SDK failure's details.
 
 The envelope is JSON within SWF's limit, always parseable: ``version``, ``type``, ``message``,
-``retryable``, ``details``, ``cause`` (nested), ``exceptions`` (of a group) and ``traceback``. When it is too long its texts are shortened first, then its deepest causes dropped.
+``retryable``, ``details``, ``cause`` (nested), ``exceptions`` (of a group) and ``traceback``.
+When it is too long its texts are shortened first, then its deepest causes dropped.
 ``failure_envelope.schema.json``, beside this file, says it for machines.
 """
 
@@ -15,7 +16,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from .errors import ActivityFailed
+from .codecs.chain import Codec
+from .coded import within
+from .errors import ActivityFailed, CodecError
 from .outcome import MAX_PAYLOAD, MAX_REASON, Failed, FailureReason
 from .payloads.writing import compact_json
 from .text import (
@@ -65,16 +68,26 @@ EncodeFailure = Callable[[Failure], tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class FailureWording:
-    """Words failures; ``tracebacks`` says whether envelopes carry them, and ``encode`` is the
-    converter's ``encode_failure``, where it has one."""
+    """Words failures. ``tracebacks`` says whether envelopes carry them, ``encode`` is the
+    converter's ``encode_failure``, where it has one, ``codecs`` is what all details go through."""
 
     tracebacks: bool = True
     encode: EncodeFailure | None = None
+    codecs: tuple[Codec, ...] = ()
 
-    def of(self, converter: object) -> FailureWording:
+    def of(self, converter: object, codecs: tuple[Codec, ...] = ()) -> FailureWording:
         """The same, as this converter writes failures; with the envelope, where it doesn't."""
         encode = getattr(converter, "encode_failure", None)
-        return self if encode == self.encode else replace(self, encode=encode)
+        if encode == self.encode and codecs is self.codecs:
+            return self
+        return replace(self, encode=encode, codecs=codecs)
+
+    def details(self, value: Any) -> str | None:
+        """The text of details: a str as it is, anything else as JSON, None for none."""
+        try:
+            return within(self.codecs, lambda room: bounded_text(value, room), MAX_PAYLOAD)[0]
+        except CodecError as error:  # the answer goes out all the same, with nothing uncoded
+            return f"the details can't be written: {error}"
 
     def of_exception(self, error: BaseException) -> Failed:
         """A handler's exception as Failed: by its own words, or the class's name and envelope."""
@@ -89,7 +102,7 @@ class FailureWording:
         name = type(error).__name__
         reason = bounded_text(error.reason, MAX_REASON) or shorten(printable(name), MAX_REASON)
         if error.retryable is None and self.encode is None:
-            return Failed(reason, bounded_text(error.details))
+            return Failed(reason, self.details(error.details))
         return self._written(
             reason,
             name,
@@ -145,11 +158,19 @@ class FailureWording:
             )
             with suppress(Exception):  # the failure goes out all the same
                 said, text = self.encode(failure)
-                return Failed(
-                    bounded_text(said, MAX_REASON) or reason, bounded_text(_text_or_none(text))
-                )
-        envelope = self.envelope(kind, message, retryable=retryable, details=details, error=error)
-        return Failed(reason, envelope)
+                given = self.details(_text_or_none(text))
+                return Failed(bounded_text(said, MAX_REASON) or reason, given)
+
+        def envelope(limit: int) -> str:
+            return self.envelope(
+                kind, message, retryable=retryable, details=details, error=error, limit=limit
+            )
+
+        try:
+            return Failed(reason, within(self.codecs, envelope, MAX_PAYLOAD)[0])
+        except CodecError as failed:
+            kept = f"the details can't be written: {failed}"
+            return Failed(reason, self.envelope(kind, kept, retryable=retryable))
 
     def envelope(
         self,
@@ -159,8 +180,9 @@ class FailureWording:
         retryable: bool,
         details: Any = None,
         error: BaseException | None = None,
+        limit: int = MAX_PAYLOAD,
     ) -> str:
-        """The envelope's JSON text, within SWF's limit of 32,768 units."""
+        """The envelope's JSON text, within ``limit`` UTF-16 units (SWF's own is 32,768)."""
         document: dict[str, Any] = {
             "version": ENVELOPE_VERSION,
             "type": printable(kind),
@@ -177,7 +199,7 @@ class FailureWording:
             ]
         if self.tracebacks and error is not None:
             document["traceback"] = _frames(error)
-        return _fit(document, causes)
+        return _fit(document, causes, limit)
 
 
 def _text_or_none(text: Any) -> str | None:
@@ -223,12 +245,12 @@ def _frames(error: BaseException) -> str:
         return f"<no traceback: {type(broken).__name__}>"
 
 
-def _fit(document: dict[str, Any], causes: list[dict[str, Any]]) -> str:
-    for longest in (MAX_PAYLOAD, 8192, 4096, 2048, 1024, 512, 256, 128, 64):
+def _fit(document: dict[str, Any], causes: list[dict[str, Any]], limit: int) -> str:
+    for longest in (limit, 8192, 4096, 2048, 1024, 512, 256, 128, 64):
         text = _render(document, causes, longest)
-        if utf16_units(text) <= MAX_PAYLOAD:
+        if utf16_units(text) <= limit:
             return text
-    while utf16_units(text) > MAX_PAYLOAD:
+    while utf16_units(text) > limit and len(causes) > 1:
         causes = causes[: max(1, len(causes) * 3 // 4)]
         text = _render(document, causes, 64)
     return text

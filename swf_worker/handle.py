@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .checks import check_converter, check_reach, check_text
+from .codecs.chain import Codec, checked
+from .coded import coded_result, heartbeat_text
 from .converter import Converter, JsonConverter, encoded_result
 from .core import verdicts
 from .core.messages import AnswerMissed, AnswerUnknown
@@ -19,7 +21,6 @@ from .options import RetryPolicy
 from .outcome import MAX_TOKEN, Canceled, Completed, Outcome
 from .runtime.threads.clock import MonotonicClock, start_daemon
 from .runtime.threads.scheduler import Scheduler
-from .text import bounded_text, heartbeat_text
 
 if TYPE_CHECKING:
     import boto3
@@ -66,6 +67,7 @@ class ActivityTaskHandle:
         endpoint_url: str | None = None,
         client_config: Config | None = None,
         converter: Converter | None = None,
+        codecs: Sequence[Codec] = (),
         retry_policy: RetryPolicy | None = None,
     ) -> None:
         check_text("task_token", task_token, MAX_TOKEN)
@@ -74,6 +76,7 @@ class ActivityTaskHandle:
         check_reach(self._reach)
         self._converter = converter or JsonConverter()
         check_converter("converter", self._converter)
+        self._codecs = checked(codecs)
         self._policy = retry_policy or RetryPolicy()
         if not isinstance(self._policy, RetryPolicy):
             raise ConfigurationError(f"retry_policy is {retry_policy!r}: a RetryPolicy is needed")
@@ -92,7 +95,7 @@ class ActivityTaskHandle:
         CredentialsError that ``may_pass``: not accepted within 30 s; the task may still be open,
         so go on and beat again.
         """
-        text, why = heartbeat_text(details)
+        text, why = heartbeat_text(details, self._codecs)
         if why is not None:
             _log("warning", "heartbeat details shortened", why=why)
         with self._beats.turn() as (calls, where):
@@ -106,7 +109,8 @@ class ActivityTaskHandle:
         """Answer Completed (RespondActivityTaskCompleted) with a Python value, encoded by the
         converter; None is no result. ResultEncodeError, PayloadTooLargeError: nothing was sent.
         """
-        self._respond(Completed(encoded_result(self._converter, result)))
+        text = encoded_result(self._converter, result, limited=not self._codecs)
+        self._respond(Completed(coded_result(self._codecs, text)))
 
     def cancel(self, details: Any = None) -> None:
         """Answer Canceled (RespondActivityTaskCanceled), once a ``heartbeat`` of this handle has
@@ -116,13 +120,16 @@ class ActivityTaskHandle:
                 "no heartbeat of this handle has reported a cancel request, and SWF takes Canceled "
                 "only after one: call heartbeat() first, or answer with fail()"
             )
-        self._respond(Canceled(bounded_text(details)))
+        self._respond(Canceled(self._wording.details(details)))
 
     def fail(self, reason: str, details: Any = None) -> None:
         """Answer Failed (RespondActivityTaskFailed). ``reason`` and ``details`` as in
         ``ActivityFailed``."""
-        wording = FailureWording().of(self._converter)
-        self._respond(wording.of_exception(ActivityFailed(reason, details)))
+        self._respond(self._wording.of_exception(ActivityFailed(reason, details)))
+
+    @property
+    def _wording(self) -> FailureWording:
+        return FailureWording().of(self._converter, self._codecs)
 
     # --- calls ----------------------------------------------------------------------------------
 

@@ -8,15 +8,16 @@ wherever that can be told.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
+from .codecs.chain import Codec, unapply
 from .converter import Converter, JsonConverter, TextConverter
-from .errors import ConfigurationError, InputDecodeError
+from .errors import CodecError, ConfigurationError, InputDecodeError
 from .payloads.kinds import objects_of
 from .payloads.parameters import Parameter
 from .payloads.reading import MembersReader, NotJson, PlainReader, Reader
@@ -45,6 +46,7 @@ def inputs_of(
     converter: Converter,
     takes: Takes,
     *,
+    codecs: Sequence[Codec] = (),
     with_messages: bool = False,
 ) -> Inputs:
     """Settle it; ConfigurationError says which parameter can't be filled, and why.
@@ -52,7 +54,7 @@ def inputs_of(
     ``with_messages`` lets out what user code says of an input that it refuses.
     """
     parameters = signature.inputs
-    guarded = partial(_guarded, converter=converter, with_messages=with_messages)
+    guarded = partial(_guarded, converter=converter, codecs=codecs, with_messages=with_messages)
     own = getattr(converter, "decode_arguments", None)
     if callable(own):
         for each in parameters:
@@ -114,12 +116,16 @@ def _guarded(
     missing: Callable[[], Arguments] | None = None,
     *,
     converter: Converter,
+    codecs: Sequence[Codec],
     with_messages: bool,
 ) -> Callable[[str | None], Arguments]:
-    """Nothing but InputDecodeError gets out, and nothing of the input with it."""
+    """Nothing but InputDecodeError gets out, and nothing of the input with it; or a CodecError that
+    may pass: it says nothing of the input itself."""
 
     def read(text: str | None) -> Arguments:
         try:
+            if codecs:
+                text = unapply(codecs, text)
             return arguments(text) if missing is None or text is not None else missing()
         except NotJson as error:
             said = (
@@ -128,6 +134,10 @@ def _guarded(
             )
         except Mismatch as error:
             said = error.told(with_messages=with_messages)
+        except CodecError as error:
+            if error.may_pass:
+                raise
+            said = str(error)
         except InputDecodeError as error:
             said = str(error)  # ours, or what a converter says in its own words
         except (Exception, BaseExceptionGroup) as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from .checks import check_converter, check_name, check_number, check_reach, check_text, check_whole
+from .codecs.chain import checked
 from .errors import ConfigurationError, SwfWorkerError
 from .outcome import MAX_NAME
 from .text import shorten
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
+    from .codecs.chain import Codec
     from .context import ActivityContext
     from .converter import Converter
     from .observations import Observer
@@ -76,6 +78,7 @@ class WorkerOptions(TypedDict, total=False):
     progress_beats_per_second: float | None
     failure_tracebacks: bool | None
     converter: Converter | None
+    codecs: Sequence[Codec] | None
     wrappers: Sequence[Wrapper] | None
     observers: Sequence[Observer] | None
     retry_policy: RetryPolicy | None
@@ -105,6 +108,7 @@ class WorkerAttributes:
     progress_beats_per_second: float
     failure_tracebacks: bool
     converter: Converter | None
+    codecs: Sequence[Codec]
     wrappers: Sequence[Wrapper]
     observers: Sequence[Observer]
     retry_policy: RetryPolicy
@@ -139,12 +143,25 @@ class Options:
     progress_beats_per_second: float = 5.0
     failure_tracebacks: bool = True
     converter: Converter | None = None
+    codecs: Sequence[Codec] = ()
     wrappers: Sequence[Wrapper] = ()
     observers: Sequence[Observer] = ()
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None
     on_fatal_error: Callable[[SwfWorkerError], object] | None = None
     calls: Literal["boto3"] | None = None
+
+    @classmethod
+    def settled(cls, whose: str, settings: Mapping[str, Any]) -> Options:
+        """Of these; None is none. ConfigurationError for what is missing or not allowed."""
+        given = {name: value for name, value in settings.items() if value is not None}
+        missing = [name for name in ("domain", "task_list") if name not in given]
+        if missing:
+            raise ConfigurationError(
+                f"{whose} needs {' and '.join(missing)}: give "
+                f"{', '.join(f'{name}=' for name in missing)}, or a class attribute"
+            )
+        return cls(**given)
 
     @property
     def polls(self) -> int:
@@ -226,6 +243,7 @@ class Options:
                 raise ConfigurationError(f"observers: {observer!r} has no method observe(record)")
         if self.converter is not None:
             check_converter("converter", self.converter)
+        checked(self.codecs)
 
 
 OPTION_NAMES = frozenset(option.name for option in fields(Options))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .outcome import MAX_HEARTBEAT_DETAILS, MAX_PAYLOAD
+from .outcome import MAX_PAYLOAD
 from .payloads.writing import compact_json
 
 NOT_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
@@ -59,24 +59,17 @@ def bounded_text(value: Any, limit: int = MAX_PAYLOAD) -> str | None:
     return text if utf16_units(text) <= limit else _truncated_json(text, limit)
 
 
-def heartbeat_text(details: Any) -> tuple[str | None, str | None]:
-    """A heartbeat's details as text, and why they are not what was given (None: they are).
-    Progress details are no reason to lose hours of work: whatever is given becomes some text."""
+def progress_text(details: Any) -> tuple[str | None, str | None]:
+    """A heartbeat's details as text, of any length, and why they are not what was given (None: they
+    are). Progress is no reason to lose hours of work: whatever is given becomes some text."""
     if details is None:
         return None, None
-    why = None
     if isinstance(details, str):
-        text = printable(details)
-    else:
-        try:
-            text = compact_json(details)
-        except (TypeError, ValueError, RecursionError) as error:
-            why = f"no JSON: {safe_str(error)}"
-            text = safe_str(details)
-    if (units := utf16_units(text)) > MAX_HEARTBEAT_DETAILS:
-        why = why or f"{units} characters, {MAX_HEARTBEAT_DETAILS} are allowed"
-        text = shorten(text, MAX_HEARTBEAT_DETAILS)
-    return text, why
+        return printable(details), None
+    try:
+        return compact_json(details), None
+    except (ValueError, RecursionError) as error:
+        return safe_str(details), f"no JSON: {safe_str(error)}"
 
 
 def _truncated_json(text: str, limit: int) -> str:

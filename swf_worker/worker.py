@@ -74,6 +74,8 @@ class ActivityWorker(WorkerAttributes):
         handler reported progress (5). Beats that keep tasks alive are outside of it.
     failure_tracebacks: whether failure envelopes carry tracebacks (True).
     converter: reads inputs and writes results; ``JsonConverter`` by default.
+    codecs: what texts go through behind the converter, in order, and before it, backwards:
+        compressed, encrypted, kept in S3 (``swf_worker.codecs``). None by default.
     wrappers: context-manager factories that run around every handler.
     observers: are told what happens, as frozen records, beside the log.
     retry_policy: the waits between attempts of calls to SWF.
@@ -126,15 +128,10 @@ class ActivityWorker(WorkerAttributes):
     def _resolve(self) -> None:
         """Options, and the handlers that take them up: everything at one moment."""
         settings = {name: self._setting(name) for name in OPTION_NAMES}
-        settled = {name: value for name, value in settings.items() if value is not None}
-        missing = [name for name in ("domain", "task_list") if name not in settled]
-        if missing:
-            raise ConfigurationError(
-                f"{type(self).__name__} needs {' and '.join(missing)}: give "
-                f"{', '.join(f'{name}=' for name in missing)}, or a class attribute"
-            )
-        options = Options(**settled)
-        registry = Registry(define(*each, options.converter) for each in self._handlers)
+        options = Options.settled(type(self).__name__, settings)
+        registry = Registry(
+            define(*each, options.converter, options.codecs) for each in self._handlers
+        )
         self._process_hook(registry, options)
         self._options, self._registry = options, registry
         for name in OPTION_NAMES:
@@ -177,7 +174,9 @@ class ActivityWorker(WorkerAttributes):
             if self._running is not None:
                 raise RuntimeError("the worker has started: register handlers before")
             check_version_given(mark, function)
-            self._registry.add(define(function, mark, self._options.converter))
+            self._registry.add(
+                define(function, mark, self._options.converter, self._options.codecs)
+            )
             self._handlers.append((function, mark))
             return function
 

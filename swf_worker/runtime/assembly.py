@@ -84,7 +84,9 @@ def assemble(
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
     backoff = platform.backoff(options.retry_policy)
-    wording = FailureWording(options.failure_tracebacks).of(options.converter)
+    wording = FailureWording(options.failure_tracebacks).of(
+        options.converter, tuple(options.codecs)
+    )
     slot_pool = platform.pool("slot", options.max_concurrent_activities, on_error)
     beat_pool = platform.pool("beat", SENDERS, on_error)
     answer_pool = platform.pool("answer", ANSWERERS, on_error)

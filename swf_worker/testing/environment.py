@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..codecs.chain import Codec, checked
 from ..context import ActivityContext, ask_to_stop, current
 from ..converter import Converter
 from ..core.execution import Execution, Policy, step
@@ -58,7 +59,7 @@ class ActivityEnvironment:
     task: the task the handler sees; a made-up one by default.
     on_heartbeat: called with each heartbeat's details: the place to cancel "midway".
     time_remaining: what ``context.time_remaining`` says.
-    converter, wrappers: as the worker's, for ``outcome``.
+    converter, codecs, wrappers: as the worker's, for ``outcome``.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ActivityEnvironment:
         on_heartbeat: Callable[[Any], object] | None = None,
         time_remaining: float | None = None,
         converter: Converter | None = None,
+        codecs: Sequence[Codec] = (),
         wrappers: Sequence[Wrapper] = (),
     ) -> None:
         self.task = task
@@ -81,6 +83,7 @@ class ActivityEnvironment:
         self.context: ActivityContext = _Context(self)
         self._time_remaining = time_remaining
         self._converter = converter
+        self._codecs = checked(codecs)
         self._wrappers = wrappers
         self._asked: list[CancelReason] = []
         self._interrupts: list[Callable[[], object]] = []
@@ -169,13 +172,13 @@ class ActivityEnvironment:
         text = raw_input if raw_input is not None else None
         if raw_input is None and value is not None:
             text = compact_json(value)
-        definition = define(handler, mark, self._converter)
+        definition = define(handler, mark, self._converter, self._codecs)
         self.task = replace(self.task, input=text, activity_type=definition.type)
         self.context.task = self.task
         return Invocation(definition, self.context, self._wrappers)
 
     def _decided(self, ended: Ended) -> Outcome | None:
-        state = Execution(Policy(wording=FailureWording().of(self._converter)))
+        state = Execution(Policy(wording=FailureWording().of(self._converter, self._codecs)))
         for reason in self._asked:
             state, _ = step(state, StopCause(reason))
         state, _ = step(state, ended.event)

@@ -133,7 +133,8 @@ class HandlerProcess:
             case Run():
                 link = RemoteTaskLink(self._channel, frame)
                 link.stopping = link.stopping or self._stopping
-                self._current = ActivityContext(read_task(frame.task), link), link
+                codecs = self._definitions[frame.activity].codecs
+                self._current = ActivityContext(read_task(frame.task), link, codecs), link
                 self._runs.put(frame)
             case Ask(reasons) if current is not None:
                 for reason in reasons:
@@ -211,10 +212,10 @@ class HandlerProcess:
         assert self._setup is not None
         assert self._current is not None
         context, link = self._current
+        definition = self._definitions[run.activity]
         try:
             if not turn.began:
                 turn.began = True
-                definition = self._definitions[run.activity]
                 wrappers = self._setup.wrappers
                 ended = Invocation(definition, context, wrappers, self._wording).run()
                 turn.end = end_of(ended, run.number)
@@ -222,7 +223,7 @@ class HandlerProcess:
             turn.error = error
         state.calm()
         if turn.end is None:
-            wording = self._wording.of(self._definitions[run.activity].converter)
+            wording = definition.wording(self._wording)
             failed = HandlerFailed(wording.of_exception(turn.error or InterruptedError()))
             turn.end = end_of(Ended(failed, turn.error), run.number)
         link.over()

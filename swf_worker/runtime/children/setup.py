@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...codecs.chain import Codec
 from ...converter import Converter
 from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
@@ -26,7 +27,7 @@ from .wire import Begin
 class ChildSetup:
     """Loaded once in each child."""
 
-    activities: Sequence[tuple[Callable[..., Any], ActivityMark, Converter]]
+    activities: Sequence[tuple[Callable[..., Any], ActivityMark, Converter, tuple[Codec, ...]]]
     wrappers: Sequence[Wrapper]
     failure_tracebacks: bool
     on_process_start: Callable[[], object] | None
@@ -40,7 +41,7 @@ class ChildSetup:
     ) -> ChildSetup:
         """What the children of a worker's process activities are made of."""
         return cls(
-            [(each.function, each.options, each.converter) for each in definitions],
+            [(each.function, each.options, each.converter, each.codecs) for each in definitions],
             options.wrappers,
             options.failure_tracebacks,
             on_process_start,

@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from ...coded import coded_result
 from ...context import ActivityContext, current
 from ...converter import encoded_result
 from ...core.messages import (
@@ -23,17 +24,26 @@ from ...core.messages import (
     HandlerReturned,
 )
 from ...definition import ActivityDefinition
-from ...errors import ActivityCanceled, InputDecodeError, PayloadTooLargeError, ResultEncodeError
+from ...errors import (
+    ActivityCanceled,
+    CodecError,
+    InputDecodeError,
+    PayloadTooLargeError,
+    ResultEncodeError,
+)
 from ...failure import FailureWording
 from ...options import Wrapper
 from ...outcome import MAX_REASON, Completed, Failed, FailureReason
 from ...signature import Arguments
-from ...text import bounded_text
 
 _BARE = nullcontext()
+T = TypeVar("T")
 
 CANCEL_MARK = "swf_worker asks the handler to stop"
 """The message of every CancelledError that we deliver: how ours are told from others'."""
+
+_WAITS = (1.0, 2.0, 4.0, 8.0, *[15.0] * 20)
+"""Seconds between the tries of a result's codecs: five minutes in all."""
 
 _REASONS: dict[type[BaseException], FailureReason] = {
     InputDecodeError: FailureReason.INPUT_DECODE_ERROR,
@@ -89,14 +99,20 @@ class Invocation:
         process = os.getpid()
         current.set(self.context)
         try:
-            args, kwargs = self._arguments()
+            if self.definition.codecs:  # they may do I/O: not on the loop
+                args, kwargs = await _in_a_thread(self._arguments)
+            else:
+                args, kwargs = self._arguments()
             with self._wrapped() if self.wrappers else _BARE:
                 try:
                     value = await self.definition.function(*args, **kwargs)
                 except BaseException as error:
                     self._raised = error
                     raise
-            ended = self._returned(value)
+            if self.definition.codecs:
+                ended = await _in_a_thread(self._returned, value, finished=True)
+            else:
+                ended = self._returned(value)
         except BaseException as error:
             ended = self._ended_by(error)
         if os.getpid() != process:
@@ -120,8 +136,24 @@ class Invocation:
     def _returned(self, value: Any) -> Ended:
         if self.definition.options.manual_completion:
             return Ended(HandlerHandedOver())
-        text = encoded_result(self.definition.converter, value)
+        codecs = self.definition.codecs
+        text = encoded_result(self.definition.converter, value, limited=not codecs)
+        if codecs:
+            text = self._coded(text)
         return Ended(HandlerReturned(Completed(text)))
+
+    def _coded(self, text: str | None) -> str | None:
+        """A result after the codecs. Hours of work may be in it: what may pass is tried again,
+        while the heartbeats go on, until something asks to stop."""
+        for wait in _WAITS:
+            try:
+                return coded_result(self.definition.codecs, text)
+            except CodecError as error:
+                if not error.may_pass:
+                    raise ResultEncodeError(str(error)) from None
+            if self.context.wait_for_stop(wait):
+                break
+        return coded_result(self.definition.codecs, text)
 
     def _ended_by(self, error: BaseException) -> Ended:
         try:
@@ -129,29 +161,50 @@ class Invocation:
         except BaseException:  # whatever breaks in the wording, the task is answered
             return Ended(HandlerFailed(Failed(type(error).__name__[:MAX_REASON])), error)
 
+    @property
+    def _wording(self) -> FailureWording:
+        return self.definition.wording(self.wording)
+
     def _worded(self, error: BaseException) -> Ended:
         _begin_in_handler(error)
         if isinstance(error, ActivityCanceled):
-            return Ended(HandlerCanceled(bounded_text(error.details)), error)
+            return Ended(HandlerCanceled(self._wording.details(error.details)), error)
         if isinstance(error, asyncio.CancelledError):
             return self._cancelled(error)
-        wording = self.wording.of(self.definition.converter)
         reason = _REASONS.get(type(error))
         if reason is not None and self._raised is None:
-            failed = wording.of_sdk(reason, str(error))
+            failed = self._wording.of_sdk(reason, str(error))
         else:
-            failed = wording.of_exception(error)
+            failed = self._wording.of_exception(error)
         return Ended(HandlerFailed(failed), error)
 
     def _cancelled(self, error: asyncio.CancelledError) -> Ended:
         if is_ours(error):
             return Ended(HandlerCanceled(), error)
-        failed = self.wording.of(self.definition.converter).of_sdk(
+        failed = self._wording.of_sdk(
             FailureReason.CANCELLED_ERROR,
             "the handler let out a CancelledError that was not the worker's",
             error=error,
         )
         return Ended(HandlerFailed(failed), error)
+
+
+async def _in_a_thread(work: Callable[..., T], *args: Any, finished: bool = False) -> T:
+    """Beside the loop. Interrupted only afterwards: before the handler begins, and not at all once
+    it has ``finished``, because finished work wins."""
+    run = contextvars.copy_context().run
+    future = asyncio.get_running_loop().run_in_executor(None, run, work, *args)
+    interrupt: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            interrupt = error
+        except BaseException:
+            break  # the work's own: told below
+    if interrupt is not None and not finished:
+        raise interrupt
+    return future.result()
 
 
 def end_of_fork(error: BaseException | None) -> NoReturn:

@@ -103,7 +103,7 @@ class TaskRun:
         definition, runner = served.definition, served.runner
         self.task = task
         self.definition = definition
-        self.context = ActivityContext(task, self)
+        self.context = ActivityContext(task, self, definition.codecs if definition else ())
         self.thread_id: int | None = None
         """The thread a plain handler runs in."""
         self.on_handler_end: Callable[[TaskRun], None] | None = None
@@ -116,9 +116,7 @@ class TaskRun:
             execution.Policy(
                 killable=runner is not None and runner.killable,
                 cancel_kills=bool(options and options.cancel_kills),
-                wording=services.wording.of(definition.converter)
-                if definition
-                else services.wording,
+                wording=definition.wording(services.wording) if definition else services.wording,
             )
         )
         """The machine's; for reading."""

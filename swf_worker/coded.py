@@ -1,0 +1,59 @@
+"""Text that fits SWF's limits once the codecs are through with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .codecs.chain import Codec, apply
+from .errors import CodecError, PayloadTooLargeError
+from .outcome import MAX_HEARTBEAT_DETAILS, MAX_PAYLOAD
+from .text import printable, progress_text, shorten, utf16_units
+
+_UNBOUNDED = 8 * MAX_PAYLOAD
+"""What codecs are given at first: they may compress it, or put it elsewhere."""
+_LEAST = 64
+
+
+def within(
+    codecs: Sequence[Codec], write: Callable[[int], str | None], limit: int
+) -> tuple[str | None, bool]:
+    """What ``write`` gives, coded, in ``limit`` UTF-16 units, and whether it had to be shortened
+    for that: before the codecs, since what they wrote can't be cut. ``write(room)`` shortens its
+    text to so many. Raises CodecError."""
+    if not codecs:
+        return write(limit), False
+    room, shortened = _UNBOUNDED, False
+    while room >= _LEAST:
+        coded = apply(codecs, write(room))
+        if coded is None or utf16_units(coded) <= limit:
+            return coded and printable(coded), shortened
+        room = min(limit, room * 3 // 4)
+        shortened = True
+    raise CodecError("even a short text is longer than SWF takes, once the codecs are through")
+
+
+def heartbeat_text(details: Any, codecs: Sequence[Codec] = ()) -> tuple[str | None, str | None]:
+    """A heartbeat's details as they are sent, and why they are not what was given (None: they are).
+    Whatever a codec says, the beat goes out; without details, where it says nothing good."""
+    text, why = progress_text(details)
+    if text is None:
+        return None, None
+    try:
+        sent, cut = within(codecs, lambda room: shorten(text, room), MAX_HEARTBEAT_DETAILS)
+    except CodecError as error:
+        return None, str(error)
+    if cut or (not codecs and sent != text):
+        why = why or f"{utf16_units(text)} characters, {MAX_HEARTBEAT_DETAILS} are allowed"
+    return sent, why
+
+
+def coded_result(codecs: Sequence[Codec], text: str | None) -> str | None:
+    """A result after the codecs; CodecError or PayloadTooLargeError. Results are never cut."""
+    coded = apply(codecs, text)
+    if coded is not None and (units := utf16_units(coded)) > MAX_PAYLOAD:
+        raise PayloadTooLargeError(
+            f"the result has {units:,} characters (UTF-16 units) after its codecs; SWF takes "
+            f"{MAX_PAYLOAD:,}"
+        )
+    return coded
