@@ -10,20 +10,22 @@ from .errors import CodecError, PayloadTooLargeError
 from .outcome import MAX_HEARTBEAT_DETAILS, MAX_PAYLOAD
 from .text import printable, progress_text, shorten, utf16_units
 
-_UNBOUNDED = 8 * MAX_PAYLOAD
-"""What codecs are given at first: they may compress it, or put it elsewhere."""
 _LEAST = 64
 
 
 def within(
-    codecs: Sequence[Codec], write: Callable[[int], str | None], limit: int
+    codecs: Sequence[Codec],
+    write: Callable[[int], str | None],
+    limit: int,
+    at_first: int = 8 * MAX_PAYLOAD,
 ) -> tuple[str | None, bool]:
     """What ``write`` gives, coded, in ``limit`` UTF-16 units, and whether it had to be shortened
     for that: before the codecs, since what they wrote can't be cut. ``write(room)`` shortens its
-    text to so many. Raises CodecError."""
+    text to so many; ``at_first`` to many more, which codecs may compress, or put elsewhere. Raises
+    CodecError."""
     if not codecs:
         return write(limit), False
-    room, shortened = _UNBOUNDED, False
+    room, shortened = at_first, False
     while room >= _LEAST:
         coded = apply(codecs, write(room))
         if coded is None or utf16_units(coded) <= limit:
@@ -35,15 +37,18 @@ def within(
 
 def heartbeat_text(details: Any, codecs: Sequence[Codec] = ()) -> tuple[str | None, str | None]:
     """A heartbeat's details as they are sent, and why they are not what was given (None: they are).
-    Whatever a codec says, the beat goes out; without details, where it says nothing good."""
+    Whatever a codec says, the beat goes out; without details, where it says nothing good. Codecs
+    get what SWF takes and no more: a handler's own call shouldn't wait for what they do with long
+    texts, and nothing is put into a store for each beat."""
     text, why = progress_text(details)
     if text is None:
         return None, None
     try:
-        sent, cut = within(codecs, lambda room: shorten(text, room), MAX_HEARTBEAT_DETAILS)
+        limit = MAX_HEARTBEAT_DETAILS
+        sent, cut = within(codecs, lambda room: shorten(text, room), limit, at_first=limit)
     except CodecError as error:
         return None, str(error)
-    if cut or (not codecs and sent != text):
+    if cut or utf16_units(text) > MAX_HEARTBEAT_DETAILS:
         why = why or f"{utf16_units(text)} characters, {MAX_HEARTBEAT_DETAILS} are allowed"
     return sent, why
 

@@ -180,9 +180,8 @@ def test_heartbeat_details_are_shortened_before():
     assert len(cut) <= 2_048
     assert "cut" in unapply(SEALED, cut)
     assert why == "5000 characters, 2048 are allowed"
-    whole, why = heartbeat_text("x" * 5_000, SEALED)
-    assert len(whole) <= 2_048
-    assert unapply(SEALED, whole) == "x" * 5_000
+    whole, why = heartbeat_text(long_text(1_000), SEALED)
+    assert unapply(SEALED, whole) == long_text(1_000)
     assert why is None
     nothing, why = heartbeat_text(SECRET, [Broken()])
     assert nothing is None
@@ -246,6 +245,10 @@ def test_a_codec_that_takes_long_holds_up_no_loop(run):
 
         def decode(self, text):
             return text
+
+    @activity(name="EchoAsync", version="1")
+    async def echo_async(text: str) -> str:
+        return text
 
     swf = run([Slow()], echo_async)
     slow = swf.schedule("EchoAsync", "1", "wait")
