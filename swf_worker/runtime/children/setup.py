@@ -84,6 +84,7 @@ def check_definition(definition: ActivityDefinition) -> None:
     where = f"activity {definition.type.name}: "
     pickled_or_refused(f"{where}its function", definition.function)
     pickled_or_refused(f"{where}its converter", definition.converter)
+    pickled_or_refused(f"{where}its codecs", definition.codecs)
 
 
 def check_wrappers(wrappers: Sequence[Wrapper]) -> None:
