@@ -19,8 +19,9 @@ _FINAL = r"java\.lang\.(?:String|Boolean|Byte|Character|Short|Integer|Long|Float
 _FINAL_TYPE = re.compile(rf"{_FINAL}|\[+(?:[ZBCSIJFD]|L{_FINAL};)|java\.util\.UUID")
 """What Jackson writes without its class, being final, and arrays of such."""
 _FINAL_ARRAY = re.compile(rf"\[+(?:[ZBCSIJFD]|L{_FINAL};)")
-_CLASS = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:\$\w+)*(?:<.*>)?|\[[BC]")
+_CLASS = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*(?:\$\w+)*|[A-Z]\w*(?:\$\w+)+|\[[BC]")
 """A class's name by Java's conventions, or an array that is written as text."""
+_OBJECTS = "[Ljava.lang.Object;"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 1 << 63
 
@@ -74,10 +75,11 @@ class FlowJavaConverter(DeciderConverter):
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _value(value: Any) -> Any:
-    """A value where Jackson names the class of everything that isn't final."""
+def _value(value: Any, certain: bool = False) -> Any:
+    """A value where Jackson names the class of everything that isn't final. ``certain``: where
+    every list is such a pair."""
     if isinstance(value, list):
-        if _is_typed(value):
+        if _is_pair(value, certain):
             return _content(*value)
         return [_value(each) for each in value]
     if isinstance(value, dict):
@@ -85,11 +87,11 @@ def _value(value: Any) -> Any:
     return _scalar(value)
 
 
-def _is_typed(value: list[Any]) -> bool:
+def _is_pair(value: list[Any], certain: bool) -> bool:
     """Elements of an array of a final type are all of one kind: only two strings are unclear."""
     if len(value) != 2 or not isinstance(value[0], str) or value[1] is None:
         return False
-    return not isinstance(value[1], str) or _CLASS.fullmatch(value[0]) is not None
+    return certain or not isinstance(value[1], str) or _CLASS.fullmatch(value[0]) is not None
 
 
 def _content(name: str, value: Any) -> Any:
@@ -99,7 +101,7 @@ def _content(name: str, value: Any) -> Any:
     if isinstance(value, list):
         if _FINAL_ARRAY.fullmatch(name):
             return _untyped(value)
-        return [_value(each) for each in value]
+        return [_value(each, name == _OBJECTS) for each in value]
     return _value(value)
 
 
@@ -122,6 +124,8 @@ def _decimal(value: Any) -> Decimal:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "java.math.BigDecimal": _decimal,
     "java.math.BigInteger": int,
+    "java.lang.Double": float,
+    "java.lang.Float": float,
     "java.util.Date": _instant,
     "java.sql.Timestamp": _instant,
     "java.util.Calendar": _instant,

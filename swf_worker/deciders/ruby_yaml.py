@@ -101,6 +101,7 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_SYMBOL, re.compile(r":[^\s:].*", re.DOTALL), [":"])
 for _tag in _SYMBOL_TAGS:
     _Loader.add_constructor(_tag, _Loader.symbol)
+_Loader.add_constructor("!binary", _Loader.construct_yaml_binary)
 _Loader.add_multi_constructor("!ruby/", _Loader.of_ruby)
 
 

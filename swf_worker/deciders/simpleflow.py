@@ -34,8 +34,8 @@ class SimpleflowConverter(DeciderConverter):
 
     def encode_failure(self, failure: Failure) -> tuple[str, str | None]:
         """The reason is "Type: message"; the details are an object with ``error``,
-        ``error_type``, ``message`` and ``traceback`` (a list of lines). They are shortened, and
-        never put into S3: simpleflow doesn't look there for them."""
+        ``error_type``, ``message`` and ``traceback`` (a list of lines). They are shortened to fit,
+        not put into S3, which may be what failed."""
         if failure.reason != failure.type:
             return bounded_reason(failure.reason), as_json(failure)
         return bounded_reason(says(failure.type, failure.message)), as_json(failure)
