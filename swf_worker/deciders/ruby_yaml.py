@@ -12,6 +12,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _MOST_NODES = 32_768
 """More than an input has characters for, unless aliases multiply them."""
+_NULL, _BOOL, _INT, _FLOAT, _TIMESTAMP = (
+    f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp")
+)
 _SYMBOL = "!ruby/symbol"
 _SYMBOL_TAGS = (_SYMBOL, "!ruby/sym")
 _PLAIN_SYMBOL = re.compile(r":[A-Za-z_][A-Za-z0-9_]*")
@@ -76,11 +79,28 @@ class _Loader(yaml.SafeLoader):
             raise ValueError("too many nodes")
         return node
 
+    def construct_scalar(self, node: Node) -> Any:
+        """A scalar's text; UnicodeEncodeError for an escaped lone surrogate."""
+        text = super().construct_scalar(node)
+        text.encode("utf-8")
+        return text
+
     def symbol(self, node: Node) -> str:
         """The name of ``:name``, ``:"a name"`` or ``!ruby/symbol name``."""
         name = str(self.construct_scalar(node)).removeprefix(":")
         quoted = _QUOTED.fullmatch(name)
         return quoted[2] if quoted else name
+
+    def integer(self, node: Node) -> int:
+        """An integer, which Psych writes in decimal digits."""
+        return int(str(self.construct_scalar(node)))
+
+    def time(self, node: Node) -> Any:
+        """A Time or Date; what only looks like one is the string that Psych took it for."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
 
     def of_ruby(self, suffix: str, node: Node) -> Any:
         """An object of a Ruby class, as the data that it is written with."""
@@ -94,11 +114,21 @@ class _Loader(yaml.SafeLoader):
         return Decimal(text.partition(":")[2]) if suffix == "object:BigDecimal" else text
 
 
+# Psych has other ideas than YAML 1.1 of what is a number, and writes other strings plain.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, found) for tag, found in resolvers if not tag.endswith((":merge", ":value"))]
+    first: [(tag, found) for tag, found in resolvers if tag in (_NULL, _BOOL, _TIMESTAMP)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_DIGITS = [*"-+.0123456789"]
+_Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?[0-9]+$", re.ASCII), _DIGITS)
+_Loader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(r"[-+]?(?:[0-9]+\.[0-9]+(?:e[-+][0-9]+)?|\.inf)$|\.nan$", re.ASCII),
+    _DIGITS,
+)
 _Loader.add_implicit_resolver(_SYMBOL, re.compile(r":[^\s:].*", re.DOTALL), [":"])
+_Loader.add_constructor(_INT, _Loader.integer)
+_Loader.add_constructor(_TIMESTAMP, _Loader.time)
 for _tag in _SYMBOL_TAGS:
     _Loader.add_constructor(_tag, _Loader.symbol)
 _Loader.add_constructor("!binary", _Loader.construct_yaml_binary)

@@ -61,11 +61,13 @@ def bounded_reason(reason: str) -> str:
 def fitted(failure: Failure, render: Callable[[Failure], str]) -> str:
     """The details that ``render`` writes, within SWF's limit: where they are too long, it writes
     them again of shorter texts, fewer causes and fewer calls."""
-    text = ""
     for longest in _LENGTHS:
-        text = render(_shortened(failure, longest))
+        shorter = _shortened(failure, longest)
+        if _units(shorter) > MAX_PAYLOAD:  # before any time is spent on writing it
+            continue
+        text = render(shorter)
         if utf16_units(text) <= MAX_PAYLOAD:
-            break
+            return text
     return text
 
 
@@ -117,6 +119,12 @@ def _shortened(failure: Failure, longest: int) -> Failure:
             for kind, message in failure.causes[:deepest]
         ),
     )
+
+
+def _units(failure: Failure) -> int:
+    causes = (message for _, message in failure.causes)
+    texts = [failure.message, failure.traceback, bounded_text(failure.details) or "", *causes]
+    return sum(map(utf16_units, texts))
 
 
 def _name(name: str) -> str:

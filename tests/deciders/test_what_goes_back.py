@@ -132,7 +132,9 @@ def test_botoflows_datetimes_have_no_zone_and_are_utc():
 
 
 def test_java_gets_a_class_before_everything_that_is_not_final():
-    assert json.loads(FlowJavaConverter().encode([{"a": (1, "x", None)}, Decimal("1.50"), WHEN])) == [
+    assert json.loads(
+        FlowJavaConverter().encode([{"a": (1, "x", None)}, Decimal("1.50"), WHEN])
+    ) == [
         "java.util.ArrayList",
         [
             ["java.util.LinkedHashMap", {"a": ["java.util.ArrayList", [1, "x", None]]}],
@@ -166,9 +168,7 @@ def test_java_gets_the_class_that_the_activity_returns(returns, value, text):
 
 def test_ruby_gets_symbols_for_keys_or_strings():
     value = {"id": "on", "a name": [1]}
-    assert FlowRubyConverter().encode(value) == (
-        "---\n:id: \"on\"\n!ruby/symbol 'a name':\n- 1\n"
-    )
+    assert FlowRubyConverter().encode(value) == ("---\n:id: \"on\"\n!ruby/symbol 'a name':\n- 1\n")
     assert FlowRubyConverter(symbols=False).encode(value) == '---\n"id": "on"\n"a name":\n- 1\n'
 
 

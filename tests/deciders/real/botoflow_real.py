@@ -78,7 +78,7 @@ def shown(value):
         return {key: shown(each) for key, each in value.items()}
     if isinstance(value, bytes):
         return ["bytes", value.decode("latin-1")]
-    if value is None or isinstance(value, (bool, int, float, type(u""))):
+    if value is None or isinstance(value, (bool, int, float, type(""))):
         return value
     return [type(value).__name__, str(value)]
 

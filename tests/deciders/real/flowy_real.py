@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from flowy.config import ActivityConfig
 from flowy.proxy import Proxy
-from flowy.result import TaskError, error
+from flowy.result import TaskError, error, wait
 from flowy.swf.worker import load_events
 
 ORDER = uuid.UUID("6fa459ea-ee8a-3ca4-894e-db77e160355e")
@@ -40,7 +40,7 @@ def read(given):
             ]
         )
         try:
-            error(errors["a"], 0).__wrapped__
+            wait(error(errors["a"], 0))
         except TaskError as raised:
             return {"said": str(raised)}
     return {"results": [repr(Proxy.deserialize_result(text)) for text in given["results"]]}

@@ -1,4 +1,4 @@
-"""simpleflow itself: what it writes (``write``), and what it makes of texts (``read``, from stdin)."""
+"""simpleflow itself: what it writes (``write``), and what it makes of texts (``read``, stdin)."""
 
 import datetime
 import json
@@ -8,7 +8,8 @@ import sys
 import types
 from importlib.metadata import version
 
-from simpleflow import activity, exceptions, format, futures
+from simpleflow import activity, exceptions, futures
+from simpleflow import format as fields
 from simpleflow.swf.process.worker.base import ActivityWorker
 from simpleflow.swf.task import ActivityTask, NonPythonicActivityTask
 from simpleflow.task import TaskFailureContext
@@ -25,7 +26,7 @@ def scheduled(kind, *args, **kwargs):
     made = kind(charge, *args, **kwargs).get_input()
     if kind is ActivityTask:
         made["meta"] = charge.meta
-    return format.input(made)
+    return fields.input(made)
 
 
 class Poller:
@@ -35,10 +36,10 @@ class Poller:
     task_list = "list"
 
     def complete_with_retry(self, token, result):
-        self.answer = {"result": format.result(result)}
+        self.answer = {"result": fields.result(result)}
 
     def fail_with_retry(self, token, task, reason=None, details=None):
-        self.answer = {"reason": format.reason(reason), "details": format.details(details)}
+        self.answer = {"reason": fields.reason(reason), "details": fields.details(details)}
 
 
 def without_folders(answer):
@@ -63,10 +64,12 @@ def worked(text):
 
 
 def write():
-    when = datetime.datetime(2024, 1, 2, 3, 4, 5, 678000, datetime.timezone.utc)
+    when = datetime.datetime(2024, 1, 2, 3, 4, 5, 678000, datetime.UTC)
     inputs = {
         "pythonic": scheduled(ActivityTask, "A-17", amount=3),
-        "values": scheduled(ActivityTask, [1.5, None, True, "caf\u00e9 \U0001f600"], {"when": when}),
+        "values": scheduled(
+            ActivityTask, [1.5, None, True, "caf\u00e9 \U0001f600"], {"when": when}
+        ),
         "nan": scheduled(ActivityTask, float("nan"), 2**70),
         "raw kwargs": scheduled(NonPythonicActivityTask, order="A-17", amount=3),
         "raw args": scheduled(NonPythonicActivityTask, "A-17", 3),
@@ -75,7 +78,7 @@ def write():
         "inputs": inputs,
         "completed": worked(inputs["pythonic"]),
         "failed": worked(scheduled(ActivityTask, "A-17", amount=-1)),
-        "jumbo": scheduled(ActivityTask, "x" * 40_000) if format._jumbo_fields_bucket() else None,
+        "jumbo": scheduled(ActivityTask, "x" * 40_000) if fields._jumbo_fields_bucket() else None,
     }
 
 
@@ -91,7 +94,7 @@ def read(given):
             "message": context.task_message,
             "error_type": context.task_error_type and context.task_error_type.__name__,
         }
-    return {"results": [format.decode(text, use_proxy=False) for text in given["results"]]}
+    return {"results": [fields.decode(text, use_proxy=False) for text in given["results"]]}
 
 
 if __name__ == "__main__":
