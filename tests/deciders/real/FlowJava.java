@@ -48,6 +48,9 @@ public class FlowJava {
         var any = BasicPolymorphicTypeValidator.builder().allowIfBaseType(Object.class).build();
         mapper.activateDefaultTyping(any, ObjectMapper.DefaultTyping.NON_FINAL);
         mapper.addMixIn(Throwable.class, ThrowableMixin.class);
+        // Of java's way to run a source file, Jackson doesn't know the class loader.
+        var loader = FlowJava.class.getClassLoader();
+        mapper.setTypeFactory(mapper.getTypeFactory().withClassLoader(loader));
         return mapper;
     }
 
