@@ -41,7 +41,7 @@ test-all: .venv/.ready
 	$(BIN)/pytest -m "not fresh" $(PARALLEL)
 
 fresh: .venv/.ready
-	$(BIN)/pytest -m fresh tests/fresh
+	$(BIN)/pytest -m fresh tests/fresh tests/deciders
 
 versions: .venv/.ready
 	$(BIN)/python -m tools.versions $(if $(TOLD),--told $(TOLD)) $(VERSIONS)
