@@ -15,7 +15,8 @@ from ..errors import InputDecodeError, ResultEncodeError
 from ..failure import Failure
 from ..payloads.binding import bind
 from ..payloads.parameters import Parameter
-from ..text import compact_json, safe_str
+from ..payloads.writing import compact_json
+from ..text import safe_str
 
 Arguments = tuple[list[Any], dict[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..failure import Failure
 from ..payloads.parameters import Parameter
-from ..text import compact_json
+from ..payloads.writing import compact_json
 from .base import Arguments, DeciderConverter, key, members, read_json, write_json
 from .wording import bounded_reason, fitted, frames, says
 

@@ -9,7 +9,8 @@ from ..errors import InputDecodeError
 from ..failure import Failure
 from ..outcome import MAX_PAYLOAD
 from ..payloads.parameters import Parameter
-from ..text import compact_json, utf16_units
+from ..payloads.writing import compact_json
+from ..text import utf16_units
 from .base import Arguments, DeciderConverter, read_json
 from .jumbo import LONGEST, PREFIX, JumboBucket
 from .wording import as_json, bounded_reason, says
