@@ -9,10 +9,11 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from swf_worker import FailureReason
 from tools.diagram import diagram
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("codecs", "local-swf", "reliability")
+NAMES = ("codecs", "local-swf", "reliability", "payloads", "failures")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
@@ -55,3 +56,9 @@ def test_links_of_the_docs_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_each_reason_of_the_sdk_is_on_the_page():
+    page = (ROOT / "docs" / "failures.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (yes|no) \|", page, re.M))
+    assert rows == {each.value: "yes" if each.retryable else "no" for each in FailureReason}
