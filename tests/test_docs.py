@@ -12,7 +12,10 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from tools.diagram import diagram
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "docs" / "local-swf.md", ROOT / "docs" / "reliability.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("deciders", "local-swf", "reliability")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
