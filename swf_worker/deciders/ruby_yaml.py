@@ -12,6 +12,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _MOST_NODES = 32_768
 """More than an input has characters for, unless aliases multiply them."""
+_DEEPEST_FLOW = 100
+"""Psych writes none but empty ones."""
 _NULL, _BOOL, _INT, _FLOAT, _TIMESTAMP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp")
 )
@@ -78,6 +80,12 @@ class _Loader(yaml.SafeLoader):
         if self._nodes > _MOST_NODES:
             raise ValueError("too many nodes")
         return node
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
+        """``[`` or ``{``: each open one makes every later token slower to read."""
+        if self.flow_level >= _DEEPEST_FLOW:
+            raise ValueError("nested too deep")
+        super().fetch_flow_collection_start(TokenClass)
 
     def construct_scalar(self, node: Node) -> Any:
         """A scalar's text; UnicodeEncodeError for an escaped lone surrogate."""
