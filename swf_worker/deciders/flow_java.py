@@ -114,7 +114,12 @@ def _scalar(value: Any) -> Any:
 
 
 def _instant(value: Any) -> Any:
-    return value if isinstance(value, str) else _EPOCH + timedelta(milliseconds=int(value))
+    return value if isinstance(value, str) else _EPOCH + timedelta(milliseconds=_integer(value))
+
+
+def _integer(value: Any) -> int:
+    # By its digits: 1E+999999999 would be an integer that no memory holds.
+    return int(str(value))
 
 
 def _decimal(value: Any) -> Decimal:
@@ -123,7 +128,7 @@ def _decimal(value: Any) -> Decimal:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "java.math.BigDecimal": _decimal,
-    "java.math.BigInteger": int,
+    "java.math.BigInteger": _integer,
     "java.lang.Double": float,
     "java.lang.Float": float,
     "java.util.Date": _instant,

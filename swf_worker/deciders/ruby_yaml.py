@@ -12,6 +12,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _MOST_NODES = 32_768
 """More than an input has characters for, unless aliases multiply them."""
+_DEEPEST_FLOW = 100
+"""Psych writes none but empty ones."""
 _NULL, _BOOL, _INT, _FLOAT, _TIMESTAMP = (
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp")
 )
@@ -78,6 +80,12 @@ class _Loader(yaml.SafeLoader):
         if self._nodes > _MOST_NODES:
             raise ValueError("too many nodes")
         return node
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
+        """``[`` or ``{``: each open one makes every later token slower to read."""
+        if self.flow_level >= _DEEPEST_FLOW:
+            raise ValueError("nested too deep")
+        super().fetch_flow_collection_start(TokenClass)
 
     def construct_scalar(self, node: Node) -> Any:
         """A scalar's text; UnicodeEncodeError for an escaped lone surrogate."""
@@ -162,10 +170,16 @@ class _Dumper(yaml.SafeDumper):
         node = self.represent_mapping("tag:yaml.org,2002:map", data, flow_style=False)
         if self.symbols:
             node.value = [
-                (self.represent_scalar(_SYMBOL, _symbol(name)), value)
+                (self.symbol(name), value)
                 for name, (_, value) in zip(data, node.value, strict=True)
             ]
         return node
+
+    def symbol(self, name: str) -> ScalarNode:
+        """``:name``, or what no plain symbol can be, in quotes."""
+        if _PLAIN_SYMBOL.fullmatch(f":{name}"):
+            return self.represent_scalar(_SYMBOL, f":{name}")
+        return self.represent_scalar(_SYMBOL, name, style='"')
 
     def exception(self, data: _Exception) -> MappingNode:
         """``!ruby/exception:Class`` and its members."""
@@ -178,10 +192,6 @@ _Dumper.add_representer(_Exception, _Dumper.exception)
 
 
 _Dumper.add_implicit_resolver(_SYMBOL, re.compile(rf"{_PLAIN_SYMBOL.pattern}$"), [":"])
-
-
-def _symbol(name: str) -> str:
-    return f":{name}" if _PLAIN_SYMBOL.fullmatch(f":{name}") else name
 
 
 class _SymbolDumper(_Dumper):

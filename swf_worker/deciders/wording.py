@@ -61,6 +61,7 @@ def bounded_reason(reason: str) -> str:
 def fitted(failure: Failure, render: Callable[[Failure], str]) -> str:
     """The details that ``render`` writes, within SWF's limit: where they are too long, it writes
     them again of shorter texts, fewer causes and fewer calls."""
+    text = ""
     for longest in _LENGTHS:
         shorter = _shortened(failure, longest)
         if _units(shorter) > MAX_PAYLOAD:  # before any time is spent on writing it

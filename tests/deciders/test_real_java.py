@@ -57,6 +57,7 @@ ORDER = {
     "price": Decimal("1E+2"),
     "more": {"deep": [{"a": [1.5, None]}, 2**70]},
 }
+THROWABLE = "java.lang.Throwable"
 RESULTS = [
     # what the decider's method returns, what the converter is told, the result, and what Java has
     ("java.lang.String", None, "café \U0001f600", "java.lang.String"),
@@ -102,22 +103,20 @@ def test_jackson_reads_our_results(jackson):
             assert back == value
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        failure(),
-        failure(details={"a": [1]}, module="", type="WorkerShutdown", reason="WorkerShutdown"),
-        failure(traceback="", causes=(), message=""),
-        failure(message="\x00\u2028" * 50_000, causes=(("A", "b" * 9_000),) * 100),
-    ],
-)
-def test_jackson_reads_our_failures_as_a_throwable(jackson, told):
-    reason, details = FlowJavaConverter().encode_failure(told)
-    (trace,) = jackson("read", "java.lang.Throwable", details)["results"]
-    first = trace.partition("\n")[0]
-    assert first.startswith(f"java.lang.RuntimeException: {told.type}")
-    assert trace.count("Caused by: java.lang.RuntimeException: ") >= min(1, len(told.causes))
-    if told.traceback and len(told.message) < 1000:
-        assert "\tat payments.pay(/srv/acme/payments.py:34)\n" in trace
-        assert trace.index("payments.pay") < trace.index("orders.charge")
-    assert reason
+FAILURES = [
+    failure(),
+    failure(details={"a": [1]}, module="", type="WorkerShutdown", reason="WorkerShutdown"),
+    failure(traceback="", causes=(), message=""),
+    failure(message="\x00\u2028" * 50_000, causes=(("A", "b" * 9_000),) * 100),
+]
+
+
+def test_jackson_reads_our_failures_as_a_throwable(jackson):
+    written = [FlowJavaConverter().encode_failure(told)[1] for told in FAILURES]
+    traces = jackson("read", *(line for text in written for line in (THROWABLE, text)))["results"]
+    for told, trace in zip(FAILURES, traces, strict=True):
+        assert trace.startswith(f"java.lang.RuntimeException: {told.type}")
+        assert trace.count("Caused by: java.lang.RuntimeException: ") >= min(1, len(told.causes))
+        if told.traceback and len(told.message) < 1000:
+            assert "\tat payments.pay(/srv/acme/payments.py:34)\n" in trace
+            assert trace.index("payments.pay") < trace.index("orders.charge")

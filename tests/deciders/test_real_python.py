@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -166,6 +167,46 @@ def test_botoflow_reads_the_longest_failure(botoflow):
     told = failure(message="\x00é" * 90_000)
     read = botoflow("read", {"failed": details_of(BotoflowConverter(), told)})
     assert read["cause"] == "ValueError"
+
+
+@pytest.fixture(scope="module")
+def botoflow_on_2(tmp_path_factory):
+    old = interpreter("2.7")
+    if old is None:
+        pytest.skip("there is no Python 2.7, on which botoflow writes its failures")
+    folder = tmp_path_factory.mktemp("botoflow2")
+    pip = [old, "-m", "pip", "install", "--quiet", "--target", folder, "botoflow==0.8"]
+    installed = subprocess.run(list(map(str, pip)), capture_output=True, text=True)
+    if installed.returncode != 0:
+        pytest.skip(f"botoflow 0.8 can't be installed for Python 2.7: {installed.stderr[-300:]}")
+
+    def run(mode, said=None):
+        script = REAL / "botoflow_real.py"
+        env = CLEAN | {"PYTHONPATH": str(folder)}
+        return ran(old, script, mode, said=json.dumps(said), env=env)
+
+    return run
+
+
+def test_botoflow_on_python_2_writes_what_is_recorded(botoflow_on_2):
+    today, then = botoflow_on_2("write"), recorded("botoflow_python2.7")
+    assert today["inputs"] == then["inputs"]
+    (error, (call,)), (their_error, (their_call,)) = (
+        json.loads(each["failed"]["details"]) for each in (today, then)
+    )
+    assert error == their_error
+    assert call["__tuple"][1:] == their_call["__tuple"][1:]
+
+
+def test_botoflow_on_python_2_reads_ours(botoflow_on_2):
+    texts = [BotoflowConverter().encode(value) for value in (None, b"\xff", [(1, {2})], ORDER)]
+    results = botoflow_on_2("read", {"results": texts})["results"]
+    assert results[:3] == [None, ["bytes", "ÿ"], ["list", [["tuple", [1, ["set", [2]]]]]]]
+    assert results[3]["price"] == ["Decimal", "1.50"]
+    told = failure(message="no € left")
+    read = botoflow_on_2("read", {"failed": details_of(BotoflowConverter(), told)})
+    assert (read["cause"], read["message"]) == ("ImportError", "builtins.ValueError: no € left")
+    assert told.traceback in read["printed"]
 
 
 # --- flowy --------------------------------------------------------------------------------------

@@ -213,6 +213,10 @@ def test_a_hash_of_strings_is_never_keywords():
     assert given(FlowRubyConverter(), text, parameters) == ([{"id": "A-17"}], {})
 
 
+def test_a_ruby_array_of_a_class_is_a_list():
+    assert FlowRubyConverter().decode("- !ruby/array:Lines [1, !ruby/sym a]", list) == [[1, "a"]]
+
+
 @pytest.mark.parametrize("converter", [converter for _, converter, _ in ALL])
 def test_a_task_without_input_has_no_arguments(converter):
     assert converter.decode_arguments(None, [Parameter("a", int, 1)]) == ([], {})

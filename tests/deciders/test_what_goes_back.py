@@ -99,7 +99,7 @@ def test_none_is_written_for_deciders_read_every_result(name):
 
 
 @each_converter
-@pytest.mark.parametrize("value", [math.nan, "\ud800", {"a": object()}, [math.inf]])
+@pytest.mark.parametrize("value", [math.nan, "\ud800", {"a": object()}, [math.inf], {"\ud800": 1}])
 def test_what_has_no_form_is_a_result_encode_error(name, value):
     with pytest.raises(ResultEncodeError):
         CONVERTERS[name].encode(value)
@@ -125,6 +125,12 @@ def test_botoflow_keeps_pythons_types():
     assert repr(told) == repr(value)
 
 
+def test_flowy_keeps_bytes_and_uuids():
+    value = [b"\xff", {"key": UUID(int=1)}]
+    assert FlowyConverter().decode(FlowyConverter().encode(value), Any) == value
+    assert FlowyConverter().encode({3}) == "[3]"
+
+
 def test_botoflows_datetimes_have_no_zone_and_are_utc():
     ahead = WHEN.astimezone(timezone(timedelta(hours=2)))
     told = BotoflowConverter().decode(BotoflowConverter().encode([ahead, datetime(1, 1, 1)]), Any)
@@ -144,6 +150,11 @@ def test_java_gets_a_class_before_everything_that_is_not_final():
     ]
     assert FlowJavaConverter().encode("A-17") == '"A-17"'
     assert FlowJavaConverter().encode(2**70) == f'["java.math.BigInteger",{2**70}]'
+
+
+def test_java_has_no_infinite_decimal():
+    with pytest.raises(ResultEncodeError, match="BigDecimal has no NaN and no infinity"):
+        FlowJavaConverter().encode([Decimal("inf")])
 
 
 @pytest.mark.parametrize(

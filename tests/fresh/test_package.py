@@ -49,7 +49,7 @@ def greet(name: str) -> str:
     raise NotImplementedError("the installed one is called")
 
 
-EXTRAS = {"local": "moto", "cli": "rich", "pydantic": "pydantic"}
+EXTRAS = {"local": "moto", "cli": "rich", "pydantic": "pydantic", "ruby": "pyyaml"}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,13 @@ def test_the_hint_for_a_missing_extra_is_a_command_that_works(core):
     assert "Completed" in run("swf-worker", "demo", cwd=folder, env=env)
 
 
+def test_a_converter_without_its_extra_says_what_to_install(core):
+    binaries, folder = core
+    making = "from swf_worker.deciders import FlowRubyConverter; FlowRubyConverter()"
+    said = run(binaries / "python", "-c", making, code=1, cwd=folder, env=newcomer(binaries))
+    assert "ConfigurationError: FlowRubyConverter needs pyyaml: pip install 'pyyaml>=6'" in said
+
+
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_each_extra_installs_what_it_is_for(built, tmp_path, extra):
     binaries = environment_with(tmp_path / "env", f"swf_worker[{extra}] @ {built[1].as_uri()}")
@@ -129,6 +136,10 @@ def test_each_extra_installs_what_it_is_for(built, tmp_path, extra):
                 return order.pages
 
             assert ActivityEnvironment().outcome(pages, {"pages": 3}).result == "3"
+        """,
+        "ruby": r"""
+            from swf_worker.deciders import FlowRubyConverter
+            assert FlowRubyConverter().encode([1]) == "---\n- 1\n"
         """,
     }
     run(

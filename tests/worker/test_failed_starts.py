@@ -92,13 +92,13 @@ def real_python(monkeypatch):
 
 
 def test_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
-    monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 3.0)
+    monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 6.0)  # a start takes a second or two
     monkeypatch.setattr(crashes, "LONGEST_TROUBLE", 3.0)
     with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
         trouble.write_text("")
         lose_the_child(quick_swf)
         told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
-        assert "not ready after 3 s" in told["message"]
+        assert "not ready after 6 s" in told["message"]
         trouble.unlink()
         assert isinstance(quick_swf.schedule("Pid", "1", 0).outcome(), Completed)
 

@@ -73,7 +73,7 @@ def test_a_child_that_dies_fails_its_own_task_and_a_new_one_serves(run, recorder
     assert told["details"]["exit"] == code
     assert told["details"]["stderr"].startswith("last words")
     assert isinstance(swf.schedule("Pid", "1", 0).outcome(), Completed)
-    assert time.monotonic() - died < 2
+    assert time.monotonic() - died < 6, "a start on a busy machine, and no backoff"
     for each in neighbours:
         assert isinstance(each.outcome(), Completed)
     record = recorder.wait_for(HandlerProcessDied)[0]
