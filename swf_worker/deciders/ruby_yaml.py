@@ -95,7 +95,10 @@ class _Loader(yaml.SafeLoader):
 
     def symbol(self, node: Node) -> str:
         """The name of ``:name``, ``:"a name"`` or ``!ruby/symbol name``."""
-        name = str(self.construct_scalar(node)).removeprefix(":")
+        text = str(self.construct_scalar(node))
+        if isinstance(node, ScalarNode) and node.style in ("'", '"'):
+            return text  # tagged: as it is
+        name = text.removeprefix(":")
         quoted = _QUOTED.fullmatch(name)
         return quoted[2] if quoted else name
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swf_worker.deciders import (
@@ -183,6 +183,7 @@ VALUES = st.recursive(
 
 @each_converter
 @given(VALUES)
+@example({"\x85": None, ":": 1, ":a": 2, "a b": 3})
 @settings(deadline=None, max_examples=60)
 def test_what_is_written_is_read_as_it_was(name, value):
     converter = CONVERTERS[name]
