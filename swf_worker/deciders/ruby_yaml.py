@@ -65,6 +65,8 @@ class _Loader(yaml.SafeLoader):
         super().__init__(stream)
         self._nodes = 0
         self._sizes: dict[int, int] = {}
+        self._tagged: set[int] = set()
+        """Nodes whose tag says that they are symbols, and not their colon."""
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         """A node, counted as often as aliases repeat it."""
@@ -79,6 +81,14 @@ class _Loader(yaml.SafeLoader):
             self._sizes[id(node)] = self._nodes - before
         if self._nodes > _MOST_NODES:
             raise ValueError("too many nodes")
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> ScalarNode:
+        """As YAML's."""
+        tag = self.peek_event().tag
+        node: ScalarNode = super().compose_scalar_node(anchor)
+        if tag in _SYMBOL_TAGS:
+            self._tagged.add(id(node))
         return node
 
     def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
@@ -96,8 +106,8 @@ class _Loader(yaml.SafeLoader):
     def symbol(self, node: Node) -> str:
         """The name of ``:name``, ``:"a name"`` or ``!ruby/symbol name``."""
         text = str(self.construct_scalar(node))
-        if isinstance(node, ScalarNode) and node.style in ("'", '"'):
-            return text  # tagged: as it is
+        if id(node) in self._tagged:
+            return text
         name = text.removeprefix(":")
         quoted = _QUOTED.fullmatch(name)
         return quoted[2] if quoted else name
@@ -182,7 +192,8 @@ class _Dumper(yaml.SafeDumper):
         """``:name``, or what no plain symbol can be, in quotes."""
         if _PLAIN_SYMBOL.fullmatch(f":{name}"):
             return self.represent_scalar(_SYMBOL, f":{name}")
-        return self.represent_scalar(_SYMBOL, name, style='"')
+        quoted = name[:1] == ":" or any(each in name for each in "\n\x85\u2028\u2029")
+        return self.represent_scalar(_SYMBOL, name, style='"' if quoted else None)
 
     def exception(self, data: _Exception) -> MappingNode:
         """``!ruby/exception:Class`` and its members."""
