@@ -35,7 +35,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class DeciderConverter(ABC):
     """A converter for the payloads of one kind of decider.
 
-    ``format`` names what a text should have been, for the errors. A subclass reads a text to
+    ``format`` names what an input should have been, for the errors. A subclass reads a text to
     plain values, says which of them are the arguments, and writes results and failures.
     """
 
@@ -69,7 +69,7 @@ class DeciderConverter(ABC):
             text.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError
         except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise ResultEncodeError(
-                f"the result, a {type(value).__name__}, is not {self.format}: {safe_str(error)}"
+                f"the result, a {type(value).__name__}, has no form here: {safe_str(error)}"
             ) from None
         return text
 

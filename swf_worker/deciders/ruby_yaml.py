@@ -203,8 +203,6 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.text)
 _Dumper.add_representer(dict, _Dumper.hash)
 _Dumper.add_representer(_Exception, _Dumper.exception)
-
-
 _Dumper.add_implicit_resolver(_SYMBOL, re.compile(rf"{_PLAIN_SYMBOL.pattern}$"), [":"])
 
 
