@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from swf_worker import ActivityWorker
+from swf_worker.codecs import EncryptionCodec, GzipCodec
+from swf_worker.codecs.chain import apply, unapply
 from swf_worker.local import Canceled, Completed, Failed, LocalSwf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +51,22 @@ def running(name, **env):
             out, _ = process.communicate(timeout=30)
         assert process.returncode == 0, out
         assert "Traceback (most" not in out
+
+
+def test_payloads():
+    key = Fernet.generate_key()
+    codecs = [GzipCodec(), EncryptionCodec([key])]
+    invoice = {"due": "2026-12-24", "lines": [{"article": "pen", "price": "1.50", "count": 2}]}
+    with running("payloads", PAYLOAD_KEY=key.decode()) as swf:
+        for given, result in (
+            (invoice, "3.00"),
+            ({"invoice": invoice, "discount": "0.50"}, "2.50"),
+        ):
+            sealed = apply(codecs, json.dumps(given))
+            done = swf.schedule("Total", "1.0", raw_input=sealed).outcome()
+            assert json.loads(unapply(codecs, done.result)) == result
+        done = swf.schedule("Greet", "1.0", {"args": ["Ada", "Bob"], "kwargs": {}}).outcome()
+        assert done == Completed('"Hello, Ada and Bob!"')
 
 
 def test_decorator(tmp_path):

@@ -23,6 +23,7 @@ NAMES = ("3.12", "3.13", "3.14", LOWEST)
 WIRE = ("tests/service", "tests/worker", "tests/local", "tests/core", "tests/test_handle.py")
 WIRE += ("tests/test_a_tasks_life.py", "tests/test_arguments.py", "tests/test_silent_mistakes.py")
 WIRE += ("tests/cli/test_run.py", "tests/cli/test_supervised.py", "tests/kit")
+WIRE += ("tests/payloads", "tests/codecs", "tests/deciders")
 UV = (sys.executable, "-m", "uv")
 
 
