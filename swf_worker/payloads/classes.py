@@ -92,11 +92,14 @@ def _of_attrs(kind: Any, annotation: Any) -> Shape:
         members.append(Member(name, name, hints.get(each.name, Any), required))
         if name != each.name:
             others[each.name] = name
-        special |= name != each.name or each.converter is not None
+        special |= name != each.name or bool(each.converter or each.validator)
     return Shape(
         tuple(members),
         lambda given: kind(**given),
-        is_special=special or not _is_generated(kind, "<attrs generated"),
+        is_special=special
+        or not _is_generated(kind, "<attrs generated")
+        or hasattr(kind, "__attrs_post_init__")
+        or hasattr(kind, "__attrs_pre_init__"),
         also_named=others,
     )
 

@@ -169,6 +169,8 @@ def _collect(annotation: Any, names: set[str], seen: set[int]) -> None:
 def _fields(annotation: Any) -> dict[str, Any]:
     kind = typing.get_origin(annotation) or annotation
     found = getattr(kind, "__pydantic_fields__", None)
+    if found is None and hasattr(kind, "__pydantic_validator__"):
+        found = getattr(kind, "model_fields", None)  # of models before pydantic 2.10
     return found if isinstance(found, dict) else {}
 
 

@@ -283,7 +283,12 @@ def _is_alias(annotation: Any) -> bool:
 
 def _refuse_foreign(wanted: Any) -> None:
     """TypeError where a class is in it that nothing here can build."""
-    for info in _infos(msgspec.inspect.type_info(wanted), set()):
+    try:
+        root = msgspec.inspect.type_info(wanted)
+    except TypeError:
+        msgspec.json.Decoder(wanted)  # says what it can't build; some that it can, older ones
+        return  # of its inspections can't describe (a Literal of texts and numbers)
+    for info in _infos(root, set()):
         is_custom = isinstance(info, msgspec.inspect.CustomType)
         if is_custom and not issubclass(info.cls, (StandIn, PurePath)):
             raise TypeError(

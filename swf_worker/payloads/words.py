@@ -82,6 +82,7 @@ def _path_of(said: str, names: Collection[str]) -> tuple[str, str]:
 
 # --- pydantic -----------------------------------------------------------------------------------
 
+_OF_VALIDATORS = ("value_error", "assertion_error")
 _LIMITS: tuple[str, ...] = (
     "gt",
     "ge",
@@ -101,11 +102,11 @@ def of_pydantic(
 ) -> Mismatch:
     """The first of what a pydantic ValidationError lists, by its kind: its text may quote a value.
     ``said`` is what the type itself says: its limits are told, and nothing that only looks so."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]  # (of its members, only these are looked at)
     path = path_to(first["loc"], names)
     kind, context = first["type"], first.get("ctx") or {}
     raised = context.get("error")
-    if isinstance(raised, BaseException) or kind not in known_kinds:
+    if kind in _OF_VALIDATORS or kind not in known_kinds:
         # A validator of the user's, or a kind of error that is the user's.
         return refused_by(raised if isinstance(raised, BaseException) else error, path)
     found = ((name, context[name]) for name in _LIMITS if name in context)
