@@ -10,7 +10,7 @@ import botoflow
 from botoflow.exceptions import ActivityTaskCanceledError, ActivityTaskFailedError
 
 REGION, DOMAIN, DECISIONS = "us-east-1", "flows", "decisions"
-TIMEOUTS = {"schedule_to_start_timeout": 300, "start_to_close_timeout": 300, "task_list": "tasks"}
+OURS = {"version": "1", "task_list": "tasks"}
 
 
 def tell(value):
@@ -35,17 +35,17 @@ class Worker(botoflow.WorkflowWorker):
             super(Worker, self)._fix_endpoint()
 
 
-@botoflow.activities(**TIMEOUTS)
+@botoflow.activities(schedule_to_start_timeout=300, start_to_close_timeout=300)
 class Orders(object):
-    @botoflow.activity(version="1", name="Charge")
+    @botoflow.activity(name="Charge", **OURS)
     def charge(self, order, amount=1):
         """Ours does it."""
 
-    @botoflow.activity(version="1", name="Refuse")
+    @botoflow.activity(name="Refuse", **OURS)
     def refuse(self, order):
         """Ours does it."""
 
-    @botoflow.activity(version="1", name="Wait", heartbeat_timeout=300)
+    @botoflow.activity(name="Wait", heartbeat_timeout=300, **OURS)
     def wait(self, order):
         """Ours does it."""
 
@@ -63,7 +63,7 @@ class Flow(botoflow.WorkflowDefinition):
         except ActivityTaskFailedError as error:
             failure = {
                 "cause": type(error.cause).__name__,
-                "message": str(error.cause),
+                "message": error.cause.args[0],  # 2.7 has no str of it
                 "retryable": error.cause.retryable,
                 "printed": "".join(error.format_exc()),
             }
