@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pytest
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.fresh, pytest.mark.timeout(600)]
 
 DOMAIN, DECISIONS, TASKS = "flows", "decisions", "tasks"
 SIMPLEFLOW, BOTOFLOW, CLIENT_SWF = "simpleflow==0.36.0", "botoflow==0.8", "@aws-sdk/client-swf@3"
-PATIENCE = 20
+PATIENCE = 60
 
 
 # --- the activities -----------------------------------------------------------------------------
@@ -74,6 +74,10 @@ class Orders:
 # --- processes ----------------------------------------------------------------------------------
 
 
+class Ended(AssertionError):
+    """A process that ended before it wrote what was awaited."""
+
+
 class Told:
     """The lines that a process writes, as they come."""
 
@@ -94,10 +98,13 @@ class Told:
             self._changed.notify_all()
 
     def line(self, number: int = 0) -> Any:
-        """The JSON of a line; AssertionError where the process ends before, or takes too long."""
+        """The JSON of a line; Ended where the process has ended, AssertionError where it takes
+        too long."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or len(self._lines) > number, PATIENCE)
-            assert len(self._lines) > number, f"it wrote only {self._lines}"
+            if self._ended and len(self._lines) <= number:
+                raise Ended(f"it wrote only {self._lines}")
+            assert len(self._lines) > number, f"it has written only {self._lines}"
             return json.loads(self._lines[number])
 
     def join(self) -> None:
@@ -175,6 +182,8 @@ def place(quick_swf):
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "PYTHONPATH": "",
         "PYTHONWARNINGS": "ignore",
     }
@@ -269,6 +278,7 @@ def test_simpleflows_flow(simpleflow, swf, place, working, orders, tmp_path):
             "error_type": "ValueError",
             "retryable": True,
         },
+        # A future of its own never tells of a cancellation: it waits for another name of it.
         "wait": {"details": {"undone": "A-17"}, "future": "PENDING"},
     }
     assert json.loads(events[-1]["result"]) == read
@@ -284,45 +294,60 @@ def test_simpleflows_flow(simpleflow, swf, place, working, orders, tmp_path):
 # --- botoflow -----------------------------------------------------------------------------------
 
 
-def old_botoflow(folder: Path, version: str) -> tuple[str, dict[str, str]]:
-    """botoflow on an old Python, with the last botocore for it."""
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"there is no Python {version}")
-    run(python, "-m", "pip", "install", "--quiet", "--target", folder, BOTOFLOW)
-    return python, {"PYTHONPATH": str(folder)}
+class Botoflow(NamedTuple):
+    """A Python that has botoflow, and what the environment must say for it."""
+
+    version: str
+    python: str | Path
+    env: dict[str, str]
 
 
 @pytest.fixture(scope="module", params=["this", "3.9", "2.7"])
 def botoflow(request, tmp_path_factory):
-    """A Python that has botoflow, and what the environment must say for it."""
+    """With the last botocore that there is for the Python."""
     folder = tmp_path_factory.mktemp("botoflow") / "e"
     if request.param == "this":
-        return environment_with(folder, BOTOFLOW) / "python", {}
-    return old_botoflow(folder, request.param)
+        return Botoflow("this", environment_with(folder, BOTOFLOW) / "python", {})
+    python = interpreter(request.param)
+    if python is None:
+        pytest.skip(f"there is no Python {request.param} for botoflow: install it (pyenv has it)")
+    run(python, "-m", "pip", "install", "--quiet", "--target", folder, BOTOFLOW)
+    return Botoflow(request.param, python, {"PYTHONPATH": str(folder)})
 
 
-def test_botoflows_flow(botoflow, swf, place, working, orders, tmp_path):
-    python, env = botoflow
+@pytest.fixture
+def botoflows_flow(botoflow, swf, place, working, orders, tmp_path):
+    """Runs it; returns what it has read, and the events."""
+    _, python, env = botoflow
     script = REAL / "botoflow_flow.py"
-    with (
-        working(converter=BotoflowConverter()),
-        process(python, script, "decide", log=tmp_path / "decide", **place | env) as decides,
-    ):
-        assert decides.line() == "deciding"
-        with process(python, script, "start", log=tmp_path / "start", **place | env) as starts:
-            workflow_id = starts.line(0)
-            cancel(swf, orders, workflow_id)
-            read = decides.line(1)
-            assert starts.line(1) == read
-        events = closed(swf, workflow_id)
+
+    def through() -> tuple[Any, list[dict[str, Any]]]:
+        with (
+            working(converter=BotoflowConverter()),
+            process(python, script, "decide", log=tmp_path / "decide", **place | env) as decides,
+        ):
+            assert decides.line() == "deciding"
+            with process(python, script, "start", log=tmp_path / "start", **place | env) as starts:
+                workflow_id = starts.line(0)
+                cancel(swf, orders, workflow_id)
+                read = decides.line(1)
+                assert starts.line(1) == read
+            return read, closed(swf, workflow_id)
+
+    return through
+
+
+def test_botoflows_flow(botoflow, botoflows_flow):
+    read, events = botoflows_flow()
+    # It imports an error's class by its name, and 2.7 has no module "builtins".
+    cause = "ImportError" if botoflow.version == "2.7" else "ValueError"
     printed = read["failure"].pop("printed")
     assert "raise ValueError(" in printed
-    assert re.search(r"^ValueError: no (€|\\u20ac) left for A-17\n\Z", printed, re.MULTILINE)
+    assert re.search(rf"^{cause}: no (€|\\u20ac) left for A-17\n\Z", printed, re.MULTILINE)
     assert read == {
         "results": [{"order": "A-17", "amount": 3}, {"order": "A-17", "amount": 4}],
         "failure": {
-            "cause": "ValueError",
+            "cause": cause,
             "message": "no € left for A-17",
             "retryable": True,
         },
@@ -335,6 +360,18 @@ def test_botoflows_flow(botoflow, swf, place, working, orders, tmp_path):
         ("Wait", [{"__tuple": ["A-17"]}, {}]),
     ]
     assert came_back(events) == {"Completed": 2, "Failed": 1, "Canceled": 1}
+
+
+@pytest.mark.xfail(
+    raises=Ended,
+    reason="botoflow reads a cancellation's details as [exception, traceback], and ours are JSON "
+    "of what the handler gave: its decider ends with an error",
+)
+@pytest.mark.parametrize("botoflow", ["this"], indirect=True)
+def test_botoflow_reads_the_details_of_a_cancellation(botoflows_flow, orders):
+    orders.undone = {"undone": "A-17"}
+    read, _ = botoflows_flow()
+    assert read["wait"]["canceled"] is True
 
 
 # --- JavaScript ---------------------------------------------------------------------------------
