@@ -18,7 +18,7 @@ help:
 	@echo "make demo      a worker archives real folders on a local SWF (no AWS account needed)"
 	@echo "make test      the tests, under 5 minutes"
 	@echo "make test-all  the tests with the whole matrices and long runs"
-	@echo "make fresh     distributions built and installed anew, README typed in an empty folder"
+	@echo "make fresh     distributions built and installed anew, README typed in an empty folder, real deciders"
 	@echo "make versions  the tests on the wire, on other Pythons and with the lowest allowed versions"
 	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
 	@echo "make bench     speed, scale and idle costs against a hand-written loop, under 10 minutes"
@@ -41,7 +41,7 @@ test-all: .venv/.ready
 	$(BIN)/pytest -m "not fresh" $(PARALLEL)
 
 fresh: .venv/.ready
-	$(BIN)/pytest -m fresh tests/fresh tests/deciders
+	$(BIN)/pytest -m fresh tests
 
 versions: .venv/.ready
 	$(BIN)/python -m tools.versions $(if $(TOLD),--told $(TOLD)) $(VERSIONS)

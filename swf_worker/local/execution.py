@@ -36,7 +36,7 @@ class LocalExecution(WorkflowExecution):
         self.scheduled_decision: LocalDecisionTask | None = None
         self.started_decision: LocalDecisionTask | None = None
         self.timers: dict[str, int] = {}
-        self._previous_started_event_id: int | None = None
+        self._previous_started_event_id = 0
         self.should_schedule_decision_next = False
 
     # --- events ---------------------------------------------------------------------------------

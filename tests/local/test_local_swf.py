@@ -48,6 +48,14 @@ def test_each_timeout_closes_the_task_at_its_time(plain, clock, timeout, kind, s
     assert plain.decide(("FailWorkflowExecution", {}))
 
 
+def test_a_decision_task_tells_the_one_before_it(plain):
+    execution = plain.start()
+    first = plain.decide()
+    assert first["previousStartedEventId"] == 0
+    plain.swf.signal_workflow_execution(domain="plain", signalName="s", **execution)
+    assert plain.decide()["previousStartedEventId"] == first["startedEventId"]
+
+
 def test_heartbeats_keep_a_task_alive_and_their_details_are_reported(plain, clock):
     execution = plain.start()
     plain.decide(plain.schedule(**NEVER | {"heartbeatTimeout": "60"}))

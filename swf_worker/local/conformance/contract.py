@@ -43,6 +43,17 @@ def empty_poll(run: Run) -> str:
     return f"{answer} after {now() - began:.1f} s"
 
 
+def previous_decision(run: Run) -> str:
+    """a decision task tells the one before it, which is 0 for the first"""
+    execution = run.start()
+    first = run.decide()
+    run.swf.signal_workflow_execution(domain=run.domain, signalName="s", **execution)
+    second = run.decide()
+    expect(first["previousStartedEventId"], 0)
+    expect(second["previousStartedEventId"], first["startedEventId"])
+    return f"0, then {second['previousStartedEventId']}"
+
+
 def cancel_contract(run: Run) -> str:
     """a requested cancel is heard, stays, and may be answered Canceled"""
     execution, token = run.started_task()
@@ -172,6 +183,7 @@ def malformed_token(run: Run) -> str:
 CONTRACT = (
     task_members,
     empty_poll,
+    previous_decision,
     cancel_contract,
     ignored_cancel,
     cancel_before_start,

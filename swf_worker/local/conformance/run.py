@@ -100,8 +100,8 @@ class Run:
         self.started.append(execution)
         return execution
 
-    def decide(self, *decisions: tuple[str, dict[str, Any]]) -> None:
-        """Take the next decision task and make these decisions."""
+    def decide(self, *decisions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        """Take the next decision task and make these decisions; returns the task."""
         for _ in range(3):
             task = self.swf.poll_for_decision_task(
                 domain=self.domain, taskList={"name": self.list_name}
@@ -113,6 +113,7 @@ class Run:
             for kind, given in decisions
         ]
         self.swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=made)
+        return dict(task)
 
     def schedule(self, activity_id: str = "a", **given: Any) -> tuple[str, dict[str, Any]]:
         """The decision that schedules an activity; every timeout NONE unless given."""
