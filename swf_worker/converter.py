@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Converter(Protocol):
     """Reads inputs and writes results. Implement it for payloads that aren't JSON.
 
-    Two further methods are optional, and make the whole wire its own: ``decode_arguments`` of a
-    ``PositionalConverter``, and ``encode_failure`` of a ``FailureConverter``.
+    Further methods are optional, and make the whole wire its own: ``decode_arguments`` of a
+    ``PositionalConverter``, ``encode_failure`` and ``encode_canceled`` of a ``FailureConverter``.
     """
 
     def decode(self, text: str, wanted: Any) -> Any:
@@ -48,7 +48,12 @@ class PositionalConverter(Converter, Protocol):
 
 
 class FailureConverter(Converter, Protocol):
-    """One that writes failures as its deciders read them."""
+    """One that writes failures, and the details of cancellations, as its deciders read them. Either
+    of the two may be missing."""
+
+    def encode_canceled(self, details: Any) -> str | None:
+        """The details of RespondActivityTaskCanceled, of what ActivityCanceled carries. Shortened
+        as those of a failure; where it raises, there are none."""
 
     def encode_failure(self, failure: Failure) -> tuple[str, str | None]:
         """The reason (256 UTF-16 units at most) and details (32,768) of

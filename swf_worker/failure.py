@@ -69,18 +69,30 @@ EncodeFailure = Callable[[Failure], tuple[str, str | None]]
 @dataclass(frozen=True, slots=True)
 class FailureWording:
     """Words failures. ``tracebacks`` says whether envelopes carry them, ``encode`` is the
-    converter's ``encode_failure``, where it has one, ``codecs`` is what all details go through."""
+    converter's ``encode_failure``, where it has one, and ``encode_canceled`` so; ``codecs`` is what
+    all details go through."""
 
     tracebacks: bool = True
     encode: EncodeFailure | None = None
+    encode_canceled: Callable[[Any], str | None] | None = None
     codecs: tuple[Codec, ...] = ()
 
     def of(self, converter: object, codecs: tuple[Codec, ...] = ()) -> FailureWording:
         """The same, as this converter writes failures; with the envelope, where it doesn't."""
         encode = getattr(converter, "encode_failure", None)
-        if encode == self.encode and codecs is self.codecs:
+        canceled = getattr(converter, "encode_canceled", None)
+        if (encode, canceled, codecs) == (self.encode, self.encode_canceled, self.codecs):
             return self
-        return replace(self, encode=encode, codecs=codecs)
+        return replace(self, encode=encode, encode_canceled=canceled, codecs=codecs)
+
+    def canceled(self, value: Any) -> str | None:
+        """The details of a cancellation: as the converter writes them, or as any."""
+        if self.encode_canceled is not None:
+            try:
+                return self.details(_text_or_none(self.encode_canceled(value)))
+            except Exception:  # what breaks their decider is worse than nothing
+                return None
+        return self.details(value)
 
     def details(self, value: Any) -> str | None:
         """The text of details: a str as it is, anything else as JSON, None for none."""

@@ -120,7 +120,7 @@ class ActivityTaskHandle:
                 "no heartbeat of this handle has reported a cancel request, and SWF takes Canceled "
                 "only after one: call heartbeat() first, or answer with fail()"
             )
-        self._respond(Canceled(self._wording.details(details)))
+        self._respond(Canceled(self._wording.canceled(details)))
 
     def fail(self, reason: str, details: Any = None) -> None:
         """Answer Failed (RespondActivityTaskFailed). ``reason`` and ``details`` as in

@@ -15,12 +15,17 @@ from typing import Any
 import pytest
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.loaders import JSONFileLoader, Loader
+from hypothesis import settings
 from moto.core.models import botocore_stubber
 
 from swf_worker import ActivityWorker, SwfWorkerError
 from swf_worker.local import LocalSwf
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes is the machine's, and what else it does.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 # moto, imported for the local SWF, hooks itself into every session of the process, and the worker

@@ -265,3 +265,17 @@ def test_limits_are_applied_after_the_converter():
     for said, sent in (("", "ValueError"), ("\ud800", "?")):
         wording = FailureWording().of(Writes((said, None)))
         assert wording.of_exception(ValueError()).reason == sent
+
+
+def test_a_converter_writes_the_details_of_a_cancellation():
+    class Canceled:
+        def encode_canceled(self, details):
+            return {"a": "their details", "long": "x" * 40_000}.get(details)
+
+    wording = FailureWording().of(Canceled())
+    assert wording.canceled("a") == "their details"
+    assert wording.canceled(None) is None
+    assert utf16_units(wording.canceled("long")) == MAX_PAYLOAD
+    assert wording.canceled([]) is None, "it raised: what breaks a decider is worse than nothing"
+    assert FailureWording().canceled({"b": 1}) == '{"b":1}'
+    assert json.loads(wording.of_exception(ValueError("why")).details)["message"] == "why"

@@ -51,6 +51,13 @@ class BotoflowConverter(DeciderConverter):
     def _write(self, value: Any) -> str:
         return write_json(_marked(value))
 
+    def encode_canceled(self, details: Any) -> str | None:
+        """As a failure's, because the decider reads both in the same way: an Exception whose
+        ``details`` are these."""
+        if details is None:
+            return None
+        return compact_json([_error("builtins:Exception", "canceled", {"details": details}), []])
+
 
 # --- reading ------------------------------------------------------------------------------------
 
@@ -114,6 +121,12 @@ def _marked(value: Any) -> Any:
     return _marked(members(value, _KEPT))
 
 
+def _error(name: str, text: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    if name.startswith("builtins:"):  # that module has another name in Python 2
+        name = f"six.moves.{name}"
+    return {"__obj": [name, attributes], "__exc": [[text], text]}
+
+
 def _details(failure: Failure) -> str:
     attributes: dict[str, Any] = {"retryable": failure.retryable}
     if failure.details is not None:
@@ -123,9 +136,8 @@ def _details(failure: Failure) -> str:
     name, text = f"{failure.module}:{failure.type}", failure.message
     if not _found_by_name(failure):
         name, text = "builtins:Exception", says(failure.type, failure.message)
-    error = {"__obj": [name, attributes], "__exc": [[text], text]}
     calls = [{"__tuple": list(frame)} for frame in frames(failure.traceback)]
-    return compact_json([error, calls])
+    return compact_json([_error(name, text, attributes), calls])
 
 
 def _found_by_name(failure: Failure) -> bool:

@@ -215,7 +215,7 @@ def test_botoflow_gets_what_its_own_worker_writes():
     their_error, their_calls = json.loads(recorded("botoflow_python2.7")["failed"]["details"])
     assert their_error.keys() == error.keys()
     assert error["__exc"] == [["no"], "no"]
-    assert error["__obj"][0] == "builtins:ValueError"
+    assert error["__obj"][0] == "six.moves.builtins:ValueError"
     assert [each.keys() for each in their_calls] == [{"__tuple"}]
     assert calls[0] == {"__tuple": ["/srv/acme/orders.py", 12, "charge", "pay(order)"]}
 
@@ -234,7 +234,7 @@ def test_botoflow_gets_what_its_own_worker_writes():
 def test_botoflow_is_given_no_class_that_could_break_the_decider(module, kind):
     _, details = BotoflowConverter().encode_failure(failure(module=module, type=kind, message="no"))
     error, _ = json.loads(details)
-    assert error["__obj"][0] == "builtins:Exception"
+    assert error["__obj"][0] == "six.moves.builtins:Exception"
     assert error["__exc"] == [[f"{kind}: no"], f"{kind}: no"]
 
 

@@ -168,7 +168,7 @@ class Invocation:
     def _worded(self, error: BaseException) -> Ended:
         _begin_in_handler(error)
         if isinstance(error, ActivityCanceled):
-            return Ended(HandlerCanceled(self._wording.details(error.details)), error)
+            return Ended(HandlerCanceled(self._wording.canceled(error.details)), error)
         if isinstance(error, asyncio.CancelledError):
             return self._cancelled(error)
         reason = _REASONS.get(type(error))
