@@ -32,7 +32,7 @@ def log() -> None:
     structlog.get_logger("other").info("with structlog")
     warnings.warn("a warning", UserWarning, stacklevel=1)
     try:
-        card = "4111-1111"
+        card = "4111-1111-card"
         raise ValueError("no money")
     except ValueError:
         APP.exception("caught")

@@ -72,7 +72,7 @@ def test_each_record_is_a_line_with_the_tasks_ids(swf, mode):
     assert "taskName" not in err
     assert "in a fork" in err
     assert "a debug line" not in lines
-    assert "4111" not in err
+    assert "1111-card" not in err
     assert "Logging error" in err, "what a handler's own call gets wrong is told, as ever"
 
 
@@ -94,7 +94,7 @@ def test_for_a_person_too(swf, mode):
     assert "[info     ]" in line
     assert "[app]" in line
     assert f"activity=Logs/{mode}" in line
-    assert "4111" not in err
+    assert "1111-card" not in err
 
 
 @pytest.mark.parametrize("mode", ONE_MODE)

@@ -13,7 +13,7 @@ import pytest
 
 from swf_worker import RetryPolicy
 from swf_worker.local import Completed, Failed
-from swf_worker.observations import HandlerNotStarted, HeartbeatAccepted
+from swf_worker.observations import HandlerNotStarted, HandlerProcessDied, HeartbeatAccepted
 from swf_worker.runtime.children import child_process
 from swf_worker.runtime.children.child_process import LIMITS, ChildPhase
 from swf_worker.runtime.runners import crashes
@@ -29,11 +29,12 @@ def trouble(tmp_path, monkeypatch):
     return tmp_path / "trouble"
 
 
-def lose_the_child(swf):
-    """The one that is kept warm."""
+def lose_the_child(swf, recorder):
+    """The one that is kept warm, and its worker knows."""
     victim = int(swf.schedule("Pid", "1", 0).outcome().result)
+    known = len(recorder.of(HandlerProcessDied))
     os.kill(victim, signal.SIGKILL)
-    assert eventually(lambda: victim not in children())
+    recorder.wait_for(HandlerProcessDied, known + 1)
 
 
 def envelope(outcome):
@@ -46,7 +47,7 @@ def test_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trou
     monkeypatch.setattr(crashes, "MOST_FAILED_STARTS", 3)
     with make_worker(handlers.pid, kind=handlers.Breaks, max_concurrent_activities=2, **QUICK):
         trouble.write_text("no model here")
-        lose_the_child(quick_swf)
+        lose_the_child(quick_swf, recorder)
         waiting = [quick_swf.schedule("Pid", "1", 0, heartbeat_timeout=2) for _ in range(2)]
         for each in waiting:
             told = envelope(each.outcome())
@@ -66,20 +67,20 @@ def test_whoever_waits_fails_and_is_named(make_worker, quick_swf, recorder, trou
 
         assert eventually(serves), "a start that had begun before may fail one more"
         trouble.write_text("again")
-        lose_the_child(quick_swf)
+        lose_the_child(quick_swf, recorder)
         scheduled = quick_swf.schedule("Pid", "1", 0)
         trouble.unlink()
         assert isinstance(scheduled.outcome(), Completed), "one failed start is no handful"
 
 
-def test_the_interpreter_is_gone(make_worker, quick_swf, tmp_path, monkeypatch):
+def test_the_interpreter_is_gone(make_worker, quick_swf, recorder, tmp_path, monkeypatch):
     """A deploy has replaced the files."""
     interpreter = tmp_path / "python3"
     interpreter.symlink_to(sys.executable)
     monkeypatch.setattr(sys, "executable", str(interpreter))
     with make_worker(handlers.pid, max_concurrent_activities=1, **QUICK):
         interpreter.unlink()
-        lose_the_child(quick_swf)
+        lose_the_child(quick_swf, recorder)
         told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
         assert "FileNotFoundError" in told["message"]
         interpreter.symlink_to(os.path.realpath(os.environ["REAL_PYTHON"]))
@@ -91,12 +92,12 @@ def real_python(monkeypatch):
     monkeypatch.setenv("REAL_PYTHON", sys.executable)
 
 
-def test_a_start_that_hangs(make_worker, quick_swf, trouble, monkeypatch):
+def test_a_start_that_hangs(make_worker, quick_swf, recorder, trouble, monkeypatch):
     monkeypatch.setitem(LIMITS, ChildPhase.LOADING, 6.0)  # a start takes a second or two
     monkeypatch.setattr(crashes, "LONGEST_TROUBLE", 3.0)
     with make_worker(handlers.pid, kind=handlers.Hangs, max_concurrent_activities=1, **QUICK):
         trouble.write_text("")
-        lose_the_child(quick_swf)
+        lose_the_child(quick_swf, recorder)
         told = envelope(quick_swf.schedule("Pid", "1", 0).outcome())
         assert "not ready after 6 s" in told["message"]
         trouble.unlink()
