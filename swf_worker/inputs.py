@@ -70,8 +70,8 @@ def inputs_of(
     if not parameters:
         return Inputs(lambda text: ([], {}))
     target = _target(where, parameters, takes)
-    missing = partial(_missing, parameters, target)
-    if type(converter).__dict__.get("decode", JsonConverter.decode) is JsonConverter.decode:
+    missing = partial(_missing, signature, target)
+    if getattr(type(converter), "decode", None) is JsonConverter.decode:
         json = _Json(where, signature, target, takes)
         return Inputs(guarded(json.read, missing), json.unclear)
     return Inputs(guarded(_Other(where, signature, target, takes, converter).read, missing))
@@ -95,11 +95,11 @@ def _target(where: str, parameters: tuple[Parameter, ...], takes: Takes) -> Para
     return required[0] if required else parameters[0]
 
 
-def _missing(parameters: tuple[Parameter, ...], target: Parameter | None) -> Arguments:
+def _missing(signature: HandlerSignature, target: Parameter | None) -> Arguments:
     """What a task without an input gives: None to the one parameter that may be that."""
-    required = [each for each in parameters if each.required]
+    required = [each for each in signature.inputs if each.required]
     if required == [target] and target is not None and _admits_none(target.type):
-        return [], {target.name: None}
+        return signature.placed({target.name: None})
     if required:
         raise InputDecodeError(
             f"the task has no input, and parameter {required[0].name!r} has no default"
@@ -176,7 +176,7 @@ class _Json:
         self._names = frozenset(each.name for each in parameters)
         self._quoted = tuple(f'"{name}"' for name in self._names)
         objects, known = objects_of(target.type)
-        self._known = known if objects else frozenset()
+        self._known = known or frozenset()
         if takes == "whole":
             self.read = self._as_whole
         elif not objects:
@@ -211,8 +211,10 @@ class _Json:
         assert self._target is not None
         if named is None or self._target.required or len(self._names) == 1:
             return self._as_whole(text)
-        found = _RAW_MEMBERS.decode(text).keys()  # all have defaults
-        return self._as_whole(text) if found & (self._known or found) else ([], {})
+        # All have defaults. An object with none of their names is the target, if it has one of its
+        # members, and else nothing to anybody.
+        found = _members_of(text)
+        return self._as_whole(text) if found is None or found & self._known else ([], {})
 
     def _by_target(self, text: str) -> Arguments:
         """It can't be told for sure: an object that names the target has members."""
@@ -228,10 +230,15 @@ class _Json:
             return None
         if not any(quoted in text for quoted in self._quoted):
             return frozenset()  # most inputs are told here, without a look into them
-        try:
-            return self._names & _RAW_MEMBERS.decode(text).keys()
-        except msgspec.DecodeError:
-            return frozenset()  # it is no JSON: who reads it says so
+        return self._names & (_members_of(text) or frozenset())
+
+
+def _members_of(text: str) -> frozenset[str] | None:
+    """The names in an object; None where the text is no JSON: who reads it says so."""
+    try:
+        return frozenset(_RAW_MEMBERS.decode(text))
+    except (msgspec.DecodeError, UnicodeError):
+        return None
 
 
 class _Other:

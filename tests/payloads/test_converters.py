@@ -277,3 +277,33 @@ def test_a_subclass_of_the_json_converter_is_asked():
 
     marked = activity(version="1", converter=Adds())(lambda number: number)
     assert ActivityEnvironment().outcome(marked, raw_input="1") == Completed("[2]")
+
+
+def test_a_subclass_of_one_that_decodes_is_asked_too():
+    class Base:
+        def decode(self, text, wanted):
+            return text + "!"
+
+        def encode(self, value):
+            return value
+
+    class Derived(Base):
+        pass
+
+    class Adds(JsonConverter):
+        def decode(self, text, wanted):
+            return super().decode(text, wanted) + 1
+
+    class AddsToo(Adds):
+        pass
+
+    for converter, result in ((Derived(), "1!"), (AddsToo(), "2")):
+        marked = activity(version="1", converter=converter)(lambda given: given)
+        assert ActivityEnvironment().outcome(marked, raw_input="1") == Completed(result)
+
+
+def test_text_that_is_broken_is_told_as_that():
+    def handler(user: User | None = None, lang: str = "en") -> None: ...
+
+    failed = ActivityEnvironment().outcome(activity(version="1")(handler), raw_input='{"a"')
+    assert "the input is not JSON" in failed.details

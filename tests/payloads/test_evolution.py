@@ -84,6 +84,10 @@ def two(a: int, b: int) -> Any:
     return [a, b]
 
 
+def only_none(page: int | None, /) -> Any:
+    return page
+
+
 WRONG = "InputDecodeError"
 
 
@@ -110,6 +114,12 @@ WRONG = "InputDecodeError"
         (maybe, "{}", '[null,"en"]'),
         (maybe, '{"more":1}', '[null,"en"]'),
         (maybe, "null", '[null,"en"]'),
+        (maybe, None, '[null,"en"]'),
+        (maybe, "{", WRONG),
+        (maybe, '{"id":1', WRONG),
+        (pay, '{"order"', WRONG),
+        (only_none, None, None),
+        (only_none, "3", "3"),
         (untyped, "3", '[3,"en"]'),
         (untyped, '{"id":1}', '[{"id":1},"en"]'),
         (untyped, '{"order":{"id":1},"lang":"de"}', '[{"id":1},"de"]'),
