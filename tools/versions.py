@@ -93,6 +93,9 @@ def lowest(folder: Path) -> tuple[str, ...]:
 
 def uv(*arguments: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    env["UV_SYSTEM_CERTS"] = "1"  # as pip does it: those of the machine
+    if index := env.get("PIP_INDEX_URL"):
+        env.setdefault("UV_DEFAULT_INDEX", index)
     subprocess.run([*UV, *arguments], cwd=ROOT, env=env, check=True)
 
 

@@ -37,7 +37,8 @@ def newcomer(*first_on_path):
 
 def uv(*arguments, cwd=None):
     index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL")
-    env = os.environ | ({"UV_DEFAULT_INDEX": index} if index else {})
+    # As pip does it: by the certificates of the machine, and from its index.
+    env = os.environ | {"UV_SYSTEM_CERTS": "1"} | ({"UV_DEFAULT_INDEX": index} if index else {})
     env.pop("VIRTUAL_ENV", None)
     return run(sys.executable, "-m", "uv", *arguments, cwd=cwd, env=env)
 

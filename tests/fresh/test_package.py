@@ -95,8 +95,9 @@ def test_the_commands_of_the_core_need_no_extra(core):
     )
 
 
-def test_the_hint_for_a_missing_extra_is_a_command_that_works(core):
-    binaries, folder = core
+def test_the_hint_for_a_missing_extra_is_a_command_that_works(built, tmp_path):
+    folder = tmp_path
+    binaries = environment_with(folder / "env", built[1])
     env = newcomer(binaries)
     said = run("swf-worker", "demo", code=1, cwd=folder, env=env).splitlines()[-1]
     hint = re.search(r"needs rich and moto: (pip install .*)$", said)[1]
