@@ -23,6 +23,9 @@ class Converter(Protocol):
 
     Further methods are optional, and make the whole wire its own: ``decode_arguments`` of a
     ``PositionalConverter``, ``encode_failure`` and ``encode_canceled`` of a ``FailureConverter``.
+    One that may block, because it fetches payloads from somewhere, says ``does_io = True``: for
+    async handlers it is called beside the event loop, and a CodecError of it that ``may_pass`` is
+    retryable, and a result tried again.
     """
 
     def decode(self, text: str, wanted: Any) -> Any:

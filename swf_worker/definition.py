@@ -186,6 +186,11 @@ class ActivityDefinition:
     options: ActivityMark
     is_async: bool
 
+    @property
+    def does_io(self) -> bool:
+        """Whether its payloads may have to be fetched or put somewhere: not on the event loop."""
+        return bool(self.codecs) or bool(getattr(self.converter, "does_io", False))
+
     def wording(self, wording: FailureWording) -> FailureWording:
         """How this type's failures are worded."""
         return wording.of(self.converter, self.codecs)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import uuid4
 
+from ..codecs.s3 import ATTEMPTS, CONNECT_TIMEOUT, READ_TIMEOUT
+from ..codecs.s3_faults import fault_of
 from ..errors import InputDecodeError
+
+T = TypeVar("T")
 
 PREFIX = "simpleflow+s3://"
 LONGEST = 5 * 1024**2
@@ -20,7 +25,8 @@ _REFERENCE = re.compile(re.escape(PREFIX) + r"(?P<bucket>[^/\s]+)/(?P<key>\S+)\s
 class JumboBucket:
     """The one place whose jumbo fields are read and written: a bucket, or a folder of one.
 
-    S3 is called with one client per process, made at the first call. What boto3 raises passes.
+    S3 is called with one client per process, made at the first call, and with the limits of an
+    ``S3Codec``. What goes wrong there is a CodecError, which says whether it may pass.
     """
 
     def __init__(self, place: str, session: Any = None) -> None:
@@ -39,12 +45,20 @@ class JumboBucket:
         if found["bucket"] != self._bucket or not found["key"].startswith(self._folder):
             raise InputDecodeError("the input is a jumbo field outside of the jumbo_bucket")
         client = self._client()
-        try:
-            answer = client.get_object(Bucket=self._bucket, Key=found["key"])
-        except client.exceptions.NoSuchKey:
-            raise InputDecodeError("the input is a jumbo field that isn't there") from None
-        with answer["Body"] as body:
-            content: bytes = body.read(_LONGEST_BYTES + 1)
+        missing = client.exceptions.NoSuchKey
+
+        def fetched() -> bytes | None:
+            try:
+                answer = client.get_object(Bucket=self._bucket, Key=found["key"])
+            except missing:
+                return None
+            with answer["Body"] as body:
+                content: bytes = body.read(_LONGEST_BYTES + 1)
+            return content
+
+        content = _called("GetObject", fetched)
+        if content is None:
+            raise InputDecodeError("the input is a jumbo field that isn't there")
         if len(content) > _LONGEST_BYTES:
             raise InputDecodeError("the input is a jumbo field longer than simpleflow's limit")
         try:
@@ -55,7 +69,8 @@ class JumboBucket:
     def put(self, text: str) -> str:
         """Writes a field, and returns its reference."""
         key = f"{self._folder}{uuid4()}"
-        self._client().put_object(Bucket=self._bucket, Key=key, Body=text.encode())
+        client, body = self._client(), text.encode()
+        _called("PutObject", lambda: client.put_object(Bucket=self._bucket, Key=key, Body=body))
         return f"{PREFIX}{self._bucket}/{key} {len(text)}"
 
     def _client(self) -> Any:
@@ -63,7 +78,21 @@ class JumboBucket:
         with self._lock:  # a session makes one client at a time
             if process not in self._clients:
                 import boto3  # only flows with jumbo fields need S3
+                from botocore.config import Config
 
                 session = self._session or boto3.Session()
-                self._clients[process] = session.client("s3")
+                limits = Config(
+                    connect_timeout=CONNECT_TIMEOUT,
+                    read_timeout=READ_TIMEOUT,
+                    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                )
+                self._clients[process] = session.client("s3", config=limits)
             return self._clients[process]
+
+
+def _called(operation: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except Exception as error:
+        fault = fault_of(operation, error)
+    raise fault

@@ -33,6 +33,11 @@ class SimpleflowConverter(DeciderConverter):
     def __init__(self, jumbo_bucket: str | None = None, *, session: Any = None) -> None:
         self._jumbo = JumboBucket(jumbo_bucket, session) if jumbo_bucket else None
 
+    @property
+    def does_io(self) -> bool:
+        """With jumbo fields."""
+        return self._jumbo is not None
+
     def encode_failure(self, failure: Failure) -> tuple[str, str | None]:
         """The reason is "Type: message"; the details are an object with ``error``,
         ``error_type``, ``message`` and ``traceback`` (a list of lines). They are shortened to fit,
@@ -42,7 +47,8 @@ class SimpleflowConverter(DeciderConverter):
         return bounded_reason(says(failure.type, failure.message)), as_json(failure)
 
     def encode(self, value: Any) -> str | None:
-        """JSON, or the reference to it in S3. Raises ResultEncodeError, and what S3 raises."""
+        """JSON, or the reference to it in S3. Raises ResultEncodeError, and CodecError
+        for what goes wrong at S3."""
         text = super().encode(value)
         if text is None or self._jumbo is None:
             return text

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from swf_worker.converter import encoded_result
 from swf_worker.deciders import SimpleflowConverter
-from swf_worker.errors import InputDecodeError, PayloadTooLargeError
+from swf_worker.errors import CodecError, InputDecodeError, PayloadTooLargeError
 from swf_worker.outcome import MAX_PAYLOAD
 
 from .recorded import ANY_CALL
@@ -88,10 +87,10 @@ def test_any_other_reference_is_refused(s3, place, text):
     assert "//" not in str(refused.value)
 
 
-def test_what_s3_raises_passes_for_the_task_may_be_tried_again(s3):
+def test_what_goes_wrong_at_s3_is_typed(s3):
     s3.denies = True
     converter = SimpleflowConverter("jumbo")
-    with pytest.raises(ClientError):
+    with pytest.raises(CodecError):
         converter.decode_arguments("simpleflow+s3://jumbo/a 5", ANY_CALL)
-    with pytest.raises(ClientError):
+    with pytest.raises(CodecError):
         converter.encode(LONG)

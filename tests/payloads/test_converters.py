@@ -4,6 +4,7 @@ among them; per worker and per activity, in threads, on the loop and in processe
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import ExitStack
 from typing import Any
 
@@ -307,3 +308,33 @@ def test_text_that_is_broken_is_told_as_that():
 
     failed = ActivityEnvironment().outcome(activity(version="1")(handler), raw_input='{"a"')
     assert "the input is not JSON" in failed.details
+
+
+def test_one_that_may_block_holds_up_no_loop():
+    inside, leave = threading.Event(), threading.Event()
+
+    class Fetches(JsonConverter):
+        does_io = True
+
+        def decode(self, text, wanted):
+            value = super().decode(text, wanted)
+            if value == "wait":
+                inside.set()
+                assert leave.wait(20)
+            return value
+
+    @activity(name="Echo", version="1", converter=Fetches())
+    async def echo(text: str) -> str:
+        return text
+
+    with LocalSwf(poll_hold=0.5) as local:
+        worker = ActivityWorker(
+            domain="d", task_list="t", activities=[echo], endpoint_url=local.endpoint_url
+        )
+        local.register(worker)
+        with worker:
+            slow = local.schedule("Echo", "1", "wait")
+            assert inside.wait(20)
+            assert local.schedule("Echo", "1", "quick").outcome() == Completed('"quick"')
+            leave.set()
+            assert slow.outcome() == Completed('"wait"')

@@ -99,7 +99,8 @@ class Invocation:
         process = os.getpid()
         current.set(self.context)
         try:
-            if self.definition.codecs:  # they may do I/O: not on the loop
+            beside = self.definition.does_io
+            if beside:
                 args, kwargs = await _in_a_thread(self._arguments)
             else:
                 args, kwargs = self._arguments()
@@ -109,7 +110,7 @@ class Invocation:
                 except BaseException as error:
                     self._raised = error
                     raise
-            if self.definition.codecs:
+            if beside:
                 ended = await _in_a_thread(self._returned, value, finished=True)
             else:
                 ended = self._returned(value)
@@ -136,24 +137,26 @@ class Invocation:
     def _returned(self, value: Any) -> Ended:
         if self.definition.options.manual_completion:
             return Ended(HandlerHandedOver())
-        codecs = self.definition.codecs
-        text = encoded_result(self.definition.converter, value, limited=not codecs)
-        if codecs:
-            text = self._coded(text)
+        text = self._stored(value) if self.definition.does_io else self._text(value)
         return Ended(HandlerReturned(Completed(text)))
 
-    def _coded(self, text: str | None) -> str | None:
-        """A result after the codecs. Hours of work may be in it: what may pass is tried again,
-        while the heartbeats go on, until something asks to stop."""
+    def _text(self, value: Any) -> str | None:
+        codecs = self.definition.codecs
+        text = encoded_result(self.definition.converter, value, limited=not codecs)
+        return coded_result(codecs, text) if codecs else text
+
+    def _stored(self, value: Any) -> str | None:
+        """A result that may be put somewhere. Hours of work may be in it: what may pass is tried
+        again, while the heartbeats go on, until something asks to stop."""
         for wait in _WAITS:
             try:
-                return coded_result(self.definition.codecs, text)
+                return self._text(value)
             except CodecError as error:
                 if not error.may_pass:
                     raise ResultEncodeError(str(error)) from None
             if self.context.wait_for_stop(wait):
                 break
-        return coded_result(self.definition.codecs, text)
+        return self._text(value)
 
     def _ended_by(self, error: BaseException) -> Ended:
         try:
