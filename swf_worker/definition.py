@@ -185,11 +185,8 @@ class ActivityDefinition:
     codecs: tuple[Codec, ...]
     options: ActivityMark
     is_async: bool
-
-    @property
-    def does_io(self) -> bool:
-        """Whether its payloads may have to be fetched or put somewhere: not on the event loop."""
-        return bool(self.codecs) or bool(getattr(self.converter, "does_io", False))
+    does_io: bool
+    """Whether its payloads may have to be fetched or put somewhere: not on the event loop."""
 
     def wording(self, wording: FailureWording) -> FailureWording:
         """How this type's failures are worded."""
@@ -248,6 +245,7 @@ def define(
         codecs=coded_by,
         options=mark,
         is_async=is_async,
+        does_io=bool(coded_by) or bool(getattr(converter, "does_io", False)),
     )
 
 
