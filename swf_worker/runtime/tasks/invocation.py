@@ -137,7 +137,11 @@ class Invocation:
     def _returned(self, value: Any) -> Ended:
         if self.definition.options.manual_completion:
             return Ended(HandlerHandedOver())
-        text = self._stored(value) if self.definition.does_io else self._text(value)
+        definition = self.definition
+        if definition.does_io:
+            text = self._stored(value)
+        else:
+            text = encoded_result(definition.converter, value)
         return Ended(HandlerReturned(Completed(text)))
 
     def _text(self, value: Any) -> str | None:

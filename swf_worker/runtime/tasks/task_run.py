@@ -116,7 +116,9 @@ class TaskRun:
             execution.Policy(
                 killable=runner is not None and runner.killable,
                 cancel_kills=bool(options and options.cancel_kills),
-                wording=definition.wording(services.wording) if definition else services.wording,
+                wording=services.wording.of(definition.converter, definition.codecs)
+                if definition
+                else services.wording,
             )
         )
         """The machine's; for reading."""
