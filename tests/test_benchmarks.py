@@ -27,8 +27,8 @@ def test_a_task_costs_so_many_function_calls():
     only with a reason."""
     figures = told("cost")
     # 106, 112, 108 and 115 on a quiet machine, up to five more on one that is busy with tests. Six
-    # to ten more than there were: what lets nothing of an input out, the reader of its type, how its
-    # type's failures are worded, and the codecs of its context.
+    # to ten more than there were: what lets nothing of an input out, the reader of its type, how
+    # its type's failures are worded, and the codecs of its context.
     assert figures["thread"]["ours"] < 113
     assert figures["async"]["ours"] < 120
     assert figures["thread, boto3"]["ours"] < 116
