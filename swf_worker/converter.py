@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import InputDecodeError, PayloadTooLargeError, ResultEncodeError
 from .outcome import MAX_PAYLOAD
 from .payloads.parameters import Parameter
-from .payloads.reading import NotJson, Reader
-from .payloads.words import Mismatch
+from .payloads.reading import Reader
+from .payloads.words import Mismatch, NotJson
 from .payloads.writing import compact_json
 from .text import printable, safe_str, utf16_units
 

@@ -156,8 +156,7 @@ class FailureWording:
     ) -> Failed:
         if self.encode is not None:
             module = "" if by_sdk or error is None else type(error).__module__
-            shown = error is not None and self.tracebacks
-            causes = _causes(error) if error is not None else []
+            causes = [] if error is None else _causes(error)
             failure = Failure(
                 reason=reason,
                 message=printable(message),
@@ -165,7 +164,7 @@ class FailureWording:
                 module=module,
                 retryable=retryable,
                 details=details,
-                traceback=_frames(error) if shown and error is not None else "",
+                traceback="" if error is None or not self.tracebacks else _frames(error),
                 causes=tuple((each["type"], each["message"]) for each in causes),
             )
             with suppress(Exception):  # the failure goes out all the same

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -20,11 +20,12 @@ from .converter import Converter, JsonConverter, TextConverter
 from .errors import CodecError, ConfigurationError, InputDecodeError
 from .payloads.kinds import objects_of
 from .payloads.parameters import Parameter
-from .payloads.reading import MembersReader, NotJson, PlainReader, Reader
-from .payloads.words import Mismatch
+from .payloads.reading import MembersReader, PlainReader, Reader
+from .payloads.words import Mismatch, NotJson
 from .signature import Arguments, HandlerSignature
 from .text import safe_str
 
+R = TypeVar("R")
 Takes = Literal["whole", "members"] | None
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SPACE = " \t\r\n"
@@ -58,7 +59,7 @@ def inputs_of(
     own = getattr(converter, "decode_arguments", None)
     if callable(own):
         for each in parameters:
-            _try(where, each, partial(PlainReader, each.type))
+            _made(where, each, PlainReader)
         return Inputs(guarded(lambda text: _by(own, text, parameters)))
     for each in parameters:
         if each.kind in ("args", "kwargs"):
@@ -162,16 +163,15 @@ class _Json:
         parameters = signature.inputs
         self._placed = signature.placed
         self._target = target
-        for each in parameters:
-            _try(where, each, partial(Reader, each.type))
+        readers = {each.name: _made(where, each, Reader) for each in parameters}
         members = [(each.name, each.type, each.required) for each in parameters]
-        self._members = MembersReader(members)
+        self._members = MembersReader(members, readers)
         self.unclear: tuple[str, str] | None = None
         self.read: Callable[[str], Arguments] = self._as_members
         """The arguments of a text; raises Mismatch."""
         if target is None:
             return
-        self._whole = Reader(target.type).read
+        self._whole = readers[target.name].read
         self._is_first = target is parameters[0] and target.kind == "positional"
         self._names = frozenset(each.name for each in parameters)
         self._quoted = tuple(f'"{name}"' for name in self._names)
@@ -283,10 +283,10 @@ class _Other:
         return self._placed({n: each for n, each in found.items() if each is not msgspec.UNSET})
 
 
-def _try(where: str, parameter: Parameter, make: Callable[[], object]) -> None:
-    """Refuse what can't be built, at construction rather than at the first task."""
+def _made(where: str, parameter: Parameter, reader: Callable[[Any], R]) -> R:
+    """A parameter's reader. What can't be built is refused here, and not at the first task."""
     try:
-        make()
+        return reader(parameter.type)
     except Exception as error:  # msgspec and pydantic raise several types for what they can't build
         raise ConfigurationError(
             f"{where}: parameter {parameter.name!r}: {safe_str(error)}"

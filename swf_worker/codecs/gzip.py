@@ -5,22 +5,16 @@ from __future__ import annotations
 import base64
 import zlib
 
-from ..errors import CodecError, ConfigurationError
+from ..checks import check_whole
+from ..errors import CodecError
 from ..text import utf16_units
 from .marks import GZIP, PLAIN, from_utf8, utf8
 
 DEFAULT_LIMIT = 64 * 1024 * 1024
 """Bytes of UTF-8 that a payload may have, where a codec isn't told otherwise."""
+MOST = 1024**4
+"""The highest limit that may be set: no limit."""
 _GZIP_FORMAT = 31  # zlib's wbits
-
-
-def checked_whole(what: str, value: object, least: int, most: int | None = None) -> int:
-    """``value``, a whole number within these; else ConfigurationError."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not fits or (most is not None and value > most):  # type: ignore[operator]
-        bounds = f"of {least:,} or more" if most is None else f"from {least:,} to {most:,}"
-        raise ConfigurationError(f"{what} is {value!r}: it must be a whole number {bounds}")
-    return value  # type: ignore[return-value]
 
 
 class GzipCodec:
@@ -33,8 +27,9 @@ class GzipCodec:
         """``level`` is gzip's, from 1 (fast) to 9 (short). ``limit``: bytes of UTF-8 that a text
         may have, 64 MiB; a longer one is refused both ways, and no more than that is ever
         decompressed. ConfigurationError for anything else."""
-        self.level = checked_whole("GzipCodec: level", level, 1, 9)
-        self.limit = checked_whole("GzipCodec: limit", limit, 1)
+        check_whole("GzipCodec: level", level, 1, 9)
+        check_whole("GzipCodec: limit", limit, 1, MOST)
+        self.level, self.limit = level, limit
 
     def __repr__(self) -> str:
         return f"GzipCodec(level={self.level})"

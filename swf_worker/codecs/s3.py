@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from ..checks import check_whole
 from ..clock import now
 from ..errors import CodecError, ConfigurationError
 from ..outcome import MAX_PAYLOAD
 from ..text import NOT_JSON, utf16_units
-from .gzip import DEFAULT_LIMIT, checked_whole
+from .gzip import DEFAULT_LIMIT, MOST
 from .marks import PLAIN, S3, from_utf8, utf8
 from .s3_faults import fault_of
 
@@ -96,8 +97,9 @@ class S3Codec:
         the attempts (3) of this codec. ConfigurationError for what can't be."""
         self.bucket = _checked_name("bucket", bucket)
         self.prefix = _checked_name("prefix", prefix, may_be_empty=True)
-        self.above = checked_whole("S3Codec: above", above, 0, MAX_PAYLOAD)
-        self.limit = checked_whole("S3Codec: limit", limit, 1)
+        check_whole("S3Codec: above", above, 0, MAX_PAYLOAD)
+        check_whole("S3Codec: limit", limit, 1, MOST)
+        self.above, self.limit = above, limit
         self._session = session
         self._reach = {"region_name": region_name, "endpoint_url": endpoint_url}
         self._config = client_config

@@ -91,11 +91,11 @@ class _Loader(yaml.SafeLoader):
             self._tagged.add(id(node))
         return node
 
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
+    def fetch_flow_collection_start(self, token_class: Any) -> None:
         """``[`` or ``{``: each open one makes every later token slower to read."""
         if self.flow_level >= _DEEPEST_FLOW:
             raise ValueError("nested too deep")
-        super().fetch_flow_collection_start(TokenClass)
+        super().fetch_flow_collection_start(token_class)
 
     def construct_scalar(self, node: Node) -> Any:
         """A scalar's text; UnicodeEncodeError for an escaped lone surrogate."""

@@ -33,6 +33,8 @@ class Shape:
     """Its constructor does what msgspec leaves out: it must be called."""
     is_array: bool = False
     forbids_others: bool = False
+    tag: Any = None
+    tag_field: str | None = None
     also_named: dict[str, str] = field(default_factory=dict)
     """Further names of members, and the names above that they stand for."""
 
@@ -57,27 +59,27 @@ def shape_of(annotation: Any) -> Shape | None:
 
 def _of_dataclass(kind: Any, annotation: Any) -> Shape:
     hints = hints_of(annotation)
-    every = kind.__dataclass_fields__.values()
-    taken = [each for each in every if each.init and not _is_class_variable(each)]
+    stored = dataclasses.fields(kind)
+    passed_on = [
+        each
+        for each in kind.__dataclass_fields__.values()
+        if isinstance(hints.get(each.name), dataclasses.InitVar)
+    ]
+    taken = [each for each in (*stored, *passed_on) if each.init]
     members = []
-    initvars = False
     for each in taken:
         wanted = hints[each.name]
         if isinstance(wanted, dataclasses.InitVar):
-            wanted, initvars = wanted.type, True
+            wanted = wanted.type
         missing = dataclasses.MISSING
         required = each.default is missing and each.default_factory is missing
         members.append(Member(each.name, each.name, wanted, required))
-    computed = any(not each.init for each in every if not _is_class_variable(each))
+    computed = any(not each.init for each in stored)
     return Shape(
         tuple(members),
         lambda given: kind(**given),
-        is_special=computed or initvars or not _is_generated(kind, "<string>"),
+        is_special=computed or bool(passed_on) or not _is_generated(kind, "<string>"),
     )
-
-
-def _is_class_variable(each: Any) -> bool:
-    return each._field_type is dataclasses._FIELD_CLASSVAR  # type: ignore[attr-defined]
 
 
 def _of_attrs(kind: Any, annotation: Any) -> Shape:
@@ -148,11 +150,13 @@ def _of_struct(kind: Any, annotation: Any) -> Shape:
         Member(each.encode_name, name, hints[name], each.required) for name, each in told.items()
     )
 
-    def build(given: dict[str, Any]) -> Any:
-        return kind(**given)
-
     return Shape(
-        members, build, is_array=config.array_like, forbids_others=config.forbid_unknown_fields
+        members,
+        lambda given: kind(**given),
+        is_array=config.array_like,
+        forbids_others=config.forbid_unknown_fields,
+        tag=config.tag,
+        tag_field=config.tag_field,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union
 import msgspec
 
 from .classes import parts_of
-from .words import of_pydantic, refused_by
+from .words import NotJson, of_pydantic, refused_by
 
 _METADATA = ("pydantic", "pydantic_core", "annotated_types")
 
@@ -71,6 +71,8 @@ class Model:
             return self._adapter.validate_json(text)
         except pydantic.ValidationError as error:
             mismatch = of_pydantic(error, self._names, _kinds(), self._said)
+        except UnicodeError:
+            mismatch = NotJson("it is no text in UTF-8")
         except (Exception, BaseExceptionGroup) as error:
             mismatch = refused_by(error)
         raise mismatch

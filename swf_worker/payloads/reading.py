@@ -21,7 +21,7 @@ from typing import Annotated, Any, Union
 import msgspec
 
 from . import classes, models
-from .words import Mismatch, of_msgspec, refused_by
+from .words import Mismatch, NotJson, of_msgspec, refused_by
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeError)
 
@@ -72,10 +72,12 @@ class PlainReader:
 
 class MembersReader:
     """Reads a JSON object as several values: of each a name, its annotation, and whether it must be
-    there. Members that it doesn't know are ignored."""
+    there. ``readers`` are theirs, by name. Members that it doesn't know are ignored."""
 
-    def __init__(self, members: Sequence[tuple[str, Any, bool]]) -> None:
-        self._owned = {name: Reader(wanted) for name, wanted, _ in members if models.owns(wanted)}
+    def __init__(
+        self, members: Sequence[tuple[str, Any, bool]], readers: Mapping[str, Reader]
+    ) -> None:
+        self._owned = {name: readers[name] for name, wanted, _ in members if models.owns(wanted)}
         known = {name for name, _, _ in members}
         known.update(*(_names_in(wanted) for _, wanted, _ in members))
         names = frozenset(known)
@@ -139,10 +141,6 @@ def not_json(error: Exception) -> Mismatch:
     return NotJson(said)
 
 
-class NotJson(Mismatch):
-    """The text is no JSON at all."""
-
-
 def _hook(wanted: type, value: Any) -> Any:
     if issubclass(wanted, StandIn):
         return wanted.build(value)
@@ -204,6 +202,8 @@ class _Plan:
             rename={name: member.name for name, member in members},
             array_like=shape.is_array,
             forbid_unknown_fields=shape.forbids_others,
+            tag=shape.tag,
+            tag_field=shape.tag_field,
             kw_only=not shape.is_array,
         )
         names, others = self._names, shape.also_named

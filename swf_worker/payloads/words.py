@@ -42,6 +42,10 @@ class Mismatch(InputDecodeError, ValueError):
         return said
 
 
+class NotJson(Mismatch):
+    """The text is no JSON at all."""
+
+
 def refused_by(error: BaseException, path: str = "$") -> Mismatch:
     """User code raised while a value was built."""
     return Mismatch("Refused by a check of the type's own", path, error)
@@ -105,6 +109,8 @@ def of_pydantic(
     first = error.errors(include_url=False)[0]  # (of its members, only these are looked at)
     path = path_to(first["loc"], names)
     kind, context = first["type"], first.get("ctx") or {}
+    if kind == "json_invalid":
+        return NotJson("it is malformed")
     raised = context.get("error")
     if kind in _OF_VALIDATORS or kind not in known_kinds:
         # A validator of the user's, or a kind of error that is the user's.

@@ -189,7 +189,7 @@ def test_a_text_over_the_limit_is_not_sent(s3, store):
         ({"prefix": "x" * 513}, "prefix must be at most 512 bytes"),
         ({"prefix": "\n"}, "no control characters"),
         ({"prefix": "\ud800"}, "no control characters"),
-        ({"above": 32_769}, "above is 32769: it must be a whole number from 0 to 32,768"),
+        ({"above": 32_769}, "above is 32769: a whole number from 0 to 32,768"),
         ({"above": "5"}, "above is '5'"),
         ({"limit": 0}, "limit is 0"),
     ],

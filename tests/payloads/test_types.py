@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import sys
@@ -10,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types
 import attrs
@@ -396,3 +397,33 @@ def test_a_dataclass_of_a_function_is_served():
 
 def test_open_models_keep_what_they_do_not_know():
     assert compact_json(read(Open, '{"page":1,"more":[2]}')) == '{"page":1,"more":[2]}'
+
+
+def test_a_tag_holds_also_where_another_library_builds_a_member():
+    class Kept(msgspec.Struct, tag="kept"):
+        counted: Counted
+
+    assert read(Kept, '{"type":"kept","counted":{"count":2}}') == Kept(Counted(2))
+    assert refused(Kept, '{"type":"other","counted":{"count":2}}') == "Invalid value - at `$[...]`"
+    assert compact_json(Kept(Counted(2))) == '{"type":"kept","counted":{"count":2}}'
+
+
+def test_class_variables_are_no_members():
+    @dataclass
+    class Counts:
+        page: int
+        total: ClassVar[int] = 3
+        left: int = dataclasses.field(init=False, default=1)
+
+    assert read(Counts, '{"page":1,"total":9,"left":9}') == Counts(1)
+    assert Counts.total == 3
+
+
+@pytest.mark.parametrize("wanted", [User, Counted, PositiveInt, list[User], Plain, kinds.Mixed])
+def test_a_broken_text_is_told_as_no_json_whoever_reads_it(wanted):
+    def handler(given): ...
+
+    handler.__annotations__["given"] = wanted
+    for text in ('{"a', "plain text"):
+        failed = ActivityEnvironment().outcome(activity(version="1")(handler), raw_input=text)
+        assert "TextConverter" in failed.details
