@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import ConfigurationError
 from .instrumentation.logs import say
+from .runtime.notify.notifier import NotifyThread
 from .runtime.stopping.control_thread import ControlThread
 from .runtime.stopping.process_exit import ExitPlan
 from .runtime.until_stopped import Prepare, run_as_process, run_prepared
@@ -28,10 +29,12 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     return run_as_process(_prepare_all(workers), say)
 
 
-def run_together(workers: Sequence[ActivityWorker], control: ControlThread) -> ExitPlan:
+def run_together(
+    workers: Sequence[ActivityWorker], control: ControlThread, notify: NotifyThread | None
+) -> ExitPlan:
     """``run_workers``, in a process that hears what it is told already."""
     _check_together(workers)
-    return run_prepared(_prepare_all(workers), control)
+    return run_prepared(_prepare_all(workers), control, notify)
 
 
 def _prepare_all(workers: Sequence[ActivityWorker]) -> list[Prepare]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
 from ..observations import Observation, PollSucceeded, WorkerStopping
+from ..runtime.notify.notifier import NotifyThread
 from ..text import safe_str
 from ..together import run_together
 from ..worker import ActivityWorker
-from .channel import ACCEPTED, FATAL, LOADED, tell
+from .channel import ACCEPTED, FATAL, LOADED, SupervisorAsManager, tell
 from .settings import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -
             worker.configure({"observers": [*worker.observers, polls.of_one_worker()]})
         bound = longest_stop((w.drain_timeout for w in workers), (w.cancel_grace for w in workers))
         tell(channel, f"{LOADED} {bound}")
-        return process.ended(run_together(workers, process.control))
+        notify = NotifyThread(SupervisorAsManager(channel))
+        return process.ended(run_together(workers, process.control, notify))
     except (UsageError, SwfWorkerError) as error:
         # The supervisor says it, once for all of us.
         tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")

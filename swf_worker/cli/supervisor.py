@@ -21,12 +21,15 @@ from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import SwfWorkerError
 from ..options import RetryPolicy
+from ..runtime.notify.notifier import Notifier, Standing
+from ..runtime.notify.service_manager import Manager
 from ..runtime.process.interpreter import Imports, command
+from ..runtime.standing import clock_time
 from ..runtime.stopping.signals import ControlRequest, SignalInbox, signal_inbox
 from ..runtime.until_stopped import ABANDONED
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
-from .channel import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
+from .channel import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING, SERVED
 from .settings import UsageError
 
 MOST_PROCESSES = 1_000
@@ -54,6 +57,8 @@ class ProcessSlot:
     longest_stop: float = POLL_LIMIT + LAST_ANSWERS
     polling: bool = False
     """It may have been given tasks."""
+    served: bool = False
+    """SWF takes its polls."""
 
 
 @dataclass(slots=True)
@@ -78,15 +83,22 @@ class Supervisor:
     """A process has loaded its workers: the command line is right."""
     accepted: bool = False
     """The service has accepted a worker: a process that ends by itself has crashed."""
+    manager: Manager | None = None
+    """Whoever started us, and wants to hear of it."""
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def run(self) -> int:
         """Until all have ended; returns the exit code."""
         self._selector.register(self.inbox, selectors.EVENT_READ)
+        notifier = None
+        if self.manager is not None:
+            notifier = Notifier(self.manager, self._standing, self._not_told)
         try:
             self._start_due()
             while any(slot.process for slot in self.slots) or not self.steps:
-                self._listen(self._patience())
+                # That this loop turns is the sign of life.
+                told = None if notifier is None else notifier.turn()
+                self._listen(earliest(self._patience(), told))
                 self._reap()
                 self._kill_overdue()
                 if not self.steps:
@@ -105,7 +117,7 @@ class Supervisor:
                 self._start(slot)
 
     def _start(self, slot: ProcessSlot) -> None:
-        slot.started, slot.polling = now(), False
+        slot.started, slot.polling, slot.served = now(), False, False
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
@@ -225,6 +237,8 @@ class Supervisor:
                 slot.longest_stop = float(rest)
             elif word == POLLING:
                 slot.polling = True
+            elif word == SERVED:
+                slot.served = True
             elif word == ACCEPTED:
                 self.accepted = True
             elif word == FATAL:
@@ -252,6 +266,24 @@ class Supervisor:
                 with suppress(OSError):
                     slot.channel.send(request, socket.MSG_DONTWAIT)
 
+    # --- the service manager --------------------------------------------------------------------
+
+    def _standing(self) -> Standing:
+        """Ready as soon as one process is: others that can't be started, say, are no reason to end
+        what runs in that one."""
+        running = [slot for slot in self.slots if slot.process is not None]
+        many = f"{len(running)} of {len(self.slots)} worker processes"
+        if self.steps:
+            status = f"draining: {many} still run"
+            if self.kill_at is not None:
+                status += f", until {clock_time(self.kill_at)} at the latest"
+            return Standing(status, stopping=True, ends_by=self.kill_at)
+        served = sum(slot.served for slot in running)
+        return Standing(f"running: {many}, SWF takes the polls of {served}", ready=served > 0)
+
+    def _not_told(self, error: Exception, where: str) -> None:
+        self.log.error("an error that harmed no task", where=where, error=str(error))
+
     # --- the hard end ---------------------------------------------------------------------------
 
     def _kill_overdue(self) -> None:
@@ -273,15 +305,21 @@ class Supervisor:
             self._close(slot)
 
 
-def supervise(arguments: Sequence[str], processes: int) -> int:
-    """Run ``swf-worker`` with these arguments in so many processes, until they are stopped."""
+def earliest(*waits: float | None) -> float | None:
+    """The shortest wait; None where nothing is waited for."""
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
+def supervise(arguments: Sequence[str], processes: int, manager: Manager | None) -> int:
+    """Run ``swf-worker`` with these arguments in so many processes, until they are stopped; the
+    ``manager`` that started us is told how it goes."""
     if not 1 <= processes <= MOST_PROCESSES:
         raise UsageError(f"--processes is {processes}: 1 to {MOST_PROCESSES:,} are allowed")
     log = structlog.get_logger("swf_worker")
     with signal_inbox(signal.SIGCHLD) as inbox:
         slots = [ProcessSlot(number) for number in range(1, processes + 1)]
         start = command("from swf_worker.cli.main import main; sys.exit(main())", *arguments)
-        supervisor = Supervisor(start, slots, inbox, log)
+        supervisor = Supervisor(start, slots, inbox, log, manager=manager)
         code = supervisor.run()
     if supervisor.fatal is not None and code in _FATAL:
         raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)
