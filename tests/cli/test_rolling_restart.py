@@ -1,0 +1,144 @@
+"""Three workers are replaced one after the other while tasks come in all the time, and no task
+notices."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import pytest
+
+from swf_worker.local import Completed, LocalSwf
+from tests.cli import rolling
+from tests.cli.test_run import environment
+from tests.cli.together import logged
+
+FLEET = 3
+KINDS = ["Thread"] * 4 + ["Async"] * 4 + ["Process"]
+SECONDS = [0, 0, 0.1, 0.1, 0.3, 2]
+TASKS_PER_SECOND = 8
+
+
+class Load:
+    """Schedules tasks in a thread, evenly, until it is told to end."""
+
+    def __init__(self, swf: LocalSwf) -> None:
+        self._swf = swf
+        self._chance = random.Random(5)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.scheduled = []
+
+    def _run(self) -> None:
+        for number in itertools.count():
+            if self._end.wait(1 / TASKS_PER_SECOND):
+                return
+            given = {"number": number, "seconds": self._chance.choice(SECONDS)}
+            self.scheduled.append(self._swf.schedule(self._chance.choice(KINDS), "1", given))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+class Worker:
+    """A process of ``swf-worker run``."""
+
+    def __init__(self, folder, name, swf) -> None:
+        self.log = folder / f"{name}.log"
+        command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.rolling:worker"]
+        flags = ["--endpoint-url", swf.endpoint_url, "--identity", name, "--log-format", "json"]
+        with open(self.log, "w") as stderr:
+            self.process = subprocess.Popen(
+                [*command, *flags],
+                env=environment(RAN=str(folder / "ran")),
+                stderr=stderr,
+            )
+
+    def stop(self) -> int:
+        """As a deployment does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def said(self, event):
+        return logged(self.log.read_text(), event)
+
+
+@contextmanager
+def fleet(folder, swf):
+    names = (f"worker-{number}" for number in itertools.count())
+    started = []
+
+    def start():
+        started.append(Worker(folder, next(names), swf))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            if each.process.poll() is None:
+                each.process.kill()
+                each.process.wait()
+
+
+def roll(folder, seconds):
+    """Replace each worker once, and again until the time is over. Returns figures."""
+    with LocalSwf(poll_hold=0.5) as swf, fleet(folder, swf) as start:
+        swf.register(rolling.worker)
+        running = [start() for _ in range(FLEET)]
+        until = time.monotonic() + seconds
+        codes, replaced = [], []
+        with Load(swf) as load:
+            load.scheduled_first = swf.schedule("Thread", "1", {"number": -1, "seconds": 0})
+            load.scheduled_first.outcome()  # one polls
+            for number in itertools.count():
+                if number >= FLEET and time.monotonic() > until:
+                    break
+                old = running.pop(0)
+                if number % 2:  # with a surge, and without
+                    codes.append(old.stop())
+                    running.append(start())
+                else:
+                    running.append(start())
+                    codes.append(old.stop())
+                replaced.append(old)
+        outcomes = [each.outcome(60) for each in load.scheduled]
+        codes += [each.stop() for each in running]
+    ran = Counter(int(line) for line in (folder / "ran").read_text().split())
+    assert codes == [0] * len(codes)
+    assert outcomes == [Completed(json.dumps(number)) for number in range(len(outcomes))]
+    assert dict.fromkeys(range(-1, len(outcomes)), 1) == ran
+    busy = sum(bool(said["running"]) for old in replaced for said in old.said("worker stopping"))
+    return len(outcomes), len(replaced), busy
+
+
+def test_no_task_notices_that_three_workers_are_replaced_under_load(tmp_path):
+    tasks, replaced, busy = roll(tmp_path, seconds=0)
+    assert replaced == FLEET
+    assert busy, "tasks ran where a stop began"
+    assert tasks > 20
+
+
+@pytest.mark.full
+@pytest.mark.timeout(240)
+def test_nor_that_they_are_replaced_for_a_minute(tmp_path, record_property):
+    tasks, replaced, busy = roll(tmp_path, seconds=60)
+    record_property(
+        "figure",
+        f"rolling restarts for 60 s: {replaced} workers replaced, {busy} of them busy; "
+        f"{tasks} tasks completed, each ran once",
+    )
+    assert busy > 2
