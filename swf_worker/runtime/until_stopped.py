@@ -136,7 +136,7 @@ def run_prepared(
 
 
 def run_until_stopped(
-    workers: Sequence[RunningWorker], control: ControlThread, notify: NotifyThread | None = None
+    workers: Sequence[RunningWorker], control: ControlThread, notify: NotifyThread | None
 ) -> ExitPlan:
     """Open the polls and wait, until the workers have ended or their time is over."""
     driver = workers[0].driver

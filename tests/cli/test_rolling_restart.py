@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -19,12 +18,13 @@ import pytest
 from swf_worker.local import Completed, LocalSwf
 from tests.cli import rolling
 from tests.cli.test_run import environment
+from tests.cli.test_service_manager import Manager
 from tests.cli.together import logged
 
 FLEET = 3
 KINDS = ["Thread"] * 4 + ["Async"] * 4 + ["Process"]
-SECONDS = [0, 0, 0.1, 0.1, 0.3, 2]
-TASKS_PER_SECOND = 8
+SECONDS = [0, 0, 0.1, 0.1, 0.3, 1.5]
+TASKS_PER_SECOND = 6
 
 
 class Load:
@@ -54,22 +54,27 @@ class Load:
 
 
 class Worker:
-    """A process of ``swf-worker run``."""
+    """A process of ``swf-worker run``, as systemd runs it: it says when it is ready."""
 
     def __init__(self, folder, name, swf) -> None:
         self.log = folder / f"{name}.log"
+        self.manager = Manager(folder, str(folder / name))
         command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.rolling:worker"]
         flags = ["--endpoint-url", swf.endpoint_url, "--identity", name, "--log-format", "json"]
         with open(self.log, "w") as stderr:
             self.process = subprocess.Popen(
                 [*command, *flags],
-                env=environment(RAN=str(folder / "ran")),
+                env=environment(RAN=str(folder / "ran"), NOTIFY_SOCKET=self.manager.address),
                 stderr=stderr,
             )
 
+    def is_ready(self) -> None:
+        """Wait until it is."""
+        self.manager.wait_for("READY", "1", seconds=40)
+
     def stop(self) -> int:
         """As a deployment does; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         return self.process.wait(60)
 
     def said(self, event):
@@ -89,6 +94,7 @@ def fleet(folder, swf):
         yield start
     finally:
         for each in started:
+            each.manager.socket.close()
             if each.process.poll() is None:
                 each.process.kill()
                 each.process.wait()
@@ -99,28 +105,29 @@ def roll(folder, seconds):
     with LocalSwf(poll_hold=0.5) as swf, fleet(folder, swf) as start:
         swf.register(rolling.worker)
         running = [start() for _ in range(FLEET)]
-        until = time.monotonic() + seconds
-        codes, replaced = [], []
+        for each in running:
+            each.is_ready()
+        codes, replaced, until = [], [], time.monotonic() + seconds
         with Load(swf) as load:
-            load.scheduled_first = swf.schedule("Thread", "1", {"number": -1, "seconds": 0})
-            load.scheduled_first.outcome()  # one polls
             for number in itertools.count():
                 if number >= FLEET and time.monotonic() > until:
                     break
                 old = running.pop(0)
-                if number % 2:  # with a surge, and without
+                if number % 2:  # without a surge, and with one
                     codes.append(old.stop())
-                    running.append(start())
-                else:
-                    running.append(start())
+                running.append(start())
+                running[-1].is_ready()
+                if not number % 2:
                     codes.append(old.stop())
                 replaced.append(old)
         outcomes = [each.outcome(60) for each in load.scheduled]
-        codes += [each.stop() for each in running]
+        for each in running:
+            each.process.terminate()
+        codes += [each.process.wait(60) for each in running]
     ran = Counter(int(line) for line in (folder / "ran").read_text().split())
     assert codes == [0] * len(codes)
     assert outcomes == [Completed(json.dumps(number)) for number in range(len(outcomes))]
-    assert dict.fromkeys(range(-1, len(outcomes)), 1) == ran
+    assert dict.fromkeys(range(len(outcomes)), 1) == ran
     busy = sum(bool(said["running"]) for old in replaced for said in old.said("worker stopping"))
     return len(outcomes), len(replaced), busy
 
