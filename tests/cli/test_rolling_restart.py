@@ -20,11 +20,13 @@ from tests.cli import rolling
 from tests.cli.test_run import environment
 from tests.cli.test_service_manager import Manager
 from tests.cli.together import logged
+from tests.conftest import eventually
 
 FLEET = 3
 KINDS = ["Thread"] * 4 + ["Async"] * 4 + ["Process"]
-SECONDS = [0, 0, 0.1, 0.1, 0.3, 1.5]
-TASKS_PER_SECOND = 6
+LONG = 1.0
+SECONDS = [0, 0, 0.1, 0.3, LONG, LONG]
+TASKS_PER_SECOND = 8
 
 
 class Load:
@@ -57,14 +59,18 @@ class Worker:
     """A process of ``swf-worker run``, as systemd runs it: it says when it is ready."""
 
     def __init__(self, folder, name, swf) -> None:
+        self.name = name
         self.log = folder / f"{name}.log"
+        self._ran = folder / "ran"
         self.manager = Manager(folder, str(folder / name))
         command = [sys.executable, "-m", "swf_worker", "run", "tests.cli.rolling:worker"]
         flags = ["--endpoint-url", swf.endpoint_url, "--identity", name, "--log-format", "json"]
         with open(self.log, "w") as stderr:
             self.process = subprocess.Popen(
                 [*command, *flags],
-                env=environment(RAN=str(folder / "ran"), NOTIFY_SOCKET=self.manager.address),
+                env=environment(
+                    RAN=str(self._ran), WORKER=name, NOTIFY_SOCKET=self.manager.address
+                ),
                 stderr=stderr,
             )
 
@@ -73,9 +79,16 @@ class Worker:
         self.manager.wait_for("READY", "1", seconds=40)
 
     def stop(self) -> int:
-        """As a deployment does; its exit code."""
+        """As a deployment does, in the middle of a task; its exit code."""
+        before = self._long_ones()
+        assert eventually(lambda: self._long_ones() > before, 40)
         self.process.terminate()
         return self.process.wait(60)
+
+    def _long_ones(self) -> int:
+        """How many long tasks it has begun."""
+        ran = self._ran.read_text() if self._ran.exists() else ""
+        return ran.count(f" {self.name} {LONG}\n")
 
     def said(self, event):
         return logged(self.log.read_text(), event)
@@ -124,28 +137,29 @@ def roll(folder, seconds):
         for each in running:
             each.process.terminate()
         codes += [each.process.wait(60) for each in running]
-    ran = Counter(int(line) for line in (folder / "ran").read_text().split())
+    ran = Counter(int(line.split()[0]) for line in (folder / "ran").read_text().splitlines())
     assert codes == [0] * len(codes)
     assert outcomes == [Completed(json.dumps(number)) for number in range(len(outcomes))]
     assert dict.fromkeys(range(len(outcomes)), 1) == ran
     busy = sum(bool(said["running"]) for old in replaced for said in old.said("worker stopping"))
-    return len(outcomes), len(replaced), busy
+    assert busy == len(replaced), "tasks ran where the stops began"
+    return len(outcomes), len(replaced)
 
 
+@pytest.mark.timeout(150)  # 8 s of CPU: a machine may have more to do
 def test_no_task_notices_that_three_workers_are_replaced_under_load(tmp_path):
-    tasks, replaced, busy = roll(tmp_path, seconds=0)
+    tasks, replaced = roll(tmp_path, seconds=0)
     assert replaced == FLEET
-    assert busy, "tasks ran where a stop began"
     assert tasks > 20
 
 
 @pytest.mark.full
 @pytest.mark.timeout(240)
 def test_nor_that_they_are_replaced_for_a_minute(tmp_path, record_property):
-    tasks, replaced, busy = roll(tmp_path, seconds=60)
+    tasks, replaced = roll(tmp_path, seconds=60)
     record_property(
         "figure",
-        f"rolling restarts for 60 s: {replaced} workers replaced, {busy} of them busy; "
+        f"rolling restarts for 60 s: {replaced} busy workers replaced; "
         f"{tasks} tasks completed, each ran once",
     )
-    assert busy > 2
+    assert replaced > FLEET
