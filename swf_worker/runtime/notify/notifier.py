@@ -41,7 +41,8 @@ class Standing:
 
 @dataclass(slots=True)
 class Notifier:
-    """Tells a manager how the process is doing. It has no thread: whoever has one calls ``turn``.
+    """Tells a manager how the process is doing. It has no thread: whoever has one calls ``turn``,
+    again and again.
 
     ``alive`` says whether the process does its work. While it doesn't, nothing is told that would
     have the manager wait for it: no WATCHDOG, no EXTEND_TIMEOUT_USEC.
@@ -57,15 +58,11 @@ class Notifier:
     _sign_due: float = 0.0
     """When the next sign of life is due."""
     _said: set[str] = field(default_factory=set)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def turn(self) -> float:
         """Tell what is new or due; returns the seconds until the next turn, at most."""
-        try:
-            standing = self.look()
-        except Exception as error:  # a word for a person isn't worth a sign of life
-            self._broken("the status for the service manager", error)
-            standing = Standing(self._status, self._ready, self._stopping)
-        self._tell_news(standing)
+        standing = self.tell_news()
         each = self._signs_each(standing)
         if each is not None and now() >= self._sign_due:
             signed = self._is_alive() and self._tell(self._signs(standing))
@@ -73,7 +70,18 @@ class Notifier:
         wait = LOOK_STOPPING if standing.stopping else LOOK if self._ready else LOOK_STARTING
         return wait if each is None else max(0.0, min(wait, self._sign_due - now()))
 
-    def _tell_news(self, standing: Standing) -> None:
+    def tell_news(self) -> Standing:
+        """Tell what is new, at once; from any thread."""
+        with self._telling:
+            try:
+                standing = self.look()
+            except Exception as error:  # a word for a person isn't worth a sign of life
+                self._broken("the status for the service manager", error)
+                standing = Standing(self._status, self._ready, self._stopping)
+            self._tell_new(standing)
+            return standing
+
+    def _tell_new(self, standing: Standing) -> None:
         news = {}
         if standing.stopping and not self._stopping:
             news["STOPPING"] = "1"
@@ -148,8 +156,10 @@ class NotifyThread:
         self._notifier = Notifier(self._manager, look, on_error, alive)
         self._news.set()
 
-    def look_now(self) -> None:
-        """Something has changed."""
+    def tell_news(self) -> None:
+        """Something has changed: it is told at once, for the process may be at its end."""
+        if self._notifier is not None:
+            self._notifier.tell_news()
         self._news.set()
 
     def _run(self) -> None:
