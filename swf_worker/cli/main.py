@@ -54,6 +54,8 @@ RUN_SETTINGS = (
         "or nothing",
         choices=("fail", "abandon"),
     ),
+    Setting("health-port", int, "serve probes, metrics and a page here (0: any free port)"),
+    Setting("health-host", str, "the address of that port (default: 127.0.0.1)"),
     Setting("processes", int, "supervise so many processes of it, each with the limits above"),
     *LOG_SETTINGS,
 )
