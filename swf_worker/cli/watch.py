@@ -131,8 +131,8 @@ class Watch:
                     if reply.snapshot is not None:
                         slot.snapshot = reply.snapshot
                         slot.counted = reply.snapshot.metrics or slot.counted
-        for slot in slots:
-            self._tell(slot)
+            for slot in slots:
+                self._tell(slot)
         return slots
 
     def _tell(self, slot: WatchedSlot) -> None:

@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from swf_worker import ActivityContext, ActivityWorker, activity
+from swf_worker import ActivityWorker
+from swf_worker.local import LocalSwf
 from swf_worker.observations import HealthServed
+from tests.cli import workers
 from tests.conftest import MakeWorker, Recorder
+from tests.operating.workers import later, work
 
 
 class Got(NamedTuple):
@@ -45,24 +48,6 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
-@activity(name="Work", version="1", heartbeat_interval=0.1)
-def work(context: ActivityContext, what: str) -> str:
-    """Does what it is told."""
-    if what == "fail":
-        raise ValueError("as told")
-    if what == "wait":
-        context.heartbeat({"page": 7})
-        while not context.wait_for_stop(5):
-            pass
-        context.raise_if_canceled()
-    return what
-
-
-@activity(name="Later", version="2")
-async def later(n: int) -> int:
-    return n
-
-
 Served = Callable[..., Any]
 
 
@@ -77,3 +62,11 @@ def served(make_worker: MakeWorker, recorder: Recorder) -> Iterator[Served]:
             yield worker, recorder.wait_for(HealthServed)[-1].url
 
     return serve
+
+
+@pytest.fixture
+def swf() -> Iterator[LocalSwf]:
+    """For ``swf-worker run``."""
+    with LocalSwf(poll_hold=0.3) as local:
+        local.register(workers.fleet)
+        yield local

@@ -17,7 +17,8 @@ from swf_worker.observations import HealthServed, PollFailed, TaskStarted
 from swf_worker.runtime.polling import poller
 from tests.cli.test_run import once
 from tests.conftest import eventually, started
-from tests.operating.conftest import get, later, work
+from tests.operating.conftest import get
+from tests.operating.workers import later, work
 from tests.wire import EMPTY_POLL, Wire, fault, hang_up, silence, task
 
 
