@@ -33,6 +33,7 @@ from ..observations import (
 )
 from ..status import WorkerStatus, WorkerView
 from ..task import ActivityType, CancelReason
+from .lines import LINES
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -263,7 +264,12 @@ class PrometheusObserver:
             StopAsked: self._stop_asked,
             WorkerStarted: self._started,
         }
-        self._events: dict[type[Observation], Any] = {}
+        self._events: dict[type[Observation], Any] = {
+            # There from the start: an alert that waits for a rise must see it begin at 0.
+            kind: made["events_total"].labels(event_name(kind))
+            for kind in LINES
+            if kind not in _UNCOUNTED
+        }
 
     # --- an observer ----------------------------------------------------------------------------
 
@@ -281,10 +287,9 @@ class PrometheusObserver:
         told = self._told.get(kind)
         if told is not None:
             told(record)
-        if kind not in _UNCOUNTED:
-            if kind not in self._events:
-                self._events[kind] = self._metrics["events_total"].labels(event_name(kind))
-            self._events[kind].inc()
+        counted = self._events.get(kind)
+        if counted is not None:
+            counted.inc()
 
     # --- what the records are -------------------------------------------------------------------
 
