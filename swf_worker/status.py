@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .task import ActivityType
+from .task import ActivityTask, ActivityType
+from .text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,18 @@ class Backlog:
     count: int
     truncated: bool
     """There are more than SWF counts."""
+
+
+def named(task: ActivityTask) -> tuple[str, str, str, ActivityType]:
+    """Which task it is: workflow and run, activity and type. (What came over the wire may hold what
+    no JSON can carry.)"""
+    execution, kind = task.workflow_execution, task.activity_type
+    return (
+        printable(execution.workflow_id),
+        printable(execution.run_id),
+        printable(task.activity_id),
+        ActivityType(printable(kind.name), printable(kind.version)),
+    )
 
 
 class WorkerView(Protocol):

@@ -17,6 +17,7 @@ from ..instrumentation.health.watched import WatchedProcess
 from ..runtime.children.wire import Frame, Frames, encode
 from ..runtime.threads.clock import start_daemon
 from ..status import Backlog
+from ..text import safe_str
 
 What = Literal["snapshot", "metrics", "backlog"]
 
@@ -47,22 +48,24 @@ def answer_questions(line: socket.socket, process: WatchedProcess) -> None:
         frames = Frames(Question)
         with suppress(OSError, msgspec.DecodeError), line:
             while data := line.recv(65_536):
-                for question in frames.feed(data):
-                    line.sendall(encode(_reply(process, question)))
+                for question in frames.feed(data)[-1:]:  # nobody waits for the ones before it
+                    line.sendall(_reply(process, question))
 
     start_daemon("status", run)
 
 
-def _reply(process: WatchedProcess, question: Question) -> Reply:
+def _reply(process: WatchedProcess, question: Question) -> bytes:
     number = question.number
     try:
-        if question.what == "backlog":
-            return Reply(number, backlog=process.backlog())
-        return Reply(number, snapshot=process.snapshot(metrics=question.what == "metrics"))
-    except ServiceError as error:
-        return Reply(number, error=str(error))
-    except Exception as error:  # a bug of ours: the process works on
-        return Reply(number, error=f"{type(error).__name__}: {error}")
+        if question.what != "backlog":
+            metrics = question.what == "metrics"
+            return encode(Reply(number, snapshot=process.snapshot(metrics=metrics)))
+        counted = process.backlog_so_far()
+        if isinstance(counted, ServiceError):
+            return encode(Reply(number, error=safe_str(counted)))
+        return encode(Reply(number, backlog=counted))
+    except Exception as error:  # a bug of ours: the process works on, and so does this
+        return encode(Reply(number, error=f"{type(error).__name__}: {safe_str(error)}"))
 
 
 # --- in the supervisor --------------------------------------------------------------------------
@@ -104,8 +107,13 @@ class StatusLine:
         except OSError:
             return None
 
+    def end(self) -> None:
+        """The process has ended: whoever waits for it is woken."""
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """The process has ended."""
+        """Nobody asks any more."""
         self._line.close()
 
 

@@ -30,6 +30,7 @@ EVERY = 5.0
 PATIENCE = 0.8
 """Seconds that a round of questions takes at most: probes give up after one."""
 BACKLOG_PATIENCE = 8.0
+_ASKED_AGAIN = 0.1
 _SILENT = 3.0
 """Seconds after which a process that doesn't answer is not waited for."""
 
@@ -76,6 +77,7 @@ class Watch:
         self._slots: dict[int, WatchedSlot] = {}
         self._retired: list[Family] = []
         self._restarts = 0
+        self._ended: list[StatusLine] = []
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         """Of the lines: a question after the other."""
@@ -100,9 +102,18 @@ class Watch:
             if slot is not None:
                 parts = [("", self._retired), ("", counters_of(slot.counted))]
                 self._retired = combined(parts, {})
-        if slot is not None:
-            with self._asking:
-                slot.line.close()
+            if slot is not None:
+                slot.line.end()
+                self._ended.append(slot.line)
+        if self._asking.acquire(blocking=False):  # else whoever asks closes it: don't wait for that
+            try:
+                self._close_ended()
+            finally:
+                self._asking.release()
+
+    def _close_ended(self) -> None:
+        while self._ended:
+            self._ended.pop().close()
 
     def close(self) -> None:
         """Look no more."""
@@ -133,6 +144,7 @@ class Watch:
                         slot.counted = reply.snapshot.metrics or slot.counted
             for slot in slots:
                 self._tell(slot)
+            self._close_ended()
         return slots
 
     def _tell(self, slot: WatchedSlot) -> None:
@@ -179,14 +191,16 @@ class Watch:
 
     def backlog(self) -> Backlog:
         """How many tasks wait: the first process that knows."""
-        why = "no worker process answers"
-        with self._asking:
-            with self._lock:
-                lines = [slot.line for slot in self._slots.values() if slot.wedged is None]
-            until = now() + BACKLOG_PATIENCE
-            for line in lines:
-                (reply,) = asked([line], "backlog", until)
-                if reply is not None and reply.backlog is not None:
+        why, until = "no worker process has told it", now() + BACKLOG_PATIENCE
+        while now() < until and not self._closed.is_set():
+            with self._asking:
+                with self._lock:
+                    lines = [slot.line for slot in self._slots.values() if slot.wedged is None]
+                replies = asked(lines[:1], "backlog", now() + PATIENCE)
+            for reply in filter(None, replies):
+                if reply.backlog is not None:
                     return reply.backlog
-                why = reply.error or why if reply is not None else why
+                if reply.error is not None:
+                    raise ServiceError("CountPendingActivityTasks", "", reply.error)
+            self._closed.wait(_ASKED_AGAIN)  # it is counting; probes come in between
         raise ServiceError("CountPendingActivityTasks", "", why)

@@ -33,6 +33,7 @@ from ..observations import (
 )
 from ..status import WorkerStatus, WorkerView
 from ..task import ActivityType, CancelReason
+from ..text import printable
 from .lines import LINES
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 PREFIX = "swf_worker_"
 MOST_TYPES = 20
 """Activity types with series of their own; those beyond share ``(others)``."""
-MOST_RETRIES = 40
+MOST_RETRIES, MOST_LETTERS = 40, 60
 """The same of the operations and error codes of retries: whoever stands before SWF may make up
 codes."""
 UNREGISTERED, OTHERS, NO_CODE = "(unregistered)", "(others)", "(none)"
@@ -355,7 +356,7 @@ class PrometheusObserver:
         return len(self._types) >= MOST_TYPES
 
     def _retried(self, error: ServiceError) -> None:
-        key = (error.operation, error.code or NO_CODE)
+        key = (error.operation, printable(error.code[:MOST_LETTERS]) or NO_CODE)
         known = self._retries.get(key)
         if known is None:
             labels = key if len(self._retries) < MOST_RETRIES else (OTHERS, OTHERS)
@@ -380,6 +381,9 @@ class PrometheusObserver:
             yield family
         seen = [(view, view.status()) for view in list(self._views)]
         live = [(view, status) for view, status in seen if status.worker.state != "stopped"]
+        for view, status in seen:
+            if status.worker.state == "stopped":  # and is nobody's any more
+                self._views.remove(view)
         values = _values([status for _, status in live])
         values["ready"] = sum(view.not_ready() is None for view, _ in live)
         for each in METRICS:

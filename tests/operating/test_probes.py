@@ -19,7 +19,7 @@ from tests.cli.test_run import once
 from tests.conftest import eventually, started
 from tests.operating.conftest import get
 from tests.operating.workers import later, work
-from tests.wire import EMPTY_POLL, Wire, fault, hang_up, silence, task
+from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, silence, task
 
 
 def test_a_worker_is_live_at_once_and_ready_from_its_first_accepted_poll(recorder):
@@ -251,6 +251,37 @@ def test_a_handler_that_runs_on_after_its_task_is_shown(served, quick_swf, how):
         finally:
             go_on.set()
         assert eventually(lambda: seen() == [])
+
+
+def test_what_no_json_can_carry_is_shown_all_the_same(recorder):
+    odd = task(
+        activityId="odd \ud800",
+        workflowExecution={"workflowId": "half \udc00", "runId": "r"},
+        activityType={"name": "Odd \ud800", "version": "1"},
+    )
+    seen = threading.Event()
+
+    def held(sock):
+        seen.wait(10)
+        sock.sendall(OK)
+
+    with Wire(PollForActivityTask=[odd, EMPTY_POLL], RespondActivityTaskFailed=[held]) as wire:
+        worker = ActivityWorker(
+            domain="tests",
+            task_list="tasks",
+            activities=[work],
+            endpoint_url=wire.url,
+            health_port=0,
+            observers=[recorder],
+        )
+        with started(worker):
+            url = recorder.wait_for(HealthServed)[0].url
+            wire.wait_for("RespondActivityTaskFailed")
+            (shown,) = get(url, "/status").json["running"]
+            assert shown["workflow_id"] == "half ?"
+            assert shown["activity_type"] == {"name": "Odd ?", "version": "1"}
+            assert get(url, "/metrics").status == 200
+            seen.set()
 
 
 def test_scale_counts_the_backlog_within_swfs_quota(recorder, monkeypatch):

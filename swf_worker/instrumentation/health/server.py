@@ -35,13 +35,15 @@ class HealthServer:
         self._thread = start_daemon("health", self._serve)
 
     def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.5)
+        with self._server:
+            while not self._server.closing:
+                self._server.handle_request()
 
     def close(self) -> None:
         """Answer no more, and free the port. Quick: requests under way are cut."""
         self._server.closing = True
-        self._server.server_close()
-        self._server.shutdown()
+        with suppress(OSError):  # wakes its thread, where the system knows that
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.cut()
         if self._thread is not threading.current_thread():
             self._thread.join(PATIENCE)
@@ -50,6 +52,7 @@ class HealthServer:
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     block_on_close = False
+    timeout = 1.0
     allow_reuse_address = True
     request_queue_size = 64
 
@@ -69,6 +72,9 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, if there is room."""
+        if self.closing:
+            self.shutdown_request(request)
+            return
         if not self._room.acquire(blocking=False):
             self.cut(older_than=PATIENCE)  # whoever trickles must not keep probes out
             self.shutdown_request(request)

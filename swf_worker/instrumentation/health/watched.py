@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from ...clock import now
 from ...errors import ConfigurationError, ServiceError
 from ...observations import Observation, Observer, TaskEnded
 from ...outcome import Failed
-from ...status import Backlog, EndedTask, WorkerView
+from ...runtime.threads.clock import start_daemon
+from ...status import Backlog, EndedTask, WorkerView, named
 from ..metrics import COMBINED, PrometheusObserver
 from .snapshot import ProcessSnapshot, WorkerSnapshot, combined, families_of
 
@@ -46,13 +48,10 @@ class WatchedWorker:
         """Remember a task's end."""
         if not isinstance(record, TaskEnded):
             return
-        task, outcome = record.task, record.outcome
+        outcome = record.outcome
         self._recent.append(
             EndedTask(
-                task.workflow_execution.workflow_id,
-                task.workflow_execution.run_id,
-                task.activity_id,
-                task.activity_type,
+                *named(record.task),
                 type(outcome).__name__ if outcome is not None else None,
                 str(record.disposition),
                 outcome.reason if isinstance(outcome, Failed) else None,
@@ -127,6 +126,20 @@ class WatchedProcess:
             if isinstance(self._counted, ServiceError):
                 raise self._counted
             return self._counted
+
+    def backlog_so_far(self) -> Backlog | ServiceError | None:
+        """What was counted lately; None where it is being counted, which this begins. It doesn't
+        block."""
+        fresh = now() - self._counted_at <= COUNTED_EACH
+        if self._counted is not None and fresh:
+            return self._counted
+        if not self._counting.locked():
+            start_daemon("backlog", self._count_beside)
+        return None
+
+    def _count_beside(self) -> None:
+        with suppress(ServiceError):
+            self.backlog()
 
     def _count(self) -> Backlog:
         views: dict[tuple[str, str], WorkerView] = {}

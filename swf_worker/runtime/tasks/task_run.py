@@ -35,7 +35,7 @@ from ...observations import (
 )
 from ...outcome import Outcome
 from ...service.api import Backoff, SwfService, Timer, Timers
-from ...status import HeartbeatStatus, RunningTask
+from ...status import HeartbeatStatus, RunningTask, named
 from ...task import ActivityTask, CancelReason
 from ..heartbeats.heartbeater import Heartbeater, TaskBeats
 from ..threads.clock import Clock
@@ -314,13 +314,9 @@ class TaskRun:
 
     def status(self) -> RunningTask:
         """What it does now, for whoever watches."""
-        task, beats = self.task, self._beats
-        reason = self.context.cancel_reason
+        beats, reason = self._beats, self.context.cancel_reason
         return RunningTask(
-            task.workflow_execution.workflow_id,
-            task.workflow_execution.run_id,
-            task.activity_id,
-            task.activity_type,
+            *named(self.task),
             self.state.phase.value,
             round(self.seconds, 3),
             self._services.heartbeater.status(beats) if beats else HeartbeatStatus(),
