@@ -25,7 +25,7 @@ class Observer(Protocol):
 
     It may also have a method ``wants(kind) -> bool``: a record of a kind that no observer wants
     isn't made, where there are many of it. It is asked again while records come, since the level
-    of a log may change. And a method ``attach(view)``: it is called at the worker's start with a
+    of a log may change. And a method ``watch(view)``: it is called at the worker's start with a
     ``swf_worker.status.WorkerView``, which tells what the worker does now.
     """
 

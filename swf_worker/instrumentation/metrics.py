@@ -278,7 +278,7 @@ class PrometheusObserver:
         """All but the start of a task, which comes before its handler's."""
         return kind is not TaskStarted
 
-    def attach(self, view: WorkerView) -> None:
+    def watch(self, view: WorkerView) -> None:
         """From now on this worker is one of those that the gauges tell of."""
         self._views.append(view)
 

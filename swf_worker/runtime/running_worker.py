@@ -101,7 +101,7 @@ class RunningWorker:
         """Start the threads, run ``on_start``, look up heartbeat timeouts. Raises what
         ``on_start`` raises, with everything ended again."""
         parts = self._parts
-        self._attach_observers()
+        self._show_to_observers()
         try:
             for pool in (parts.slot_pool, parts.beat_pool, parts.answer_pool):
                 pool.start()
@@ -119,13 +119,13 @@ class RunningWorker:
             self.driver.tell(lifecycle.StopRequested(once=True))
             raise
 
-    def _attach_observers(self) -> None:
+    def _show_to_observers(self) -> None:
         """Show the worker to those that want to see more than records."""
         for observer in self._observers:
-            attach: Callable[[WorkerView], object] | None = getattr(observer, "attach", None)
+            watch: Callable[[WorkerView], object] | None = getattr(observer, "watch", None)
             try:
-                if attach is not None:
-                    attach(self.view)
+                if watch is not None:
+                    watch(self.view)
             except Exception as error:  # somebody's own
                 self.engine.internal_error(error, f"the observer {type(observer).__name__}")
 

@@ -40,7 +40,7 @@ class WatchedWorker:
         """The ends of tasks."""
         return kind is TaskEnded
 
-    def attach(self, view: WorkerView) -> None:
+    def watch(self, view: WorkerView) -> None:
         """The worker starts."""
         self.view = view
 
