@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .errors import ConfigurationError
+from .instrumentation.health.port import HealthPort
 from .instrumentation.logs import say
 from .runtime.notify.notifier import NotifyThread
 from .runtime.stopping.control_thread import ControlThread
@@ -30,16 +31,26 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
 
 
 def run_together(
-    workers: Sequence[ActivityWorker], control: ControlThread, notify: NotifyThread | None
+    workers: Sequence[ActivityWorker],
+    control: ControlThread,
+    notify: NotifyThread | None,
+    health: HealthPort | None = None,
 ) -> ExitPlan:
-    """``run_workers``, in a process that hears what it is told already."""
+    """``run_workers``, in a process that hears what it is told already. ``notify`` tells whoever
+    started it; ``health`` is what watches the workers, in place of a port of their own."""
     _check_together(workers)
-    return run_prepared(_prepare_all(workers), control, notify)
+    return run_prepared(_prepare_all(workers, health), control, notify)
 
 
-def _prepare_all(workers: Sequence[ActivityWorker]) -> list[Prepare]:
+def _prepare_all(
+    workers: Sequence[ActivityWorker], health: HealthPort | None = None
+) -> list[Prepare]:
     among = len(workers) > 1
-    return [partial(each._prepare, process_exits=True, among_others=among) for each in workers]
+    health = health or HealthPort.of([worker._options for worker in workers])
+    return [
+        partial(each._prepare, process_exits=True, among_others=among, health=health)
+        for each in workers
+    ]
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

@@ -17,6 +17,7 @@ import yaml
 from swf_worker.cli.main import RUN_SETTINGS
 from swf_worker.cli.supervisor import MARGIN
 from swf_worker.core.lifecycle import LAST_ANSWERS, POLL_LIMIT, longest_stop
+from swf_worker.instrumentation.health.report import _PATHS
 from swf_worker.options import Options
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,9 +25,7 @@ PAGE = (ROOT / "docs" / "deploy.md").read_text()
 MOST_ON_FARGATE = 120
 SPARE = 5
 """Seconds beyond the bound, at least."""
-PROBES = {"/livez", "/readyz", "/metrics", "/scale"}
 FLAGS = {f"--{setting.name}": setting for setting in RUN_SETTINGS}
-PORT_FLAGS = {"--health-port", "--health-host"}
 
 
 def snippets(language: str) -> list[str]:
@@ -45,10 +44,9 @@ def given(arguments: list[str]) -> dict[str, str]:
     target, *words = [part for each in arguments for part in each.split("=", 1)]
     assert re.fullmatch(r"[\w.]+:\w+", target)
     flags = dict(zip(words[::2], words[1::2], strict=True))
-    assert flags.keys() <= FLAGS.keys() | PORT_FLAGS
+    assert flags.keys() <= FLAGS.keys()
     for name, value in flags.items():
-        if name in FLAGS:
-            FLAGS[name].parse(value, name)
+        FLAGS[name].parse(value, name)
     return flags
 
 
@@ -126,10 +124,10 @@ def test_the_deployment_waits_for_a_whole_stop_and_asks_what_is_answered():
     probes = {name: container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
     for probe in probes.values():
         assert probe["httpGet"]["port"] == "health"
-        assert probe["httpGet"]["path"] in PROBES
+        assert probe["httpGet"]["path"] in _PATHS
     assert probes["liveness"]["httpGet"]["path"] == "/livez", "SWF is none of its business"
     annotations = pod["metadata"]["annotations"]
-    assert annotations["prometheus.io/path"] in PROBES
+    assert annotations["prometheus.io/path"] in _PATHS
     assert annotations["prometheus.io/port"] == str(port)
     labels = pod["metadata"]["labels"]
     for kind in ("Deployment", "PodDisruptionBudget"):
@@ -147,6 +145,7 @@ def test_keda_asks_the_service_for_what_scale_answers():
     (trigger,) = scaled["triggers"]
     name, port = manifests()["Service"]["metadata"]["name"], 8080
     assert trigger["metadata"]["url"] == f"http://{name}.media.svc:{port}/scale"
+    assert "/scale" in _PATHS
     assert f'"{trigger["metadata"]["valueLocation"]}":' in PAGE
     assert scaled["scaleTargetRef"]["name"] == manifests()["Deployment"]["metadata"]["name"]
     assert scaled["minReplicaCount"] >= 1

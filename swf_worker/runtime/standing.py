@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
@@ -10,9 +9,6 @@ from ..clock import now, wall
 from ..core.lifecycle import Phase
 from .notify.notifier import Standing
 from .running_worker import RunningWorker
-
-TURNS_WITHIN = 1.0
-"""Seconds that a scheduler has to show that it turns."""
 
 
 def standing_of(workers: Sequence[RunningWorker]) -> Standing:
@@ -52,28 +48,6 @@ def clock_time(moment: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(wall() + moment - now()))
 
 
-class SchedulersTurn:
-    """Asks whether each worker's scheduler turns: heartbeats, retries and deadlines wait there.
-    Whoever holds the GIL, or the scheduler, keeps it from answering."""
-
-    def __init__(self, workers: Sequence[RunningWorker]) -> None:
-        self._workers = workers
-        self._asked: dict[int, threading.Event] = {}
-
-    def __call__(self) -> bool:
-        return self._have_ended() or self._turn() or self._have_ended()
-
-    def _turn(self) -> bool:
-        for number, worker in enumerate(self._workers):
-            if number not in self._asked:
-                turned = self._asked[number] = threading.Event()
-                worker.engine.timers.call_later(0, turned.set)
-        until = now() + TURNS_WITHIN
-        for number, turned in list(self._asked.items()):
-            if turned.wait(max(0.0, until - now())):
-                del self._asked[number]
-        return not self._asked
-
-    def _have_ended(self) -> bool:
-        """They have no schedulers any more, then."""
-        return self._workers[0].driver.state.phase is Phase.STOPPED
+def are_alive(workers: Sequence[RunningWorker]) -> bool:
+    """Whether nothing of theirs stands still that must not: what the health port says, too."""
+    return not any(worker.view.wedged() for worker in workers)

@@ -23,7 +23,7 @@ from .notify.service_manager import taken_from
 from .process.streams import make_standard_streams_safe, write_line
 from .runners.event_loop import running_loop
 from .running_worker import RunningWorker
-from .standing import SchedulersTurn, standing_of
+from .standing import are_alive, standing_of
 from .stopping.control_thread import ControlThread, control_thread
 from .stopping.lifecycle_driver import LifecycleDriver
 from .stopping.process_exit import (
@@ -152,7 +152,7 @@ def run_until_stopped(
     driver.on_stopping = stopping
     if notify is not None:
         on_error = workers[0].engine.internal_error
-        notify.begin(lambda: standing_of(workers), on_error, SchedulersTurn(workers))
+        notify.begin(lambda: standing_of(workers), on_error, lambda: are_alive(workers))
     for worker in workers:
         worker.finished.add_done_callback(lambda _: news.put(None))
     control.inbox.take_signals()

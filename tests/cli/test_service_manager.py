@@ -16,14 +16,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import structlog
 
+from swf_worker.cli.watch import Watch, WatchedSlot
+from swf_worker.core import probes
 from swf_worker.local import Completed, LocalSwf
-from swf_worker.runtime import standing
 from swf_worker.runtime.notify import notifier as pace
 from swf_worker.runtime.notify.notifier import Notifier, Standing
 from swf_worker.runtime.notify.service_manager import ServiceManager, taken_from
 from swf_worker.runtime.polling.poller import REFUSED_WITHIN
-from swf_worker.runtime.standing import SchedulersTurn
+from swf_worker.runtime.standing import are_alive
 from tests.cli import notified
 from tests.cli.test_run import ended, environment, running
 from tests.conftest import eventually
@@ -298,18 +300,28 @@ def test_it_is_fed_to_the_end_of_the_process_whatever_handlers_left(manager, tmp
 
 
 def test_a_scheduler_that_stands_still_is_not_alive(make_worker, monkeypatch):
-    monkeypatch.setattr(standing, "TURNS_WITHIN", 0.2)
+    """The verdict is the health port's."""
+    monkeypatch.setattr(probes, "WEDGED_AFTER", 0.3)
     released = threading.Event()
     with make_worker(notified.seen_in_thread) as worker:
         running_worker = worker._running
-        turn = SchedulersTurn([running_worker])
-        assert turn()
+        assert are_alive([running_worker])
         running_worker.engine.timers.call_later(0, lambda: released.wait(20))
-        assert not turn()
-        assert not turn()
+        assert eventually(lambda: not are_alive([running_worker]))
         released.set()
-        assert eventually(turn)
-    assert turn(), "its scheduler has ended, and the process goes on for what handlers left"
+        assert eventually(lambda: are_alive([running_worker]))
+    assert are_alive([running_worker]), "it has ended, and the process goes on for what is left"
+
+
+def test_a_supervisor_is_alive_while_one_of_its_processes_is():
+    watch = Watch(structlog.get_logger())
+    assert watch.is_alive()
+    silent, well = WatchedSlot(1, 101, None), WatchedSlot(2, 102, None)
+    watch._slots = {1: silent, 2: well}
+    silent.heard_at -= 60
+    assert watch.is_alive()
+    well.heard_at -= 60
+    assert not watch.is_alive()
 
 
 # --- what is broken harms nothing ---------------------------------------------------------------
