@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ from ..observations import (
     TaskStarted,
     WorkerStopped,
 )
-from ..outcome import Failed
+from ..outcome import Failed, Outcome
 from ..task import ActivityTask
 from ..text import NOT_JSON, printable
 from .exceptions import exception_of
@@ -41,6 +41,8 @@ MOST_OPEN = 200_000
 """Tasks that a worker can have: what is older was lost with the record of its end."""
 MOST_UNANSWERED = 1_000
 """Ended tasks whose answer may be sent again, that are remembered."""
+MOST_RETRIES = 100
+"""Retries of an answer that become events."""
 _W3C = TraceContextTextMapPropagator()
 
 
@@ -72,11 +74,18 @@ def attach(carrier: Mapping[str, str]) -> Current:
 
 @dataclass(slots=True)
 class TaskSpans:
-    """The spans of one task that have not ended."""
+    """A task, and what its spans are made of."""
 
+    token: str
     process: Span
-    settle: Span | None = None
+    about: dict[str, Any]
+    """The attributes that they share."""
+    links: list[Link]
+    """To where the task came from."""
+    answered_from: float | None = None
+    """Since when its answer is being sent, if it is."""
     decided: TaskDecided | None = None
+    retries: list[AnswerRetried] = field(default_factory=list)
 
 
 class WorkerSpans:
@@ -117,7 +126,7 @@ class WorkerSpans:
         return kind in self._told
 
     def observe(self, record: Observation) -> None:
-        """Make a span, or a part of it."""
+        """Make a span, or keep what it is made of."""
         told = self._told.get(type(record))
         if told is not None:
             told(record)
@@ -136,7 +145,9 @@ class WorkerSpans:
         return carrier
 
     def _begin(self, task: ActivityTask, at: float) -> TaskSpans:
-        spans = TaskSpans(self._start("process", SpanKind.CONSUMER, task, at, _creation(task)))
+        about, links = self._common | _attributes(task), _creation(task)
+        span = self._start("process", SpanKind.CONSUMER, about, at, links)
+        spans = TaskSpans(task.task_token, span, about, links)
         _keep(self._open, task.task_token, spans, MOST_OPEN)
         return spans
 
@@ -144,25 +155,16 @@ class WorkerSpans:
         self,
         operation: str,
         kind: SpanKind,
-        task: ActivityTask,
+        about: dict[str, Any],
         at: float,
         links: list[Link],
         parent: Context | None = None,
     ) -> Span:
-        return self._tracer.start_span(
-            f"{operation} {self._task_list}",
-            # An empty one where it has no parent: whatever is current here is none.
-            parent if parent is not None else Context(),
-            kind,
-            {
-                "messaging.operation.name": operation,
-                "messaging.operation.type": operation,
-                **self._common,
-                **_attributes(task),
-            },
-            links,
-            _nanoseconds(at),
-        )
+        named = {"messaging.operation.name": operation, "messaging.operation.type": operation}
+        # An empty context where it has no parent: whatever is current here is none.
+        within = parent if parent is not None else Context()
+        name = f"{operation} {self._task_list}"
+        return self._tracer.start_span(name, within, kind, named | about, links, _nanoseconds(at))
 
     # --- a poll that brought a task -------------------------------------------------------------
 
@@ -173,33 +175,33 @@ class WorkerSpans:
     def _started(self, record: TaskStarted) -> None:
         spans = self._open.get(record.task.task_token)
         if spans is not None:
-            self._receive(record.task, spans.process)
+            self._receive(record.task, spans)
 
     def _repeated(self, record: TaskRepeated) -> None:
         """SWF delivered a token again; where an answer is sent again, that has its span."""
-        token = record.task.task_token
+        task, token = record.task, record.task.task_token
         spans = self._open.get(token)
         if spans is not None:
             spans.process.add_event("swf.redelivered", timestamp=_nanoseconds(record.at))
+            self._receive(task, spans, again=True)
         elif (known := self._unanswered.pop(token, None)) is not None:
-            spans = TaskSpans(trace.NonRecordingSpan(known))
+            about = self._common | _attributes(task)
+            spans = TaskSpans(token, trace.NonRecordingSpan(known), about, _creation(task))
             if record.answer_sent_again:
-                spans.settle = self._settle(record.task, spans.process, record.at)
+                spans.answered_from = record.at
                 _keep(self._open, token, spans, MOST_OPEN)
-        self._receive(record.task, spans.process if spans is not None else None, again=True)
+            self._receive(task, spans, again=True)
+        else:
+            self._polls.pop(token, None)
 
-    def _receive(self, task: ActivityTask, process: Span | None, *, again: bool = False) -> None:
+    def _receive(self, task: ActivityTask, spans: TaskSpans, *, again: bool = False) -> None:
         polled = self._polls.pop(task.task_token, None)
-        if polled is None or (process is not None and not _is_sampled(process)):
+        if polled is None or not _is_sampled(spans.process):
             return
-        links = _creation(task)
-        if process is not None:
-            links.append(Link(process.get_span_context()))
+        about = spans.about | {"swf.redelivered": True} if again else spans.about
+        links = [*spans.links, Link(spans.process.get_span_context())]
         at = polled.at - polled.seconds
-        span = self._start("receive", SpanKind.CLIENT, task, at, links)
-        if again:
-            span.set_attribute("swf.redelivered", True)
-        span.end(_nanoseconds(polled.at))
+        self._start("receive", SpanKind.CLIENT, about, at, links).end(_nanoseconds(polled.at))
 
     # --- a task ---------------------------------------------------------------------------------
 
@@ -210,61 +212,79 @@ class WorkerSpans:
             spans.process.add_event(name, attributes, _nanoseconds(record.at))
 
     def _decided(self, record: TaskDecided) -> None:
-        task = record.task
-        spans = self._open.get(task.task_token)
+        spans = self._open.get(record.task.task_token)
         if spans is None:  # its handler was never to run
-            spans = self._begin(task, record.at - record.seconds)
-            self._receive(task, spans.process)
+            spans = self._begin(record.task, record.at - record.seconds)
+            self._receive(record.task, spans)
         spans.decided = record
         if record.outcome is not None:
-            spans.settle = self._settle(task, spans.process, record.at)
-
-    def _settle(self, task: ActivityTask, process: Span, at: float) -> Span | None:
-        if not _is_sampled(process):
-            return None
-        parent = trace.set_span_in_context(process, Context())
-        return self._start("settle", SpanKind.CLIENT, task, at, [], parent)
+            spans.answered_from = record.at
 
     def _retried(self, record: AnswerRetried) -> None:
         spans = self._open.get(record.task.task_token)
-        if spans is not None and spans.settle is not None:
-            spans.settle.add_event(
-                "swf.answer_retried",
-                {"error.type": _type_of(record.error), "swf.retry_in": record.retry_in},
-                _nanoseconds(record.at),
-            )
+        if spans is not None and len(spans.retries) < MOST_RETRIES:
+            spans.retries.append(record)
 
     def _ended(self, record: TaskEnded) -> None:
-        token, at = record.task.task_token, _nanoseconds(record.at)
+        token = record.task.task_token
         spans = self._open.pop(token, None)
         if spans is None:
             return  # the record of its beginning was lost
-        how: dict[str, Any] = {"swf.disposition": str(record.disposition)}
-        if record.outcome is not None:
-            how["swf.outcome"] = type(record.outcome).__name__
-        process, settle = spans.process, spans.settle
-        try:
-            if settle is not None:
-                settle.set_attributes(how)
-                _mark_unsettled(settle, record)
-                settle.end(at)
-            process.set_attributes(how | {"swf.heartbeats": record.beats})
-            if isinstance(record.outcome, Failed):
-                _mark_failed(process, record.outcome, spans.decided, record)
-        finally:
-            process.end(at)
+        self._end(spans, record.at, record.disposition, record.outcome, record.error)
         if record.outcome is not None and record.disposition != Disposition.ACCEPTED:
-            _keep(self._unanswered, token, process.get_span_context(), MOST_UNANSWERED)
+            _keep(self._unanswered, token, spans.process.get_span_context(), MOST_UNANSWERED)
 
     def _over(self, record: ProgramEnded | WorkerStopped) -> None:
         """Nothing more is told. What has not ended was abandoned."""
         self._polls.clear()
         while self._open:
             _, spans = self._open.popitem()
-            for span in (spans.settle, spans.process):
-                if span is not None:
-                    span.set_attribute("swf.disposition", str(Disposition.ABANDONED))
-                    span.end(_nanoseconds(record.at))
+            self._end(spans, record.at, Disposition.ABANDONED, None, None)
+
+    def _end(
+        self,
+        spans: TaskSpans,
+        at: float,
+        disposition: str,
+        outcome: Outcome | None,
+        error: ServiceError | None,
+    ) -> None:
+        how = {"swf.disposition": str(disposition)}
+        if outcome is not None:
+            how["swf.outcome"] = type(outcome).__name__
+        try:
+            if spans.answered_from is not None and _is_sampled(spans.process):
+                self._settle(spans, spans.answered_from, at, how, error)
+            spans.process.set_attributes(how)
+            if isinstance(outcome, Failed):
+                _mark_failed(spans, outcome, at)
+        finally:
+            spans.process.end(_nanoseconds(at))
+
+    def _settle(
+        self,
+        spans: TaskSpans,
+        since: float,
+        at: float,
+        how: dict[str, str],
+        error: ServiceError | None,
+    ) -> None:
+        disposition = how["swf.disposition"]
+        accepted = disposition in (Disposition.ACCEPTED, Disposition.PRESUMED_ACCEPTED)
+        about = spans.about | how
+        if not accepted:
+            about["error.type"] = _type_of(error) if error is not None else disposition
+        parent = trace.set_span_in_context(spans.process, Context())
+        settle = self._start("settle", SpanKind.CLIENT, about, since, [], parent)
+        for retried in spans.retries:
+            settle.add_event(
+                "swf.answer_retried",
+                {"error.type": _type_of(retried.error), "swf.retry_in": retried.retry_in},
+                _nanoseconds(retried.at),
+            )
+        if not accepted:
+            settle.set_status(Status(StatusCode.ERROR, disposition))
+        settle.end(_nanoseconds(at))
 
 
 def _keep(kept: dict[str, Any], token: str, value: Any, most: int) -> None:
@@ -283,7 +303,7 @@ def _nanoseconds(at: float) -> int:
     return int(at * 1e9)
 
 
-def _attributes(task: ActivityTask) -> dict[str, str]:
+def _attributes(task: ActivityTask) -> dict[str, Any]:
     """Which task it is. (Its token is a credential, and in no span.)"""
     activity_id = printable(task.activity_id)
     return {
@@ -331,20 +351,11 @@ def _type_of(error: ServiceError) -> str:
     return error.code or type(error).__name__
 
 
-def _mark_unsettled(settle: Span, record: TaskEnded) -> None:
-    if record.disposition not in (Disposition.ACCEPTED, Disposition.PRESUMED_ACCEPTED):
-        why = _type_of(record.error) if record.error is not None else str(record.disposition)
-        settle.set_attribute("error.type", why)
-        settle.set_status(Status(StatusCode.ERROR, str(record.disposition)))
-
-
-def _mark_failed(
-    process: Span, failed: Failed, decided: TaskDecided | None, record: TaskEnded
-) -> None:
-    reason = printable(failed.reason)
-    process.set_attribute("error.type", reason)
+def _mark_failed(spans: TaskSpans, failed: Failed, at: float) -> None:
+    reason, decided = printable(failed.reason), spans.decided
     error = decided.error if decided is not None and decided.outcome == failed else None
-    at = decided.at if decided is not None else record.at
-    told = exception_of(error, reason, secret=record.task.task_token)
-    process.add_event("exception", told, _nanoseconds(at))
-    process.set_status(Status(StatusCode.ERROR, reason))
+    told = exception_of(error, reason, secret=spans.token)
+    when = decided.at if decided is not None else at
+    spans.process.set_attribute("error.type", reason)
+    spans.process.add_event("exception", told, _nanoseconds(when))
+    spans.process.set_status(Status(StatusCode.ERROR, reason))

@@ -252,7 +252,6 @@ def test_a_task_has_three_spans_and_empty_polls_and_heartbeats_none(run, spans):
     for span in (process, settle):
         assert span.attributes["swf.outcome"] == "Completed"
         assert span.attributes["swf.disposition"] == "accepted"
-    assert process.attributes["swf.heartbeats"] >= 2
 
 
 def swf_event(scheduled, kind):
