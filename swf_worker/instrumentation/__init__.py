@@ -1,1 +1,1 @@
-"""Observers of what happens: the log today."""
+"""Observers of what happens: the log, and traces."""

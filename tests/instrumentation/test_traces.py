@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -660,7 +659,8 @@ def test_without_the_package_the_error_names_the_command(monkeypatch):
 
 def test_beside_botocores_own_instrumentation_a_task_has_the_same_three(run, spans):
     """Its calls go through boto3's client, whose spans are that one's."""
-    instrumentor = BotocoreInstrumentor()
+    botocore = pytest.importorskip("opentelemetry.instrumentation.botocore")
+    instrumentor = botocore.BotocoreInstrumentor()
     instrumentor.instrument(tracer_provider=spans.provider)
     try:
         with run(takes) as swf:
