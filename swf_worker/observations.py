@@ -50,6 +50,13 @@ class WorkerStarted(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class HealthServed(Observation):
+    """The worker's ``health_port`` is open: probes, metrics and a page, under ``url``."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStopping(Observation):
     """No new polls. Open polls and running tasks are waited for, ``at_most`` so many seconds.
     ``to_leave_now`` says what ends that, where signals stop the worker."""
@@ -256,6 +263,14 @@ class TaskStarted(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerStarted(Observation):
+    """The handler is called now, ``seconds`` after the poll's answer."""
+
+    task: ActivityTask
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskHeld(Observation):
     """As many handlers of its type run as its ``max_concurrent`` allows: the task waits in its
     slot, with its heartbeats."""
@@ -353,7 +368,8 @@ class TaskEnded(Observation):
     """The task is over for this worker and its slot is free.
 
     ``disposition`` is one of ``swf_worker.core.execution.Disposition``'s values; ``beats`` counts
-    the accepted heartbeats.
+    the accepted heartbeats; ``answer_seconds`` went from the handler's end to the answer's
+    acceptance.
     """
 
     task: ActivityTask
@@ -362,6 +378,7 @@ class TaskEnded(Observation):
     seconds: float
     beats: int
     error: ServiceError | None = None
+    answer_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ class Observer(Protocol):
     ``wants(kind) -> bool``: a record of a kind that no observer wants isn't made, where there are
     many of it. It is asked again while records come, since the level of a log may change.
 
+    ``watch(view)``: called at the worker's start with a ``swf_worker.status.WorkerView``, which
+    tells what the worker does now.
+
     ``for_worker(domain, task_list, identity) -> Observer``: who is told of this worker in its
     place. Several workers may have been given the same observer.
 

@@ -23,7 +23,7 @@ from .polling.open_tasks import OpenTasks
 from .polling.poller import Poller
 from .runners.runners import Runners
 from .runners.served_types import ServedTypes
-from .tasks.surroundings import Surroundings, for_worker
+from .tasks.surroundings import Surroundings
 from .tasks.task_run import TaskRun, TaskServices
 from .threads.observer_thread import Observers
 from .threads.thread_pool import IdleThreadsFirst
@@ -81,7 +81,6 @@ def assemble(
     on_process_start: Callable[[], object] | None,
 ) -> Parts:
     """The parts of one worker, none of them started."""
-    observers = [for_worker(each, options) for each in observers]
     queue = platform.observers(observers)
     surroundings = Surroundings(observers, engine.internal_error)
     observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
@@ -156,6 +155,7 @@ def assemble(
         worker_stopping=engine.is_stopping,
         cancel_grace=options.cancel_grace,
         wording=wording,
+        unwanted=unwanted,
     )
     return Parts(
         observers=queue,

@@ -174,6 +174,7 @@ class ProcessRunner:
             [dict(each) for each in run.carriers],
         )
         self._pool.give(child, child_task, frame)
+        run.handler_begins()
         self._ask(child_task)
 
     def _withdraw(self, run: TaskRun) -> bool:
