@@ -170,6 +170,8 @@ def fields_of(record: Observation) -> dict[str, Any]:
     """A record's values, as fields of a line."""
     told: dict[str, Any] = {}
     for each in fields(record):
+        if each.name == "at":
+            continue  # a line has its own time
         value = getattr(record, each.name)
         if isinstance(value, (str, int)):  # most are, and need no words
             told[each.name] = value

@@ -32,18 +32,20 @@ from ..process.interpreter import Main, load_main, take_over
 from ..process.streams import make_standard_streams_safe
 from ..stopping.process_exit import ProcessExit
 from ..tasks.invocation import Ended, Invocation
+from ..tasks.surroundings import Around, SurroundedInvocation
 from . import role
 from .channel import Channel
 from .records import send_events, send_records
 from .restore import ProcessState, report_stacks_at, undisturbed
 from .setup import ChildSetup
-from .task_link import RemoteTaskLink, end_of
+from .task_link import RemoteTaskLink, end_of, told
 from .wire import (
     Ask,
     Begin,
     Broken,
     Frame,
     LeftBehind,
+    ObserverBroke,
     Ready,
     Returned,
     Run,
@@ -216,8 +218,7 @@ class HandlerProcess:
         try:
             if not turn.began:
                 turn.began = True
-                wrappers = self._setup.wrappers
-                ended = Invocation(definition, context, wrappers, self._wording).run()
+                ended = self._invocation(run, definition, context).run()
                 turn.end = end_of(ended, run.number)
         except BaseException as error:
             turn.error = error
@@ -227,6 +228,24 @@ class HandlerProcess:
             failed = HandlerFailed(wording.of_exception(turn.error or InterruptedError()))
             turn.end = end_of(Ended(failed, turn.error), run.number)
         link.over()
+
+    def _invocation(
+        self, run: Run, definition: ActivityDefinition, context: ActivityContext
+    ) -> Invocation:
+        assert self._setup is not None
+        call = (definition, context, self._setup.wrappers, self._wording)
+        if not any(run.carriers):
+            return Invocation(*call)
+        around = Around(partial(self._observer_broke, run))
+        for (attach, where), carrier in zip(self._setup.attaches, run.carriers, strict=True):
+            if carrier:
+                around.add(attach, carrier, where)
+        return SurroundedInvocation(*call, around=around)
+
+    def _observer_broke(self, run: Run, error: BaseException, where: str) -> None:
+        if not isinstance(error, Exception):
+            raise error  # it is ours that ends the handler, or a signal's of its own
+        self._channel.say(ObserverBroke(run.number, where, told(error)))
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
 from ..process.interpreter import main_module
+from ..tasks.surroundings import Attach
 from .records import levels
 from .wire import Begin
 
@@ -31,6 +32,8 @@ class ChildSetup:
     wrappers: Sequence[Wrapper]
     failure_tracebacks: bool
     on_process_start: Callable[[], object] | None
+    attaches: Sequence[tuple[Attach, str]] = ()
+    """What observers put around handlers, out of a task's carriers."""
 
     @classmethod
     def of(
@@ -38,6 +41,7 @@ class ChildSetup:
         definitions: Sequence[ActivityDefinition],
         options: Options,
         on_process_start: Callable[[], object] | None,
+        attaches: Sequence[tuple[Attach, str]],
     ) -> ChildSetup:
         """What the children of a worker's process activities are made of."""
         return cls(
@@ -45,11 +49,14 @@ class ChildSetup:
             options.wrappers,
             options.failure_tracebacks,
             on_process_start,
+            tuple(attaches),
         )
 
 
 def begin(setup: ChildSetup) -> Begin:
     """The first frame of a child; ConfigurationError for what another process can't import."""
+    for attach, name in setup.attaches:
+        pickled_or_refused(f"attach of {name}", attach)
     pickled = pickled_or_refused("the worker", setup)
     main = main_module() if b"__main__" in pickled else None
     if main is None and b"__main__" in pickled:

@@ -95,6 +95,11 @@ def end_of(ended: Ended, number: int) -> TaskEnd:
 def _raised(error: BaseException | None) -> Raised | None:
     if error is None or isinstance(error, (ActivityFailed, PayloadError)):
         return None  # these are told by their reason
+    return told(error)
+
+
+def told(error: BaseException) -> Raised:
+    """An exception, for the worker's log."""
     try:
         trace = "".join(traceback.format_exception(error))
     except BaseException as broken:  # an exception of the user's can do anything

@@ -18,6 +18,11 @@ class RemoteError(Exception):
     """What a handler raised in its process: the type's name and the message. The traceback is its
     note."""
 
+    def __init__(self, raised: wire.Raised) -> None:
+        super().__init__(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+        self.add_note(raised.traceback)
+        self.raised = raised
+
 
 @dataclass(slots=True, eq=False)
 class ChildTask:
@@ -39,22 +44,17 @@ class ChildTask:
                 run.progress(details)
             case wire.Shortened(why=why):
                 run.shortened(why)
+            case wire.ObserverBroke(where=where, raised=raised):
+                run.observer_broke(RemoteError(raised), where)
             case wire.LeftBehind(put_back=put_back, stuck=stuck):
                 self.left = HandlerLeft(run.task, tuple(put_back), tuple(stuck))
             case wire.Returned(result=result):
                 return Ended(HandlerReturned(Completed(result)))
             case wire.Failed(reason=reason, details=details, raised=raised):
-                return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
+                error = None if raised is None else RemoteError(raised)
+                return Ended(HandlerFailed(Failed(reason, details)), error)
             case wire.Canceled(details=details):
                 return Ended(HandlerCanceled(details))
             case wire.HandedOver():
                 return Ended(HandlerHandedOver())
         return None
-
-
-def _error(raised: wire.Raised | None) -> RemoteError | None:
-    if raised is None:
-        return None
-    error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
-    error.add_note(raised.traceback)
-    return error

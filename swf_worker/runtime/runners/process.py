@@ -171,6 +171,7 @@ class ProcessRunner:
             wire.task_text(run.task),
             remaining,
             run.worker_stopping(),
+            [dict(each) for each in run.carriers],
         )
         self._pool.give(child, child_task, frame)
         run.handler_begins()

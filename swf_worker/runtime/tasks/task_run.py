@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from ...observations import (
     DetailsShortened,
     HandlerStarted,
     HandlerStuck,
+    InternalError,
     Observation,
     StopAsked,
     TaskDecided,
@@ -108,6 +110,10 @@ class TaskRun:
         self.task = task
         self.definition = definition
         self.context = ActivityContext(task, self, definition.codecs if definition else ())
+        self.around: AbstractContextManager[None] | None = None
+        """What observers put around the handler, where it runs here;"""
+        self.carriers: Sequence[Mapping[str, str]] = ()
+        """where it runs in another process, what goes there with it."""
         self.thread_id: int | None = None
         """The thread a plain handler runs in."""
         self.on_handler_end: Callable[[TaskRun], None] | None = None
@@ -345,6 +351,10 @@ class TaskRun:
     def shortened(self, why: str) -> None:
         """Heartbeat details didn't fit."""
         self._services.observe(DetailsShortened(self.task, why))
+
+    def observer_broke(self, error: Exception, where: str) -> None:
+        """In the handler's process, what an observer put around it."""
+        self._services.observe(InternalError(where, error))
 
     def worker_stopping(self) -> bool:
         """Whether the worker was told to stop."""
