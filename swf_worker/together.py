@@ -35,8 +35,7 @@ def run_together(workers: Sequence[ActivityWorker], control: ControlThread) -> E
 
 
 def _prepare_all(workers: Sequence[ActivityWorker]) -> list[Prepare]:
-    among = len(workers) > 1
-    return [partial(each._prepare, process_exits=True, among_others=among) for each in workers]
+    return [partial(each._prepare, process_exits=True) for each in workers]
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

@@ -250,9 +250,7 @@ class ActivityWorker(WorkerAttributes):
         if self._running is not None and self.is_running:
             self._running.program_ends()
 
-    def _prepare(
-        self, driver: LifecycleDriver, *, process_exits: bool, among_others: bool = False
-    ) -> RunningWorker:
+    def _prepare(self, driver: LifecycleDriver, *, process_exits: bool) -> RunningWorker:
         self._check_constructed()
         if self._running is not None:
             raise RuntimeError("a worker runs once: construct a new one to run again")
@@ -263,8 +261,7 @@ class ActivityWorker(WorkerAttributes):
         self._pid = os.getpid()
         self._options = self._options.at_start(event_loop=self._loop_at_start())
         self.identity = self._options.identity
-        # Among several, the log says whose line it is.
-        log = LogObserver(task_list=self._options.task_list) if among_others else LogObserver()
+        log = LogObserver(**self._options.place)
         self._running = RunningWorker(
             self._options,
             self._registry,

@@ -25,6 +25,11 @@ REQUESTS = {b"s": ControlRequest.STOP, b"r": ControlRequest.REPORT}
 LOADED, POLLING, ACCEPTED, FATAL = "loaded", "polling", "accepted", "fatal"
 
 
+def is_supervised() -> bool:
+    """Whether this process has a supervisor, before it has taken the channel."""
+    return CHANNEL in os.environ
+
+
 def channel_to_supervisor() -> socket.socket | None:
     """The channel to this process's supervisor, if it has one. What it starts has none."""
     descriptor = os.environ.pop(CHANNEL, None)

@@ -90,6 +90,11 @@ class RunningWorker:
         self._parts = self.engine.parts
         self._observe = self._parts.observers.tell
 
+    @property
+    def place(self) -> dict[str, str]:
+        """Where it polls, as fields of the log."""
+        return self._options.place
+
     # --- the start ------------------------------------------------------------------------------
 
     def prepare(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
 from ..process.interpreter import main_module
+from ..process.recorded import recorded
 from .records import levels
 from .wire import Begin
 
@@ -31,6 +32,7 @@ class ChildSetup:
     wrappers: Sequence[Wrapper]
     failure_tracebacks: bool
     on_process_start: Callable[[], object] | None
+    place: Mapping[str, str]
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class ChildSetup:
             options.wrappers,
             options.failure_tracebacks,
             on_process_start,
+            options.place,
         )
 
 
@@ -64,6 +67,7 @@ def begin(setup: ChildSetup) -> Begin:
         pickled,
         log_levels=levels(),
         captures_warnings=warnings.showwarning.__module__ == "logging",
+        as_records=recorded(2) is not None,
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ...context import identity_in
 from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...log import raised_fields
 from ...observations import HandlerLeft
 from ...outcome import Completed, Failed
 from ..children import wire
@@ -16,7 +20,9 @@ from ..tasks.task_run import TaskRun
 
 class RemoteError(Exception):
     """What a handler raised in its process: the type's name and the message. The traceback is its
-    note."""
+    note; ``told`` has all three as the fields of a line."""
+
+    told: Mapping[str, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +34,11 @@ class ChildTask:
     number: int
     given_at: float
     left: HandlerLeft | None = None
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What each line of it in the log carries."""
+        return identity_in(self.run.context)
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something about the task; how it ended, if that was it."""
@@ -57,4 +68,5 @@ def _error(raised: wire.Raised | None) -> RemoteError | None:
         return None
     error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
     error.add_note(raised.traceback)
+    error.told = raised_fields(raised.type, raised.message, raised.traceback)
     return error

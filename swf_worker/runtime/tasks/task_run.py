@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -93,6 +93,8 @@ class TaskServices:
     worker_stopping: Callable[[], bool]
     cancel_grace: float
     wording: FailureWording
+    place: Mapping[str, str]
+    """What each task's lines say of where it was polled."""
 
 
 class TaskRun:
@@ -103,7 +105,8 @@ class TaskRun:
         definition, runner = served.definition, served.runner
         self.task = task
         self.definition = definition
-        self.context = ActivityContext(task, self, definition.codecs if definition else ())
+        codecs = definition.codecs if definition else ()
+        self.context = ActivityContext(task, self, codecs, services.place)
         self.thread_id: int | None = None
         """The thread a plain handler runs in."""
         self.on_handler_end: Callable[[TaskRun], None] | None = None
