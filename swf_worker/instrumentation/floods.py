@@ -20,6 +20,8 @@ from ..observations import (
     Observation,
     PollCut,
     PollFailed,
+    StopAsked,
+    TaskDecided,
 )
 from .lines import LINES, fields_of
 
@@ -35,9 +37,12 @@ AT_ONCE: dict[type[Observation], int] = {
     HandlerNotStarted: 10,
     LoopBlocked: 10,
     LoopFreed: 10,
+    StopAsked: 10,
+    TaskDecided: 10,
 }
 """Kinds of which there may be many, and how many lines of each are told at once. After ``EACH``
-seconds in which none had to be held back, so many may be told again."""
+seconds in which none had to be held back, so many may be told again. (Of decisions, those that the
+worker makes itself, at a stop, say: each task's end has a line of its own.)"""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class Floods:
 
     def tells_now(self, record: Observation, level: str) -> bool:
         """Whether this one has a line of its own; else it is counted."""
+        if isinstance(record, TaskDecided) and record.error is not None:
+            return True  # what a handler raised
         moment, most = now(), AT_ONCE[type(record)]
         kind = self._kinds.setdefault((type(record), level), _Kind(most, moment))
         if not kind.held_back and moment - kind.told_at >= EACH:
