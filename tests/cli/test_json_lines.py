@@ -212,6 +212,42 @@ def test_what_nobody_has_caught():
     assert line["level"] == "critical"
 
 
+CROWD = """
+import sys, threading
+from swf_worker.cli.process import Process
+
+Process(as_records=True)
+
+def talk(number):
+    for at in range(500):
+        print(number, at, "x" * 50, end="")
+        sys.stdout.write(" half")
+        print(" of it", file=[sys.stdout, sys.stderr][at % 2])
+        if at % 2:
+            print()
+
+threads = [threading.Thread(target=talk, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("the last, without an end", end="")
+sys.stdout.flush()
+"""
+
+
+def test_lines_of_many_threads_are_whole():
+    command = [sys.executable, "-c", CROWD]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    out, err = records(done.stdout), records(done.stderr)
+    events = {each["event"] for each in out}
+    for number in range(8):
+        for at in range(500):
+            assert f"{number} {at} {'x' * 50} half{'' if at % 2 else ' of it'}" in events
+    assert [each["event"] for each in err] == [" of it"] * 2_000
+    assert out[-1]["event"] == "the last, without an end"
+
+
 def test_help_is_for_a_person():
     with running("--help", SWF_WORKER_LOG_FORMAT="json") as process:
         out, _ = process.communicate(timeout=20)
