@@ -14,7 +14,12 @@ from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.stopping.control_thread import ControlThread
 from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
 from ..runtime.stopping.signals import ControlRequest, Inbox, SignalInbox, StoppedEarly
-from .channel import SupervisedInbox, channel_to_supervisor, is_supervised
+from .channel import (
+    SupervisedInbox,
+    channel_to_supervisor,
+    is_supervised,
+    line_to_supervisor,
+)
 
 EARLY = 0.3
 """Seconds that threads have at the end of a process that was stopped before its first poll."""
@@ -31,6 +36,7 @@ class Process:
             record_standard_streams(_whose, self.bound)
             tell_uncaught_on_stderr(_whose)
         self.channel: socket.socket | None = channel_to_supervisor()
+        self.status_line = line_to_supervisor()
         self.process_exit = ProcessExit(_say)
         signals = SignalInbox(starting=True)
         inbox: Inbox = signals

@@ -152,6 +152,7 @@ def assemble(
         cancel_grace=options.cancel_grace,
         wording=wording,
         place=options.place,
+        unwanted=unwanted,
     )
     return Parts(
         observers=queue,
