@@ -203,11 +203,13 @@ class HandlerLeft(Observation):
 
 @dataclass(frozen=True, slots=True)
 class HandlerLogged(Observation):
-    """A handler process logged something with structlog."""
+    """A handler process logged something with structlog, at ``created`` (seconds since 1970)."""
 
     level: str
     event: str
     fields: Mapping[str, Any]
+    logger: str | None
+    created: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -45,9 +44,7 @@ _OPTIONS = {
 def run(given: argparse.Namespace, process: Process) -> int:
     """Run the workers that the targets name, until they are stopped."""
     take_over()
-    # Among several processes, each line says whose it is.
-    bound = {} if process.channel is None else {"pid": os.getpid()}
-    configure_logging(given.log_format, given.log_level, **bound)
+    configure_logging(given.log_format, given.log_level, **process.bound)
     overrides = {
         option: getattr(given, attribute)
         for attribute, option in _OPTIONS.items()

@@ -99,3 +99,17 @@ def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:
         else:
             value = setting.default
         setattr(given, setting.attribute, value)
+
+
+def wants_records(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether ``--log-format json`` is among the arguments, or in the environment: then every line
+    is a record, also what argparse says. A person who asks for help reads it as it is."""
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        return False
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--log-format")
+    try:
+        given = parser.parse_known_args(arguments)[0].log_format
+    except (argparse.ArgumentError, SystemExit):
+        given = None  # without a value
+    return (given or given_by(environ, f"{PREFIX}LOG_FORMAT")) == "json"

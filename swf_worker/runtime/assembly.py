@@ -155,6 +155,7 @@ def assemble(
         worker_stopping=engine.is_stopping,
         cancel_grace=options.cancel_grace,
         wording=wording,
+        place=options.place,
         unwanted=unwanted,
     )
     return Parts(

@@ -96,6 +96,11 @@ class RunningWorker:
         self._observe = self._parts.observers.tell
         self.view = EngineView(options, self._parts, driver)
 
+    @property
+    def place(self) -> dict[str, str]:
+        """Where it polls, as fields of the log."""
+        return self._options.place
+
     # --- the start ------------------------------------------------------------------------------
 
     def prepare(self) -> None:

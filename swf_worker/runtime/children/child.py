@@ -27,15 +27,17 @@ from ...definition import ActivityDefinition, define
 from ...failure import FailureWording
 from ...task import CancelReason
 from ...text import safe_str
+from ..process.files import flush
 from ..process.forks import at_fork
 from ..process.interpreter import Main, load_main, take_over
-from ..process.streams import make_standard_streams_safe
+from ..process.recorded import tell_uncaught
+from ..process.streams import SafeText, make_standard_streams_safe
 from ..stopping.process_exit import ProcessExit
 from ..tasks.invocation import Ended, Invocation
 from ..tasks.surroundings import Around, SurroundedInvocation
 from . import role
 from .channel import Channel
-from .records import send_events, send_records
+from .records import record_uncaught, send_events, send_records
 from .restore import ProcessState, report_stacks_at, undisturbed
 from .setup import ChildSetup
 from .task_link import RemoteTaskLink, end_of, told
@@ -79,6 +81,7 @@ class HandlerProcess:
         # main thread has begun with it.
         self._current: tuple[ActivityContext, RemoteTaskLink] | None = None
         self._stopping = False
+        self._as_records = False
         self._announced = False
         self._signaled = False
         self._raised = False
@@ -135,8 +138,9 @@ class HandlerProcess:
             case Run():
                 link = RemoteTaskLink(self._channel, frame)
                 link.stopping = link.stopping or self._stopping
-                codecs = self._definitions[frame.activity].codecs
-                self._current = ActivityContext(read_task(frame.task), link, codecs), link
+                assert self._setup is not None
+                codecs, place = self._definitions[frame.activity].codecs, self._setup.place
+                self._current = ActivityContext(read_task(frame.task), link, codecs, place), link
                 self._runs.put(frame)
             case Ask(reasons) if current is not None:
                 for reason in reasons:
@@ -176,6 +180,11 @@ class HandlerProcess:
     def _load(self, begin: Begin) -> None:
         sys.argv[:] = begin.argv
         send_records(self._channel, begin.log_levels, warnings=begin.captures_warnings)
+        self._as_records = begin.as_records
+        if begin.as_records:
+            tell_uncaught(record_uncaught)
+            if isinstance(sys.stdout, SafeText):
+                sys.stdout.reconfigure(line_buffering=True)
         if begin.main_name is not None or begin.main_path is not None:
             load_main(Main(begin.main_name, begin.main_path))
         self._setup = setup = pickle.loads(begin.setup)  # noqa: S301 (the worker's own)
@@ -196,6 +205,8 @@ class HandlerProcess:
             undisturbed(partial(undisturbed, partial(self._run, run, turn, state)))
             assert turn.end is not None
             self._current = None
+            if self._as_records:
+                flush()  # while it is known whose it is
             if self._announced and not isinstance(turn.end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
             left = state.put_back()

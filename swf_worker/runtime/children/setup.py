@@ -9,8 +9,8 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...codecs.chain import Codec
@@ -19,6 +19,7 @@ from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
 from ..process.interpreter import main_module
+from ..process.recorded import recorded
 from ..tasks.surroundings import Attach
 from .records import levels
 from .wire import Begin
@@ -34,6 +35,7 @@ class ChildSetup:
     on_process_start: Callable[[], object] | None
     attaches: Sequence[tuple[Attach, str]] = ()
     """What observers put around handlers, out of a task's carriers."""
+    place: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -50,6 +52,7 @@ class ChildSetup:
             options.failure_tracebacks,
             on_process_start,
             tuple(attaches),
+            options.place,
         )
 
 
@@ -71,6 +74,7 @@ def begin(setup: ChildSetup) -> Begin:
         pickled,
         log_levels=levels(),
         captures_warnings=warnings.showwarning.__module__ == "logging",
+        as_records=recorded(2) is not None,
     )
 
 

@@ -38,6 +38,8 @@ class Begin(Frame, frozen=True):
     log_levels: dict[str, int] = {}
     """Of the standard library's loggers here, "" for the root."""
     captures_warnings: bool = False
+    as_records: bool = False
+    """Every line is a record: what is printed is told at once, and so is what nobody catches."""
 
 
 class Run(Frame, frozen=True):
@@ -127,11 +129,13 @@ class LeftBehind(Said, frozen=True):
 
 
 class Logged(Frame, frozen=True):
-    """A structlog event of the child's."""
+    """A structlog event of the child's; ``created`` in seconds since 1970."""
 
     level: str
     event: str
     fields: dict[str, Any]
+    logger: str | None
+    created: float
 
 
 class Recorded(Frame, frozen=True):

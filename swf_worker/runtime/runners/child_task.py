@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ...context import identity_in
 from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...log import raised_fields
 from ...observations import HandlerLeft
 from ...outcome import Completed, Failed
 from ..children import wire
@@ -16,12 +20,15 @@ from ..tasks.task_run import TaskRun
 
 class RemoteError(Exception):
     """What a handler raised in its process: the type's name and the message. The traceback is its
-    note."""
+    note; ``told`` has all three as the fields of a line."""
+
+    told: Mapping[str, str]
 
     def __init__(self, raised: wire.Raised) -> None:
         super().__init__(f"{raised.type}: {raised.message}" if raised.message else raised.type)
         self.add_note(raised.traceback)
         self.raised = raised
+        self.told = raised_fields(raised.type, raised.message, raised.traceback)
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +40,11 @@ class ChildTask:
     number: int
     given_at: float
     left: HandlerLeft | None = None
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What each line of it in the log carries."""
+        return identity_in(self.run.context)
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something about the task; how it ended, if that was it."""

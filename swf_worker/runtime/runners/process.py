@@ -293,7 +293,9 @@ class ProcessRunner:
 
     def child_logged(self, frame: wire.Logged) -> None:
         """A handler, or something that it left behind, logged."""
-        self.observe(HandlerLogged(frame.level, frame.event, frame.fields))
+        self.observe(
+            HandlerLogged(frame.level, frame.event, frame.fields, frame.logger, frame.created)
+        )
 
     def child_recorded(self, frame: wire.Recorded) -> None:
         """A handler logged something with the standard library."""

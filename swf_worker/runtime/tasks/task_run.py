@@ -97,6 +97,8 @@ class TaskServices:
     worker_stopping: Callable[[], bool]
     cancel_grace: float
     wording: FailureWording
+    place: Mapping[str, str]
+    """What each task's lines say of where it was polled."""
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
 
@@ -109,7 +111,8 @@ class TaskRun:
         definition, runner = served.definition, served.runner
         self.task = task
         self.definition = definition
-        self.context = ActivityContext(task, self, definition.codecs if definition else ())
+        codecs = definition.codecs if definition else ()
+        self.context = ActivityContext(task, self, codecs, services.place)
         self.around: AbstractContextManager[None] | None = None
         """What observers put around the handler, where it runs here;"""
         self.carriers: Sequence[Mapping[str, str]] = ()
