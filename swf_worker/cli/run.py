@@ -25,7 +25,7 @@ from .process import Process
 from .settings import UsageError
 from .supervised import run_supervised
 
-_OPTIONS = {
+OPTIONS = {
     "domain": "domain",
     "task_list": "task_list",
     "region": "region_name",
@@ -37,6 +37,7 @@ _OPTIONS = {
     "cancel_grace": "cancel_grace",
     "on_drain_timeout": "on_drain_timeout",
 }
+"""Flags that are options of a worker."""
 
 
 def run(given: argparse.Namespace, process: Process) -> int:
@@ -45,12 +46,7 @@ def run(given: argparse.Namespace, process: Process) -> int:
     # Among several processes, each line says whose it is.
     bound = {} if process.channel is None else {"pid": os.getpid()}
     configure_logging(given.log_format, given.log_level, **bound)
-    overrides = {
-        option: getattr(given, attribute)
-        for attribute, option in _OPTIONS.items()
-        if getattr(given, attribute) is not None
-    }
-    _check_flags(overrides)
+    overrides = overrides_of(given)
     if process.channel is not None:
         return run_supervised(process, lambda: load(given.targets, overrides))
     if given.processes is not None:
@@ -60,12 +56,19 @@ def run(given: argparse.Namespace, process: Process) -> int:
     return process.ended(run_together(load(given.targets, overrides), process.control))
 
 
-def _check_flags(overrides: dict[str, Any]) -> None:
-    """A bad value of a flag or of the environment is the command line's fault, not the code's."""
+def overrides_of(given: argparse.Namespace) -> dict[str, Any]:
+    """The options that flags or the environment set. A bad value is the command line's fault, not
+    the code's: UsageError."""
+    overrides = {
+        option: value
+        for attribute, option in OPTIONS.items()
+        if (value := getattr(given, attribute, None)) is not None
+    }
     try:
         Options(**{"domain": "any", "task_list": "any"} | overrides)
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
+    return overrides
 
 
 def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWorker]:

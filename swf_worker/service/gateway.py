@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.lifecycle import POLL_LIMIT
+from ..core.registered_types import read_described
 from ..errors import (
     MalformedResponseError,
     ServiceError,
@@ -154,10 +155,10 @@ class Boto3Service(TokenCalls):
             "activityType": {"name": activity_type.name, "version": activity_type.version},
         }
         answer = self._call(self._clients.beats, "DescribeActivityType", ANSWER_LIMIT, members)
-        registered = answer.get("configuration")
+        registered = read_described(answer)
         return RegisteredTimeouts(
-            heartbeat=_seconds(_member(registered, "defaultTaskHeartbeatTimeout")),
-            start_to_close=_seconds(_member(registered, "defaultTaskStartToCloseTimeout")),
+            heartbeat=registered.seconds("heartbeat_timeout"),
+            start_to_close=registered.seconds("start_to_close_timeout"),
         )
 
     def close(self) -> None:
@@ -210,10 +211,6 @@ def read_poll(answer: dict[str, Any]) -> Polled:
     return Polled(task, tuple(missing))
 
 
-def _member(structure: object, name: str) -> object:
-    return structure.get(name) if isinstance(structure, dict) else None
-
-
 def _drop_frames(error: BaseException | None) -> None:
     """Forget the frames of botocore, and urllib3's pool: they hold sockets open for as long as an
     error is kept."""
@@ -228,10 +225,3 @@ def _drop_frames(error: BaseException | None) -> None:
             if holder in vars(error):
                 setattr(error, holder, None)
         waiting += [error.__cause__, error.__context__]
-
-
-def _seconds(text: object) -> float | None:
-    try:
-        return float(text) if isinstance(text, str) and text != "NONE" else None
-    except ValueError:
-        return None
