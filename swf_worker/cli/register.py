@@ -39,13 +39,14 @@ def register(given: argparse.Namespace) -> int:
         steps = [step for domain in domains for step in domain.steps]
         for step in steps:
             print(step, flush=True)
-        if not any(step.kind is Kind.REGISTER for step in steps):
-            print("nothing to register")
-        elif given.dry_run:
+        to_do = any(step.kind is Kind.REGISTER for step in steps)
+        if to_do and given.dry_run:
             print("nothing was registered (--dry-run)")
-        else:
+        elif to_do:
             for domain in domains:
                 domain.apply()
+        elif not any(domain.failed for domain in domains):
+            print("nothing to register")
     finally:
         for domain in domains:
             domain.close()
@@ -115,6 +116,8 @@ class _Domain:
         """Register what the plan says."""
         first, *others = self.steps
         if first.kind is Kind.DEPRECATED:
+            if self.failed:
+                print(f"nothing was registered in {first.what}: it is deprecated", flush=True)
             return
         created = first.kind is Kind.REGISTER
         if created:

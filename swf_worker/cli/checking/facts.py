@@ -66,7 +66,7 @@ class Told:
     def refused(self) -> ServiceError | None:
         """An error of the credentials themselves, or of the clock: every call meets it."""
         for answer in (self.deprecated, self.pending, *self.types.values()):
-            if isinstance(answer, OperationNotPermittedFault) and answer.code not in NOT_PERMITTED:
+            if isinstance(answer, OperationNotPermittedFault) and not is_denied(answer):
                 return answer
         return None
 
@@ -90,6 +90,11 @@ class WorkerFacts:
         """A type as it is registered, where that is known."""
         answer = None if self.told is None else self.told.types.get(activity_type)
         return answer if isinstance(answer, RegisteredType) else None
+
+
+def is_denied(answer: object) -> bool:
+    """Whether a call was refused because this identity may not make it."""
+    return isinstance(answer, OperationNotPermittedFault) and answer.code in NOT_PERMITTED
 
 
 def gather(workers: Sequence[ActivityWorker]) -> list[WorkerFacts]:

@@ -32,8 +32,9 @@ class Finding:
 
     def __str__(self) -> str:
         subject = f"{self.subject}: " if self.subject else ""
-        fix = f". Fix: {self.fix}" if self.fix else ""
-        said = " ".join(f"{subject}{self.message}{fix}".split())
+        said = " ".join(f"{subject}{self.message}".split())
+        if self.fix:
+            said += f"{'' if said.endswith('?') else '.'} Fix: {self.fix}"
         return f"{self.level:<8} {self.check:<11} {said}"
 
 

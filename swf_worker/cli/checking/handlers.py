@@ -9,8 +9,8 @@ from ...core.registered_types import RegisteredType, seconds
 from ...definition import ActivityDefinition
 from ...options import Options
 from ...runtime.platform import ANSWERERS
-from .facts import WorkerFacts
-from .findings import Finding, Level
+from .facts import WorkerFacts, is_denied
+from .findings import Finding, Level, not_checked
 
 HEARTBEATS_PER_SECOND = 160.0
 POLLERS_A_TASK_LIST = 1_000
@@ -24,7 +24,7 @@ def findings_of(facts: WorkerFacts, descriptors: float) -> Iterator[Finding]:
     """One worker's. ``descriptors``: how many files a process may have open."""
     for definition in facts.definitions:
         registered = facts.registered(definition.type)
-        yield _heartbeats(facts.options, definition, registered)
+        yield _heartbeats(facts, definition)
         yield from _deadlines(facts.options, definition, registered)
     yield from _pools(facts, descriptors)
 
@@ -48,21 +48,13 @@ def _timeout(
     return seconds(getattr(definition.options, option)), "the code's"
 
 
-def _heartbeats(
-    options: Options, definition: ActivityDefinition, registered: RegisteredType | None
-) -> Finding:
+def _heartbeats(facts: WorkerFacts, definition: ActivityDefinition) -> Finding:
     check, subject = "heartbeat", str(definition.type)
-    interval = interval_of(options, definition, registered)
+    registered = facts.registered(definition.type)
+    interval = interval_of(facts.options, definition, registered)
     timeout, whose = _timeout("heartbeat_timeout", definition, registered)
     if interval is None:
-        return Finding(
-            check,
-            Level.WARNING,
-            subject,
-            f"its heartbeat timeout isn't known: the worker guesses {INTERVAL_UNKNOWN:g} s between "
-            "heartbeats",
-            "set heartbeat_timeout or heartbeat_interval in the code",
-        )
+        return _unknown_interval(facts, definition)
     every = f"every {interval:g} s"
     if timeout is None:
         return Finding(check, Level.OK, subject, f"{every}; there is no timeout")
@@ -75,6 +67,17 @@ def _heartbeats(
         message = f"{against}: one that is lost or late ends the task {_OVERRIDES}"
         return Finding(check, Level.WARNING, subject, message, fix)
     return Finding(check, Level.OK, subject, against)
+
+
+def _unknown_interval(facts: WorkerFacts, definition: ActivityDefinition) -> Finding:
+    """Neither the code nor, as far as is known, SWF has a heartbeat timeout."""
+    check, subject = "heartbeat", str(definition.type)
+    answer = None if facts.told is None else facts.told.types[definition.type]
+    if not is_denied(answer):
+        return not_checked(check, subject, "the type could not be looked up")
+    message = f"its timeout can't be looked up: the worker guesses, every {INTERVAL_UNKNOWN:g} s"
+    fix = "set heartbeat_timeout or heartbeat_interval in the code, or allow the look-up"
+    return Finding(check, Level.WARNING, subject, message, fix)
 
 
 def _deadlines(
@@ -173,8 +176,8 @@ def quota_findings(workers: Sequence[WorkerFacts], fleet: int) -> Iterator[Findi
     progress = fleet * sum(each.options.progress_beats_per_second for each in workers)
     of = "1 process" if fleet == 1 else f"{fleet} processes"
     message = (
-        f"up to {_rate(beats)} a second to keep tasks alive, of {of} with all slots taken, and up to "
-        f"{_rate(progress)} for progress; SWF's quota of an account and region is "
+        f"up to {_rate(beats)} a second keep tasks alive, of {of} with all slots taken, and up to "
+        f"{_rate(progress)} go for progress; SWF's quota of an account and region is "
         f"{HEARTBEATS_PER_SECOND:g} unless AWS has raised it"
     )
     fix = "longer heartbeat timeouts or intervals, fewer slots, or a higher quota"

@@ -50,14 +50,15 @@ def _credentials(reached: Reached, refused: ServiceError | None) -> Iterator[Fin
         fix = "correct AWS_PROFILE, or add the profile to ~/.aws/config"
         yield Finding(check, Level.ERROR, "", str(found), fix)
     elif isinstance(found, ServiceError):
-        yield Finding(check, Level.ERROR, "", found.message, _SET_CREDENTIALS)
+        message = found.message.removeprefix("credentials: ")
+        yield Finding(check, Level.ERROR, "", message, _SET_CREDENTIALS)
     elif refused is not None:
         yield Finding(
             check,
             Level.ERROR,
             found,
             f"SWF refuses them: {refused}",
-            "give valid ones: these are wrong, expired, or of an account without SWF",
+            "valid ones: these are wrong, expired, or of an account without SWF",
         )
     else:
         yield Finding(check, Level.OK, found, "found")
@@ -126,7 +127,7 @@ def _clock(reached: Reached, refused: ServiceError | None) -> Finding:
         if refused is not None:
             return Finding(check, Level.ERROR, "", f"SWF refuses its time: {refused}", fix)
         if not isinstance(greeting, Greeting):
-            return not_checked(check, "", "the endpoint can't be reached")
+            return not_checked(check, "", "there is no answer to compare it with")
         return Finding(check, Level.UNKNOWN, "", "the endpoint's answer has no time")
     off = abs(ahead)
     if off < CLOCK_WARNING and refused is None:

@@ -8,11 +8,10 @@ from shlex import quote
 
 from ...core.registered_types import RegisteredType, drifts
 from ...definition import ActivityDefinition
-from ...errors import OperationNotPermittedFault, ServiceError, UnknownResourceFault
-from ...service.faults import NOT_PERMITTED
+from ...errors import ServiceError, UnknownResourceFault
 from ...service.operator_calls import Pending
 from ...task import ActivityType
-from .facts import Told, WorkerFacts
+from .facts import Told, WorkerFacts, is_denied
 from .findings import Finding, Level, not_checked
 
 UNTRIED = "swf:PollForActivityTask, swf:RecordActivityTaskHeartbeat, swf:RespondActivityTask*"
@@ -50,10 +49,6 @@ def _types(facts: WorkerFacts) -> str:
     return ", ".join(str(each.type) for each in facts.definitions) or "none"
 
 
-def _is_denied(answer: object) -> bool:
-    return isinstance(answer, OperationNotPermittedFault) and answer.code in NOT_PERMITTED
-
-
 def _domain(name: str, told: Told, targets: str) -> Finding:
     answer, check = told.deprecated, "domain"
     if answer is True:
@@ -82,7 +77,7 @@ def _domain(name: str, told: Told, targets: str) -> Finding:
 
 
 def _not_told(check: str, subject: str, error: ServiceError) -> Finding:
-    fix = f"allow swf:{error.operation}" if _is_denied(error) else "try again"
+    fix = f"allow swf:{error.operation}" if is_denied(error) else "try again"
     return Finding(check, Level.UNKNOWN, subject, f"can't be looked up: {error}", fix)
 
 
@@ -177,7 +172,7 @@ def _permissions(told: Told, targets: str) -> Iterator[Finding]:
             continue
         if not isinstance(answer, ServiceError) or isinstance(answer, UnknownResourceFault):
             yield Finding("permission", Level.OK, action, "allowed")
-        elif not _is_denied(answer):
+        elif not is_denied(answer):
             yield Finding("permission", Level.UNKNOWN, action, f"can't be told: {answer}")
         elif what:
             fix = f"allow it: swf-worker iam-policy {targets}"
