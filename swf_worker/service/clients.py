@@ -38,7 +38,7 @@ POLL_READ_TIMEOUT = 70
 CONNECT_TIMEOUT = 5
 CALL_READ_TIMEOUT = 30
 """As long as the longest attempt: it is cut at its own limit."""
-LOOK_READ_TIMEOUT = 4
+LOOK_CONNECT_TIMEOUT = LOOK_READ_TIMEOUT = 3
 """Of an operator's calls: somebody waits for what they tell."""
 OPERATOR_CALLS = 16
 """So many of them at once."""
@@ -172,7 +172,7 @@ def credentials_of(reach: Reach) -> ProviderChain:
 def build_operator_clients(reach: Reach, credentials: ProviderChain) -> OperatorClients:
     """Through boto3's client, which tells more of an answer. ConfigurationError as above."""
     with _set_up_errors():
-        factory = _Factory(reach, "boto3")
+        factory = _Factory(reach, "boto3", LOOK_CONNECT_TIMEOUT)
         factory.credentials = credentials
         return OperatorClients(
             signed=factory.calls(LOOK_READ_TIMEOUT, OPERATOR_CALLS),
@@ -230,7 +230,9 @@ def _session(reach: Reach) -> boto3.Session:
 
 
 class _Factory:
-    def __init__(self, reach: Reach, calls: str | None = None) -> None:
+    def __init__(
+        self, reach: Reach, calls: str | None = None, connect_timeout: int = CONNECT_TIMEOUT
+    ) -> None:
         self._session = reach.session or _session(reach)
         self.source = ProviderChain(self._session)
         self.credentials: CredentialsOfCalls = self.source
@@ -244,7 +246,7 @@ class _Factory:
             self._base = self._base.merge(Config(proxies={}))
         self._base = self._base.merge(
             Config(
-                connect_timeout=CONNECT_TIMEOUT,
+                connect_timeout=connect_timeout,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 tcp_keepalive=True,
                 parameter_validation=False,  # the gateway's parameters have the right types

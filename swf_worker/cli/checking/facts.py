@@ -29,9 +29,9 @@ from ...worker import ActivityWorker
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
-REACHING = 5.5
+REACHING = 4.5
 """Seconds to find credentials, and to hear anything of the endpoint."""
-ASKING = 4.5
+ASKING = 4.0
 """Seconds for all that SWF and STS are then asked."""
 _AGAIN = 2.0
 """Seconds in which a call that is throttled, or breaks off, is made again."""
