@@ -1,18 +1,12 @@
-"""The commands before a deployment, ``check``, ``register`` and ``iam-policy``: their flags, and
-the workers that they are about."""
+"""The commands before a deployment, ``check``, ``register`` and ``iam-policy``: their flags."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .settings import Setting, UsageError, add_settings, switch
-
-if TYPE_CHECKING:
-    from ..worker import ActivityWorker
+from .settings import Setting, add_settings, switch
 
 _REACH = ("domain", "task-list", "region", "endpoint-url")
 _CHECK = (
@@ -81,23 +75,6 @@ def _add(commands: Any, name: str, act: Any, settings: Sequence[Setting], **said
     parser.add_argument("targets", nargs="+", metavar="MODULE:ATTRIBUTE", help=_TARGETS)
     add_settings(parser, settings)
     parser.set_defaults(command=act, settings=settings)
-
-
-def workers_of(given: argparse.Namespace) -> list[ActivityWorker]:
-    """The workers that the targets name. What their modules print goes to stderr: stdout is for
-    what the command says."""
-    from .run import load, overrides_of
-
-    overrides = overrides_of(given)
-    with redirect_stdout(sys.stderr):
-        return load(given.targets, overrides)
-
-
-def whole(name: str, value: int, low: int, high: int) -> int:
-    """A flag's value, if it is within these; UsageError."""
-    if not low <= value <= high:
-        raise UsageError(f"--{name} is {value}: a whole number from {low} to {high:,} is allowed")
-    return value
 
 
 # Each imports its own parts.

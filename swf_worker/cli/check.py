@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from shlex import quote
 
-from .before_deploy import whole, workers_of
 from .checking import handlers, reach, registered
 from .checking.facts import WorkerFacts, gather
 from .checking.findings import Finding, Level, counted
+from .run import load_quietly
+from .settings import whole
 
 FINE, NOT_FINE = 0, 1
 _MOST = 100_000
@@ -23,7 +24,7 @@ def check(given: argparse.Namespace) -> int:
     processes = whole("processes", given.processes or 1, 1, _MOST)
     fleet = processes if given.fleet_size is None else given.fleet_size
     whole("fleet-size", fleet, 1, _MOST)
-    facts = gather(workers_of(given))
+    facts = gather(load_quietly(given))
     targets = " ".join(map(quote, given.targets))
     found = list(dict.fromkeys(findings(facts, fleet, targets)))  # what workers share is said once
     if given.format == "json":

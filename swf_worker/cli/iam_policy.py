@@ -12,8 +12,8 @@ from ..errors import ConfigurationError
 from ..service.clients import region_of
 from ..service.regions import meant, partition_of
 from ..worker import ActivityWorker
-from .before_deploy import workers_of
 from .policy import ANY, Scope, policy
+from .run import load_quietly
 from .settings import UsageError
 
 
@@ -22,7 +22,7 @@ def iam_policy(given: argparse.Namespace) -> int:
     account = given.account or ANY
     if account != ANY and not re.fullmatch(r"[0-9]{12}", account):
         raise UsageError(f"--account is {account!r}: 12 digits, without dashes")
-    scopes = scopes_of(workers_of(given), account)
+    scopes = scopes_of(load_quietly(given), account)
     print(json.dumps(policy(scopes, register=given.register), indent=2, ensure_ascii=False))
     wide = [name for name in ("region", "account") if any(getattr(s, name) == ANY for s in scopes)]
     if wide:

@@ -16,9 +16,10 @@ from ..service.operator_calls import Credentials, OperatorCalls, patiently
 from ..service.refusals import refusal
 from ..task import ActivityType
 from ..worker import ActivityWorker
-from .before_deploy import whole, workers_of
 from .checking.facts import way_of
 from .registering import Kind, Step, domain_step, type_steps, type_there, wanted
+from .run import load_quietly
+from .settings import whole
 
 Result = TypeVar("Result")
 
@@ -32,7 +33,7 @@ _NOT_AS_SAID = (Kind.DRIFTED, Kind.MISSING)
 def register(given: argparse.Namespace) -> int:
     """Print the plan, and carry it out."""
     days = whole("retention-days", given.retention_days, 0, 90)
-    domains = [_Domain(group, given.create_domain, days) for group in _groups(workers_of(given))]
+    domains = [_Domain(group, given.create_domain, days) for group in _groups(load_quietly(given))]
     try:
         for domain in domains:
             domain.plan()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
@@ -69,6 +71,14 @@ def overrides_of(given: argparse.Namespace) -> dict[str, Any]:
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
     return overrides
+
+
+def load_quietly(given: argparse.Namespace) -> list[ActivityWorker]:
+    """The workers of a command that says something itself: what their modules print goes to
+    stderr."""
+    overrides = overrides_of(given)
+    with redirect_stdout(sys.stderr):
+        return load(given.targets, overrides)
 
 
 def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWorker]:

@@ -112,3 +112,10 @@ def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:
         else:
             value = setting.default
         setattr(given, setting.attribute, value)
+
+
+def whole(name: str, value: int, low: int, high: int) -> int:
+    """A flag's value, if it is within these; UsageError."""
+    if not low <= value <= high:
+        raise UsageError(f"--{name} is {value}: a whole number from {low} to {high:,} is allowed")
+    return value

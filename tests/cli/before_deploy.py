@@ -54,6 +54,14 @@ def others() -> ActivityWorker:
     return ActivityWorker(domain="deploys", task_list="files", activities=[old])
 
 
+@activity(name="Limited", version="1", heartbeat_timeout=30, heartbeat_deadline=25)
+def with_deadline() -> None: ...
+
+
+def limited() -> ActivityWorker:
+    return ActivityWorker(domain="deploys", task_list="files", activities=[with_deadline])
+
+
 class CatchAll(ActivityWorker):
     domain = "deploys"
     task_list = "files"

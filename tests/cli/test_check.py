@@ -12,18 +12,22 @@ import time
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from swf_worker.cli.checking import facts
 from swf_worker.cli.main import main
+from swf_worker.cli.registering import Kind
 from swf_worker.local import Fault, FaultKind, LocalSwf
 from tests import wire
 from tests.cli import before_deploy
 from tests.cli.test_run import environment
 from tests.service.conftest import dead
 
-WORKER = "tests.cli.before_deploy:worker"
+HERE = "tests.cli.before_deploy"
+WORKER = f"{HERE}:worker"
+REGISTER = {kind.value for kind in Kind}
 LOOK_UPS = {"DescribeDomain", "CountPendingActivityTasks", "DescribeActivityType"}
 
 
@@ -248,6 +252,13 @@ def test_what_a_module_prints_does_not_spoil_the_document(swf):
     assert "a module may print" in done.stderr
 
 
+def test_each_check_is_on_the_page(swf, checked):
+    page = (Path(__file__).parents[2] / "docs" / "before-deploy.md").read_text()
+    rows = set(re.findall(r"^\| `([a-z ]+)` \|", page, re.M))
+    _, found = checked(f"{HERE}:limited", "--endpoint-url", swf.endpoint_url)
+    assert {check for check, _ in found} == rows - {"ok", "warning", "error", "unknown"} - REGISTER
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -300,6 +311,7 @@ import json, os, sys, time
 import boto3
 import swf_worker.worker
 from swf_worker.cli.main import main
+from swf_worker.cli.registering import Kind
 
 running = {}
 for name, (arguments, environment, out) in json.load(sys.stdin).items():
