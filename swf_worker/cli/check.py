@@ -28,7 +28,7 @@ def check(given: argparse.Namespace) -> int:
     targets = " ".join(map(quote, given.targets))
     found = list(dict.fromkeys(findings(facts, fleet, targets)))  # what workers share is said once
     if given.format == "json":
-        print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+        print(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
         for finding in found:
             print(finding)

@@ -23,7 +23,7 @@ def iam_policy(given: argparse.Namespace) -> int:
     if account != ANY and not re.fullmatch(r"[0-9]{12}", account):
         raise UsageError(f"--account is {account!r}: 12 digits, without dashes")
     scopes = scopes_of(load_quietly(given), account)
-    print(json.dumps(policy(scopes, register=given.register), indent=2, ensure_ascii=False))
+    print(json.dumps(policy(scopes, register=given.register), indent=2))
     wide = [name for name in ("region", "account") if any(getattr(s, name) == ANY for s in scopes)]
     if wide:
         flags = " and ".join(f"--{name}" for name in wide)

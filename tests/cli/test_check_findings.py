@@ -117,6 +117,23 @@ def test_a_limit_above_the_slots_limits_nothing():
     assert pools(max_concurrent=11)[0][0] == "warning"
 
 
+def test_a_worker_without_handlers_would_not_start():
+    def handlers_of(kind):
+        made = kind(domain="d", task_list="t")
+        own = kind is not ActivityWorker
+        nothing = WorkerFacts(options_of(made), made.definitions, Reached("env"), None, own)
+        return one(handlers.findings_of(nothing, 1024), "handler"), nothing
+
+    class CatchAll(ActivityWorker):
+        def handle_unregistered(self, context, input):
+            return input
+
+    assert handlers_of(ActivityWorker)[0].level == "error"
+    finding, catch_all = handlers_of(CatchAll)
+    assert finding.level == "ok"
+    assert handlers.beats_per_second(catch_all) == pytest.approx(10 / 30)
+
+
 def test_slots_that_no_type_can_use():
     assert "its types run 3 tasks at once" in pools(max_concurrent=3)[0][1]
 
@@ -297,6 +314,15 @@ def test_an_endpoint_that_can_not_be_reached(code, fix):
     finding = one(way(greeting=ServiceUnavailableError("DescribeDomain", code, "no")), "endpoint")
     assert finding.level == "error"
     assert fix in finding.fix
+
+
+def test_an_answer_to_a_signed_call_is_swf_whatever_was_said_before():
+    other = ServiceUnavailableError("DescribeDomain", "403", "HTTP 403, and not from AWS")
+    found = way(greeting=other, heard=True)
+    assert one(found, "endpoint").level == "ok"
+    assert one(found, "clock").level == "unknown"
+    assert reach.why_not_asked(Reached("env", greeting=other, heard=True), None) is None
+    assert reach.why_not_asked(Reached("env", greeting=other), None)
 
 
 def test_sts_is_never_needed():

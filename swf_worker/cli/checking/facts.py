@@ -49,8 +49,15 @@ class Reached:
     set_up: ConfigurationError | None = None
     """Why there is no way: no region, say."""
     greeting: Greeting | ServiceError | None = None
+    heard: bool = False
+    """SWF has answered a signed call, whatever it said."""
     caller: str | ServiceError | None = None
     """Whose credentials they are; None: STS was not asked."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether SWF is there."""
+        return self.heard or isinstance(self.greeting, Greeting)
 
 
 @dataclass(slots=True)
@@ -61,6 +68,12 @@ class Told:
     """Of the domain."""
     pending: Pending | ServiceError
     types: dict[ActivityType, RegisteredType | ServiceError] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether any of it is SWF's word."""
+        every = (self.deprecated, self.pending, *self.types.values())
+        return any(not isinstance(each, ServiceError) or each.request_id for each in every)
 
     @property
     def refused(self) -> ServiceError | None:
@@ -80,6 +93,8 @@ class WorkerFacts:
     reached: Reached
     told: Told | None
     """None where nothing could be asked."""
+    serves_any: bool = False
+    """It has a ``handle_unregistered``."""
 
     @property
     def subject(self) -> str:
@@ -108,7 +123,13 @@ def gather(workers: Sequence[ActivityWorker]) -> list[WorkerFacts]:
         for way in calls.values():
             way.close()
     return [
-        WorkerFacts(options_of(worker), worker.definitions, calls[way_of(worker)].reached, answers)
+        WorkerFacts(
+            options_of(worker),
+            worker.definitions,
+            calls[way_of(worker)].reached,
+            answers,
+            type(worker).handle_unregistered is not ActivityWorker.handle_unregistered,
+        )
         for worker, answers in zip(workers, told, strict=True)
     ]
 
@@ -143,9 +164,11 @@ class _Way:
 
     @property
     def usable(self) -> bool:
-        """Whether SWF can be asked."""
-        reached = self.reached
-        return isinstance(reached.credentials, str) and isinstance(reached.greeting, Greeting)
+        """Whether SWF can be asked. (An answer to what isn't signed that doesn't look like SWF's
+        may still be: the signed calls tell.)"""
+        greeting = self.reached.greeting
+        status = greeting.code.isdigit() if isinstance(greeting, ServiceError) else True
+        return isinstance(self.reached.credentials, str) and greeting is not None and status
 
     @property
     def asks_sts(self) -> bool:
@@ -197,13 +220,13 @@ def _ask(workers: Sequence[ActivityWorker], ways: Sequence[_Way]) -> list[Told |
             told.append(None)
             continue
         kinds = [definition.type for definition in worker.definitions]
-        told.append(
-            Told(
-                answers["DescribeDomain", number],
-                answers["CountPendingActivityTasks", number],
-                {kind: answers["DescribeActivityType", number, kind] for kind in kinds},
-            )
+        of_worker = Told(
+            answers["DescribeDomain", number],
+            answers["CountPendingActivityTasks", number],
+            {kind: answers["DescribeActivityType", number, kind] for kind in kinds},
         )
+        way.reached.heard = way.reached.heard or of_worker.answered
+        told.append(of_worker)
     return told
 
 

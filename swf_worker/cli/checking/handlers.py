@@ -22,11 +22,26 @@ _OVERRIDES = "(a decider may override the timeout)"
 
 def findings_of(facts: WorkerFacts, descriptors: float) -> Iterator[Finding]:
     """One worker's. ``descriptors``: how many files a process may have open."""
+    yield from _handlers(facts)
     for definition in facts.definitions:
         registered = facts.registered(definition.type)
         yield _heartbeats(facts, definition)
         yield from _deadlines(facts.options, definition, registered)
     yield from _pools(facts, descriptors)
+
+
+def _handlers(facts: WorkerFacts) -> Iterator[Finding]:
+    check = "handler"
+    if facts.definitions:
+        message = f"{len(facts.definitions)} activity types"
+        if facts.serves_any:
+            message += ", and handle_unregistered for all others"
+        yield Finding(check, Level.OK, facts.subject, message)
+    elif facts.serves_any:
+        yield Finding(check, Level.OK, facts.subject, "handle_unregistered, for all types")
+    else:
+        fix = "give activities=[...], or mark methods with @activity"
+        yield Finding(check, Level.ERROR, facts.subject, "there are none: it would not start", fix)
 
 
 def interval_of(
@@ -159,6 +174,8 @@ def beats_per_second(facts: WorkerFacts) -> float:
         registered = facts.registered(definition.type)
         interval = interval_of(facts.options, definition, registered) or INTERVAL_UNKNOWN
         rates.append((interval, definition.options.max_concurrent or free))
+    if facts.serves_any:
+        rates.append((INTERVAL_UNKNOWN, free))
     for interval, most in sorted(rates):
         taken = min(free, most)
         beats += taken / interval

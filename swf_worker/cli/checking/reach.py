@@ -36,7 +36,7 @@ def why_not_asked(reached: Reached, refused: ServiceError | None) -> str | None:
         return "no region is set"
     if not isinstance(reached.credentials, str):
         return "there are no usable credentials"
-    if not isinstance(reached.greeting, Greeting):
+    if not reached.answers:
         return "the endpoint can't be reached"
     if refused is not None:
         by_clock = is_about_the_clock(refused.code, refused.message)
@@ -92,7 +92,7 @@ def _region(reached: Reached) -> Finding:
         return Finding("region", Level.ERROR, "", str(reached.set_up), fix)
     if where.region_is_known:
         return Finding("region", Level.OK, where.region, "has SWF")
-    if where.endpoint_url or isinstance(reached.greeting, Greeting):
+    if where.endpoint_url or reached.answers:
         return Finding("region", Level.OK, where.region, "not known to boto3, but reached")
     return Finding(
         "region",
@@ -110,6 +110,8 @@ def _endpoint(reached: Reached) -> Finding:
     if isinstance(greeting, Greeting):
         took = f"answered in {greeting.took * 1000:.0f} ms"
         return Finding("endpoint", Level.OK, reached.endpoint, took)
+    if reached.heard:
+        return Finding("endpoint", Level.OK, reached.endpoint, "answered")
     fixes = {
         CONNECTION_CODE: "check the region or endpoint_url, DNS, the network, the proxy; in a VPC "
         "without a way out, an interface endpoint for SWF",
@@ -126,9 +128,9 @@ def _clock(reached: Reached, refused: ServiceError | None) -> Finding:
     if ahead is None:
         if refused is not None:
             return Finding(check, Level.ERROR, "", f"SWF refuses its time: {refused}", fix)
-        if not isinstance(greeting, Greeting):
+        if not reached.answers:
             return not_checked(check, "", "there is no answer to compare it with")
-        return Finding(check, Level.UNKNOWN, "", "the endpoint's answer has no time")
+        return Finding(check, Level.UNKNOWN, "", "the answer has no time to compare it with")
     off = abs(ahead)
     if off < CLOCK_WARNING and refused is None:
         return Finding(check, Level.OK, "", f"within {max(1, round(off))} s of the service's")

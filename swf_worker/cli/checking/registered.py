@@ -155,6 +155,7 @@ def _default_list(
 
 
 def _permissions(told: Told, targets: str) -> Iterator[Finding]:
+    types = list(told.types.values())
     lost = {
         "DescribeDomain": (told.deprecated, ""),
         "CountPendingActivityTasks": (
@@ -162,7 +163,7 @@ def _permissions(told: Told, targets: str) -> Iterator[Finding]:
             "how many tasks wait can't be told, so nothing can scale on it",
         ),
         "DescribeActivityType": (
-            next(iter(told.types.values()), None),
+            next(filter(is_denied, types), types[0] if types else None),
             "heartbeat timeouts that the code doesn't give can't be looked up: the worker guesses",
         ),
     }
