@@ -10,7 +10,8 @@ from dataclasses import asdict
 from shlex import quote
 
 from .checking import handlers, reach, registered
-from .checking.facts import WorkerFacts, gather
+from .checking.asking import gather
+from .checking.facts import WorkerFacts
 from .checking.findings import Finding, Level, counted
 from .run import load_quietly
 from .settings import whole

@@ -16,7 +16,7 @@ from ..service.operator_calls import Credentials, OperatorCalls, patiently
 from ..service.refusals import refusal
 from ..task import ActivityType
 from ..worker import ActivityWorker
-from .checking.facts import way_of
+from .checking.asking import way_of
 from .registering import Kind, Step, domain_step, type_steps, type_there, wanted
 from .run import load_quietly
 from .settings import whole

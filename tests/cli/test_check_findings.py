@@ -8,7 +8,8 @@ import pytest
 
 from swf_worker import ActivityWorker, activity
 from swf_worker.cli.checking import handlers, reach, registered
-from swf_worker.cli.checking.facts import Reached, Told, WorkerFacts, options_of
+from swf_worker.cli.checking.asking import options_of
+from swf_worker.cli.checking.facts import Reached, Told, WorkerFacts
 from swf_worker.cli.checking.findings import Finding, Level, counted
 from swf_worker.core.registered_types import RegisteredType
 from swf_worker.errors import (
