@@ -35,8 +35,7 @@ _TARGETS = "what `swf-worker run` takes"
 def add_commands(commands: Any, run_settings: Sequence[Setting]) -> None:
     """Add them. ``run_settings``: the flags of ``run``; what it honours, ``check`` judges."""
     reach = tuple(setting for setting in run_settings if setting.name in _REACH)
-    logs = ("log-format", "log-level")
-    judged = tuple(setting for setting in run_settings if setting.name not in logs)
+    judged = tuple(s for s in run_settings if s.name.partition("-")[0] not in ("log", "health"))
     _add(
         commands,
         "check",

@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
+from ..status import Backlog
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
@@ -25,6 +26,7 @@ from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .refusals import refusal
 
 ANSWER_LIMIT = 30.0
+COUNT_LIMIT = 5.0
 
 
 class TokenCalls:
@@ -161,6 +163,15 @@ class Boto3Service(TokenCalls):
             start_to_close=registered.seconds("start_to_close_timeout"),
         )
 
+    def count_pending(self) -> Backlog:
+        """CountPendingActivityTasks, of the worker's own task list."""
+        name = "CountPendingActivityTasks"
+        members = {
+            "domain": self._options.domain,
+            "taskList": {"name": self._options.task_list},
+        }
+        return read_count(self._call(self._clients.beats, name, COUNT_LIMIT, members))
+
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
         self._clients.credentials.close()
@@ -171,6 +182,14 @@ class Boto3Service(TokenCalls):
         """The error to stop with when the first poll is refused, None if waiting may mend it."""
         polled = f"domain {self._options.domain!r}, task list {self._options.task_list!r}, "
         return refusal(error, self._clients.where, polled)
+
+
+def read_count(answer: dict[str, Any]) -> Backlog:
+    """A count's answer."""
+    count = answer.get("count")
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise MalformedResponseError("CountPendingActivityTasks", "", "no count in the answer")
+    return Backlog(count, answer.get("truncated") is True)
 
 
 def read_poll(answer: dict[str, Any]) -> Polled:

@@ -16,10 +16,12 @@ from ..clock import now
 from ..core.registered_types import RegisteredType, read_described
 from ..errors import ServiceError, ServiceUnavailableError, ThrottledError, UnknownResourceFault
 from ..options import RetryPolicy
+from ..status import Backlog
 from ..task import ActivityType
 from .clients import Reach, Where, build_operator_clients, credentials_of
 from .credentials import ProviderChain
 from .faults import translate
+from .gateway import read_count
 from .retries import persistently
 
 Result = TypeVar("Result")
@@ -35,14 +37,6 @@ class Greeting:
 
     took: float
     ahead: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Activity tasks that wait in a task list; ``truncated``: there are more."""
-
-    count: int
-    truncated: bool
 
 
 class Credentials:
@@ -135,15 +129,10 @@ class OperatorCalls:
             self._call("DescribeActivityType", domain=domain, activityType=wanted)
         )
 
-    def count_pending_activities(self, domain: str, task_list: str) -> Pending:
-        """CountPendingActivityTasks: an estimate."""
-        answer = self._call(
-            "CountPendingActivityTasks", domain=domain, taskList={"name": task_list}
-        )
-        count = answer.get("count")
-        return Pending(
-            count if isinstance(count, int) else 0, truncated=answer.get("truncated") is True
-        )
+    def count_pending(self, domain: str, task_list: str) -> Backlog:
+        """CountPendingActivityTasks."""
+        wanted = {"name": task_list}
+        return read_count(self._call("CountPendingActivityTasks", domain=domain, taskList=wanted))
 
     # --- what changes something -----------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from swf_worker.errors import (
     UnknownResourceFault,
 )
 from swf_worker.service.clients import Where
-from swf_worker.service.operator_calls import Greeting, Pending
+from swf_worker.service.operator_calls import Greeting
+from swf_worker.status import Backlog
 from swf_worker.task import ActivityType
 
 DENIED = OperationNotPermittedFault("DescribeActivityType", "AccessDeniedException", "not you")
@@ -38,7 +39,7 @@ def facts(told=..., *, worker=None, deprecated=False, pending=None, more=(), **o
     made = ActivityWorker(domain="d", task_list="t", activities=[work, *more], **(worker or {}))
     type_told = RegisteredType() if told is ... else told
     answers = {each.type: type_told for each in made.definitions}
-    counted = Pending(0, truncated=False) if pending is None else pending
+    counted = Backlog(0, truncated=False) if pending is None else pending
     return WorkerFacts(
         options_of(made),
         made.definitions,
@@ -170,7 +171,7 @@ def told(of, why_not=None, served=()):
 
 
 def test_all_is_registered():
-    found = told(facts(pending=Pending(7, truncated=True)))
+    found = told(facts(pending=Backlog(7, truncated=True)))
     assert one(found, "domain").level == "ok"
     assert one(found, "type").message == "registered as the code says"
     assert one(found, "task list").message == "7 or more tasks wait"

@@ -133,7 +133,7 @@ def _questions(number: int, worker: ActivityWorker, calls: OperatorCalls) -> Job
     domain, task_list = worker.domain, worker.task_list
     asked: Jobs = {
         (number, _DOMAIN, None): partial(calls.is_domain_deprecated, domain),
-        (number, _PENDING, None): partial(calls.count_pending_activities, domain, task_list),
+        (number, _PENDING, None): partial(calls.count_pending, domain, task_list),
     }
     for definition in worker.definitions:
         asked[number, _TYPE, definition.type] = partial(calls.describe, domain, definition.type)

@@ -10,7 +10,8 @@ from ...errors import ConfigurationError, OperationNotPermittedFault, ServiceErr
 from ...options import Options
 from ...service.clients import Where
 from ...service.faults import NOT_PERMITTED
-from ...service.operator_calls import Greeting, Pending
+from ...service.operator_calls import Greeting
+from ...status import Backlog
 from ...task import ActivityType
 
 
@@ -43,7 +44,7 @@ class Told:
 
     deprecated: bool | ServiceError
     """Of the domain."""
-    pending: Pending | ServiceError
+    pending: Backlog | ServiceError
     types: dict[ActivityType, RegisteredType | ServiceError] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,7 @@ from shlex import quote
 from ...core.registered_types import RegisteredType, drifts
 from ...definition import ActivityDefinition
 from ...errors import ServiceError, UnknownResourceFault
-from ...service.operator_calls import Pending
+from ...status import Backlog
 from ...task import ActivityType
 from .facts import Told, WorkerFacts, is_denied
 from .findings import Finding, Level, not_checked
@@ -70,7 +70,7 @@ def _domain(name: str, told: Told, targets: str) -> Finding:
             "not registered in this region and account",
             f"swf-worker register {targets} --create-domain, or correct --domain or the region",
         )
-    if isinstance(told.pending, Pending):
+    if isinstance(told.pending, Backlog):
         said = "registered; whether it is deprecated can't be looked up"
         return Finding(check, Level.OK, name, said)
     return _not_told(check, name, answer)
@@ -81,7 +81,7 @@ def _not_told(check: str, subject: str, error: ServiceError) -> Finding:
     return Finding(check, Level.UNKNOWN, subject, f"can't be looked up: {error}", fix)
 
 
-def _task_list(subject: str, pending: Pending | ServiceError) -> Finding:
+def _task_list(subject: str, pending: Backlog | ServiceError) -> Finding:
     check = "task list"
     if isinstance(pending, ServiceError):
         return _not_told(check, subject, pending)
