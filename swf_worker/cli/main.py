@@ -16,7 +16,7 @@ from ..runtime.process.recorded import recorded, say_line
 from ..runtime.process.streams import hold_standard_descriptors
 from ..runtime.threads.clock import for_at_most
 from ..text import safe_str
-from . import at_work
+from . import at_work, before_deploy
 from .settings import (
     Setting,
     UsageError,
@@ -100,6 +100,7 @@ SETTINGS = (
     *DEV_SETTINGS,
     *SCHEDULE_SETTINGS,
     *PAYLOAD_SETTINGS,
+    *before_deploy.SETTINGS,
     _TOKEN,
     *(setting for _, settings in TASK_ACTIONS.values() for setting in settings),
 )
@@ -142,9 +143,9 @@ def _command(arguments: list[str], **parts: Any) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
-        if command in (_schedule, _payload):
-            return INTERRUPTED  # nothing is scheduled, or printed
-        return FATAL if command is _task else 0  # `task`: not accepted
+        if command in (_run, _dev, _demo):
+            return 0
+        return FATAL if command is _task else INTERRUPTED  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -214,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(dev, DEV_SETTINGS)
     dev.set_defaults(command=_dev, settings=DEV_SETTINGS)
 
+    before_deploy.add_commands(commands, RUN_SETTINGS)
     _add_schedule(commands)
     _add_task(commands)
     _add_payload(commands)

@@ -64,7 +64,7 @@ def check_not_loading(call: str) -> None:
     nothing to a worker that runs inside of that."""
     if _loading:
         raise ConfigurationError(
-            f"{call} was called while `swf-worker run` loads {_loading[-1]}, which runs the worker "
+            f"{call} was called while `swf-worker` loads {_loading[-1]}, which runs the worker "
             "itself: return it, and call that only in a program of your own, under "
             'if __name__ == "__main__"'
         )

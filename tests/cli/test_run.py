@@ -210,7 +210,7 @@ def test_a_function_that_runs_the_worker_itself_is_refused(swf, function, call):
     code, _, err = once(f"tests.cli.workers:{function}", *flags, swf=swf)
     assert code == 1
     last = err.splitlines()[-1]
-    assert f"{call}() was called while `swf-worker run` loads tests.cli.workers:{function}" in last
+    assert f"{call}() was called while `swf-worker` loads tests.cli.workers:{function}" in last
     assert not swf.calls.get("PollForActivityTask")
 
 
