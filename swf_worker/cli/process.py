@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clock import now
+from ..exit_codes import ExitCode
 from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.stopping.control_thread import ControlThread
 from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
@@ -34,11 +35,11 @@ class Process:
 
     def run(self, command: Callable[[], int]) -> int:
         """Run ``command``, and arrange for the end with its exit code."""
-        code = 1  # where it raises what nobody expects
+        code: int = ExitCode.FATAL  # where it raises what nobody expects
         try:
             code = command()
         except StoppedEarly:
-            code = 0
+            code = ExitCode.DONE
         except SystemExit as error:  # argparse's
             code = error.code if isinstance(error.code, int) else code
             raise
