@@ -26,7 +26,6 @@ from tools import reference, site_check  # noqa: E402
 
 project = "swf_worker"
 version = release = __version__
-copyright = "Apache-2.0"  # noqa: A001 (Sphinx's name)
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["conf.py"]
 
@@ -34,6 +33,7 @@ html_theme = "furo"
 html_title = f"swf_worker {version}"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {
     "footer_icons": [],
 }
@@ -173,12 +173,17 @@ def on_missing_reference(
         return None
     target = node["reftarget"]
     domain = env.domains.python_domain
-    full = [name for name in domain.objects if name.endswith(f".{target.rpartition('.')[2]}")]
-    if full:
-        found = domain.objects[min(full, key=len)]
-        uri = app.builder.get_relative_uri(node["refdoc"], found.docname)
-        return nodes.reference("", "", contnode, internal=True, refuri=f"{uri}#{found.node_id}")
-    return None if target.startswith("swf_worker") else contnode
+    if target in domain.objects:  # of a kind that Sphinx doesn't look for in a signature
+        full = [target]
+    elif target.startswith("swf_worker"):
+        return None
+    else:
+        full = [name for name in domain.objects if name.endswith(f".{target.rpartition('.')[2]}")]
+    if not full:
+        return contnode
+    found = domain.objects[min(full, key=len)]
+    uri = app.builder.get_relative_uri(node["refdoc"], found.docname)
+    return nodes.reference("", "", contnode, internal=True, refuri=f"{uri}#{found.node_id}")
 
 
 # --- what must be there ---------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import pytest
+import structlog
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
@@ -17,6 +19,19 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [page for page in (*TOP, *DOCS) if "```python\n" in page.read_text()]
 
 
+@pytest.fixture
+def logs_as_before():
+    """A page may set up the log, for the whole process."""
+    root, ours = logging.getLogger(), logging.getLogger("swf_worker")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.mark.usefixtures("logs_as_before")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_the_docs_run(page):
     document = Sybil(parsers=[PythonCodeBlockParser()]).parse(page)
