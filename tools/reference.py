@@ -16,7 +16,6 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from swf_worker.core.messages import Disposition
 from swf_worker.definition import ActivityMark
 from swf_worker.exit_codes import ExitCode
 from swf_worker.instrumentation.lines import LINES, Line
+from swf_worker.instrumentation.metrics import METRICS, SUPERVISOR_METRICS, Metric
 from swf_worker.observations import Observation
 from swf_worker.options import Options
 
@@ -167,7 +167,7 @@ def _argument(action: argparse.Action, setting: Setting | None) -> str:
     return entry("option", f"{flag} {takes}".strip(), f"{text}.")
 
 
-# --- codes, reasons, dispositions -------------------------------------------------------------------
+# --- codes, reasons, dispositions -----------------------------------------------------------------
 
 
 def _members(kind: str, enum: type[Enum], title: Callable[[Any], str]) -> str:
@@ -231,38 +231,39 @@ def _fields_told(record: type[Observation]) -> Iterator[str]:
 
 
 _LEVELS = ("debug", "info", "warning", "error")
-_WHERE = {"supervisor.py": "supervisor (`--processes`)", "process_exit.py": "process's end"}
+_WHERE = dict.fromkeys(("supervisor.py", "watch.py"), "supervisor (`--processes`)")
 
 
 @cache
 def spoken() -> list[tuple[str, str, str]]:
     """Events that are no records: event, level, and where they are told."""
-    found = set()
+    found: dict[str, tuple[str, str, str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.relative_to(PACKAGE).parts[0] in ("local", "testing") or "demo" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and (said := _said(node)):
-                found.add((*said, _WHERE.get(path.name, "log itself")))
-    return sorted(found)
+                found.setdefault(said[0], (*said, _WHERE.get(path.name, "worker's process")))
+    told = {line.event for line in LINES.values()}
+    return [each for event, each in sorted(found.items()) if event not in told]
 
 
 def _said(node: ast.Call) -> tuple[str, str] | None:
-    if (
-        not isinstance(node.func, ast.Attribute)
-        or "log" not in ast.unparse(node.func.value).lower()
-    ):
+    if not isinstance(node.func, ast.Attribute):
         return None
+    to_log = "log" in ast.unparse(node.func.value).lower()
     texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     match node.func.attr, texts:
-        case "write", [level, event, *_] if level in _LEVELS:
+        case "_tell", [event]:  # at a process's end
+            return event, "warning"
+        case "write", [level, event] if to_log and level in _LEVELS:
             return event, level
-        case level, [event, *_] if level in _LEVELS:
+        case level, [event, *_] if to_log and level in _LEVELS:
             return event, level
     return None
 
 
-# --- observers, metrics --------------------------------------------------------------------------------------
+# --- observers, metrics ---------------------------------------------------------------------------
 
 
 def observers() -> str:
@@ -277,19 +278,23 @@ def observers() -> str:
 
 
 def metrics() -> str:
-    """Every metric."""
-    if find_spec("swf_worker.instrumentation.metrics") is None:
-        return "This version has none."
-    from swf_worker.instrumentation.metrics import METRICS
-
+    """Every metric of a worker."""
     return "\n".join(entry("metric", each.name, _metric(each)) for each in METRICS)
 
 
-def _metric(metric: Any) -> str:
+def supervisor_metrics() -> str:
+    """Every metric of a supervisor."""
+    return "\n".join(entry("metric", each.name, _metric(each)) for each in SUPERVISOR_METRICS)
+
+
+def _metric(metric: Metric) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     labelled = f", by {labels}" if labels else ""
-    single = "" if metric.summed else " With `--processes` it isn't summed."
-    return f"{metric.kind}{labelled}. {metric.help}{single}"
+    several = "" if metric.combined == "sum" else " Of several processes the highest is told."
+    buckets = (
+        f" Buckets: {', '.join(f'{each:g}' for each in metric.buckets)}." if metric.buckets else ""
+    )
+    return f"{metric.kind}{labelled}. {metric.help.rstrip('.')}.{several}{buckets}"
 
 
 # --- examples -------------------------------------------------------------------------------------
@@ -327,6 +332,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "log-events": log_events,
     "observers": observers,
     "metrics": metrics,
+    "supervisor-metrics": supervisor_metrics,
     "examples": examples,
 }
 """What a page may ask for with ``{from-code}``."""

@@ -7,16 +7,16 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import swf_worker
-from swf_worker import instrumentation, observations
+from swf_worker import instrumentation, observations, status
 from swf_worker.cli.main import _parser
 from swf_worker.core.messages import Disposition
 from swf_worker.definition import ActivityOptions
 from swf_worker.exit_codes import ExitCode
 from swf_worker.instrumentation.lines import LINES
+from swf_worker.instrumentation.metrics import METRICS, SUPERVISOR_METRICS
 from swf_worker.options import WorkerOptions
 from tools.reference import spoken, subcommands
 
@@ -47,7 +47,7 @@ def public_names() -> set[str]:
     for each in map(import_module, MODULES):
         again = {n for n in each.__all__ if getattr(swf_worker, n, None) is getattr(each, n)}
         found |= {f"{each.__name__}.{name}" for name in set(each.__all__) - again}
-    found |= set(_classes(observations, ""))
+    found |= {*_classes(observations, ""), *_classes(status, "")}
     for each in pkgutil.iter_modules(instrumentation.__path__, "swf_worker.instrumentation."):
         found |= set(_classes(import_module(each.name), "Observer"))
     return found - {"swf_worker.observations.Observer", "swf_worker.observations.Observation"}
@@ -70,7 +70,7 @@ def entries() -> dict[str, set[str]]:
         "failurereason": {reason.value for reason in swf_worker.FailureReason},
         "disposition": {each.value for each in Disposition},
         "logevent": {line.event for line in LINES.values()} | {event for event, *_ in spoken()},
-        "metric": _metrics(),
+        "metric": {metric.name for metric in (*METRICS, *SUPERVISOR_METRICS)},
     }
 
 
@@ -81,14 +81,6 @@ def flags() -> Iterator[str]:
             for flag in action.option_strings or ([action.metavar] if action.metavar else []):
                 if flag not in ("-h", "--help"):
                     yield f"{name.replace(' ', '-')}.{flag}"
-
-
-def _metrics() -> set[str]:
-    if find_spec("swf_worker.instrumentation.metrics") is None:
-        return set()
-    from swf_worker.instrumentation.metrics import METRICS
-
-    return {each.name for each in METRICS}
 
 
 def exists(name: str) -> bool:
