@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,12 @@ def test_names_flags_and_variables_of_pages_are_those_of_the_code(page):
     for line in re.findall(r"(?:^|`)swf-worker [a-z][^`\n]*", text, re.M):
         for flag in re.findall(r" (--[a-z-]+)", line):
             assert flag in known, line
+
+
+def test_each_extra_is_on_the_first_page():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "getting-started.md").read_text()
+    assert set(re.findall(r"^\| `\[(\w+)\]`", page, re.M)) == set(stated["optional-dependencies"])
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -27,10 +27,12 @@ from swf_worker.cli.settings import Setting
 from swf_worker.core.messages import Disposition
 from swf_worker.definition import ActivityMark
 from swf_worker.exit_codes import ExitCode
-from swf_worker.instrumentation.lines import LINES, Line
+from swf_worker.instrumentation.lines import LINES, Line, _told
 from swf_worker.instrumentation.metrics import METRICS, SUPERVISOR_METRICS, Metric
 from swf_worker.observations import Observation
 from swf_worker.options import Options
+from swf_worker.outcome import Failed
+from swf_worker.testing.environment import TASK
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "swf_worker"
@@ -214,20 +216,14 @@ def _name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-_IDS = ("activity", "activity_id", "workflow_id", "run_id")
-
-
 def _fields_told(record: type[Observation]) -> Iterator[str]:
     for each in fields(record):
-        kind = str(each.type)
-        if kind.startswith("ActivityTask"):
-            yield from _IDS
-        elif kind == "ActivityType":
-            yield "activity"
-        elif kind.startswith("Outcome"):
-            yield from ("outcome", "reason")
-        else:
-            yield each.name
+        sample = _SAMPLES.get(str(each.type).partition(" ")[0])
+        yield from [each.name] if sample is None else _told(sample, each.name)
+
+
+_SAMPLES = {"ActivityTask": TASK, "ActivityType": TASK.activity_type, "Outcome": Failed("")}
+"""Values that are told in several fields."""
 
 
 _LEVELS = ("debug", "info", "warning", "error")
