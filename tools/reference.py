@@ -290,7 +290,7 @@ def _metric(metric: Metric) -> str:
     buckets = (
         f" Buckets: {', '.join(f'{each:g}' for each in metric.buckets)}." if metric.buckets else ""
     )
-    return f"{metric.kind}{labelled}. {metric.help.rstrip('.')}.{several}{buckets}"
+    return f"{_sentence(metric.kind)}{labelled}. {metric.help.rstrip('.')}.{several}{buckets}"
 
 
 # --- examples -------------------------------------------------------------------------------------
