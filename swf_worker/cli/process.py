@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from ..clock import now
 from ..exit_codes import ExitCode
+from ..runtime.notify.service_manager import taken_from
 from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.stopping.control_thread import ControlThread
 from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
@@ -24,6 +26,7 @@ class Process:
     def __init__(self) -> None:
         make_standard_streams_safe()
         self.channel: socket.socket | None = channel_to_supervisor()
+        self.manager = taken_from(os.environ)
         self.status_line = line_to_supervisor()
         self.process_exit = ProcessExit(_say)
         signals = SignalInbox(starting=True)

@@ -14,6 +14,7 @@ from typing import Any
 from ..definition import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
+from ..runtime.notify.notifier import NotifyThread
 from ..runtime.process.interpreter import take_over
 from ..runtime.until_stopped import loading
 from ..text import safe_str
@@ -61,8 +62,9 @@ def run(given: argparse.Namespace, process: Process) -> int:
         health = None
         if given.health_port is not None:
             health = (given.health_host or "127.0.0.1", given.health_port)
-        return supervise(given.arguments, given.processes, health)
-    return process.ended(run_together(load(given.targets, overrides), process.control))
+        return supervise(given.arguments, given.processes, health, process.manager)
+    notify = None if process.manager is None else NotifyThread(process.manager)
+    return process.ended(run_together(load(given.targets, overrides), process.control, notify))
 
 
 def _check_flags(overrides: dict[str, Any]) -> None:

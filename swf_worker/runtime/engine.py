@@ -200,6 +200,10 @@ class Engine:
                 )
             )
 
+    def is_served(self) -> bool:
+        """Whether SWF takes its polls, as far as that can be told."""
+        return self.parts.poller.is_served()
+
     def internal_error(self, error: BaseException, where: str = "swf_worker") -> None:
         """Something of ours or of a hook broke, and harmed no task."""
         self._observe(InternalError(where, error))

@@ -19,9 +19,12 @@ from ..errors import ConfigurationError
 from ..exit_codes import ExitCode
 from ..task import ActivityTask
 from ..text import safe_str
+from .notify.notifier import NotifyThread
+from .notify.service_manager import taken_from
 from .process.streams import make_standard_streams_safe, write_line
 from .runners.event_loop import running_loop
 from .running_worker import RunningWorker
+from .standing import are_alive, standing_of
 from .stopping.control_thread import ControlThread, control_thread
 from .stopping.lifecycle_driver import LifecycleDriver
 from .stopping.process_exit import (
@@ -95,11 +98,13 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
     check_not_loading("run()")
     refuse_in_event_loop("run()")
     check_main_thread()
+    manager = taken_from(os.environ)
+    notify = None if manager is None else NotifyThread(manager)
     own, registered = threading.enumerate(), atexit._ncallbacks()
     make_standard_streams_safe()
     with signal_inbox(starting=True) as inbox, control_thread(inbox) as control:
         try:
-            ended = run_prepared(workers, control)
+            ended = run_prepared(workers, control, notify)
         except StoppedEarly:
             return ExitCode.DONE
     seconds = max(LEFT, ended.until - now())
@@ -108,8 +113,11 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
     return ended.code
 
 
-def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan:
-    """Prepare the workers, run them until they are stopped, and raise what ended one of them."""
+def run_prepared(
+    workers: Sequence[Prepare], control: ControlThread, notify: NotifyThread | None
+) -> ExitPlan:
+    """Prepare the workers, run them until they are stopped, and raise what ended one of them.
+    ``notify`` tells whoever started the process."""
     driver = LifecycleDriver()
     running: list[RunningWorker] = []
     try:
@@ -120,19 +128,30 @@ def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan
         for worker in running:
             worker.wait(driver.longest_stop)
         raise
-    exit_plan = run_until_stopped(running, control)
+    exit_plan = run_until_stopped(running, control, notify)
     for worker in running:
         worker.raise_error()
     return exit_plan
 
 
-def run_until_stopped(workers: Sequence[RunningWorker], control: ControlThread) -> ExitPlan:
+def run_until_stopped(
+    workers: Sequence[RunningWorker], control: ControlThread, notify: NotifyThread | None
+) -> ExitPlan:
     """Open the polls and wait, until the workers have ended or their time is over."""
     driver = workers[0].driver
     driver.on_exit_now = lambda: _exit_now(workers)
     driver.kept_for_the_end = PROCESS_END
     news: queue.SimpleQueue[None] = queue.SimpleQueue()
-    driver.on_stopping = lambda: news.put(None)
+
+    def stopping() -> None:
+        news.put(None)
+        if notify is not None:
+            notify.tell_news()
+
+    driver.on_stopping = stopping
+    if notify is not None:
+        on_error = workers[0].engine.internal_error
+        notify.begin(lambda: standing_of(workers), on_error, lambda: are_alive(workers))
     for worker in workers:
         worker.finished.add_done_callback(lambda _: news.put(None))
     control.inbox.take_signals()

@@ -149,6 +149,11 @@ class Boto3Service(TokenCalls):
         answer = self._call(self._clients.polls, "PollForActivityTask", POLL_LIMIT, members)
         return read_poll(answer)
 
+    def holds_poll(self, seconds: float) -> bool:
+        """Whether a poll has left so long ago and is not answered. (Where a recorder or tracer has
+        botocore's connections, nobody can tell.)"""
+        return self._attempts.longest_unanswered(POLL_LIMIT) >= seconds
+
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
         members = {
