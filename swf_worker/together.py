@@ -45,12 +45,8 @@ def run_together(
 def _prepare_all(
     workers: Sequence[ActivityWorker], health: HealthPort | None = None
 ) -> list[Prepare]:
-    among = len(workers) > 1
     health = health or HealthPort.of([worker._options for worker in workers])
-    return [
-        partial(each._prepare, process_exits=True, among_others=among, health=health)
-        for each in workers
-    ]
+    return [partial(each._prepare, process_exits=True, health=health) for each in workers]
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

@@ -218,6 +218,8 @@ def _name_of(kind: type) -> str:
 
 def _fields_told(record: type[Observation]) -> Iterator[str]:
     for each in fields(record):
+        if each.name == "at":
+            continue  # a line has its own time
         sample = _SAMPLES.get(str(each.type).partition(" ")[0])
         yield from [each.name] if sample is None else _told(sample, each.name)
 

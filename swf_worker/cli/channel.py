@@ -28,6 +28,11 @@ LOADED, POLLING, SERVED, ACCEPTED = "loaded", "polling", "served", "accepted"
 FATAL, HEALTH = "fatal", "health"
 
 
+def is_supervised() -> bool:
+    """Whether this process has a supervisor, before it has taken the channel."""
+    return CHANNEL in os.environ
+
+
 def channel_to_supervisor() -> socket.socket | None:
     """The channel to this process's supervisor, if it has one. What it starts has none."""
     return _taken(CHANNEL)

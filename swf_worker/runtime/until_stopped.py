@@ -7,9 +7,8 @@ import atexit
 import logging
 import os
 import queue
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
@@ -17,11 +16,13 @@ from ..clock import now
 from ..core import lifecycle
 from ..errors import ConfigurationError
 from ..exit_codes import ExitCode
+from ..log import identity_of
 from ..task import ActivityTask
 from ..text import safe_str
 from .notify.notifier import NotifyThread
 from .notify.service_manager import taken_from
-from .process.streams import make_standard_streams_safe, write_line
+from .process.recorded import say_line
+from .process.streams import make_standard_streams_safe
 from .runners.event_loop import running_loop
 from .running_worker import RunningWorker
 from .standing import are_alive, standing_of
@@ -62,7 +63,7 @@ def check_not_loading(call: str) -> None:
     nothing to a worker that runs inside of that."""
     if _loading:
         raise ConfigurationError(
-            f"{call} was called while `swf-worker run` loads {_loading[-1]}, which runs the worker "
+            f"{call} was called while `swf-worker` loads {_loading[-1]}, which runs the worker "
             "itself: return it, and call that only in a program of your own, under "
             'if __name__ == "__main__"'
         )
@@ -206,30 +207,29 @@ def _handle(request: ControlRequest, workers: Sequence[RunningWorker]) -> None:
 
 
 def _exit_now(workers: Sequence[RunningWorker]) -> NoReturn:
-    unfinished = [worker.engine.unfinished() for worker in workers]
-    tasks = [task for _, running in unfinished for task in running]
-    polls = sum(open_polls for open_polls, _ in unfinished)
+    unfinished = [(worker.place, *worker.engine.unfinished()) for worker in workers]
 
     def say() -> None:
         for handler in logging.getLogger().handlers:
             with suppress(Exception):  # anybody's
                 handler.flush()
-        for line in abandoned(tasks, polls):
-            write_line(sys.stderr, line)
+        for place, _, tasks in unfinished:
+            for task in tasks:
+                _tell_abandoned(place, task)
+        polls = sum(open_polls for _, open_polls, _ in unfinished)
+        if polls:
+            text = f"{polls} open poll(s); a task that SWF gives to one will time out"
+            say_line(f"abandoned: {text}", "abandoned open polls", open_polls=polls)
 
     for_at_most(_SAYING, say)
     os._exit(ExitCode.ABANDONED)
 
 
-def abandoned(tasks: Iterable[ActivityTask], polls: int) -> list[str]:
-    """A line for each task that is left, and one for the open polls."""
-    lines = []
-    for task in tasks:
-        execution = task.workflow_execution
-        lines.append(
-            f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
-            f"workflow {execution.workflow_id} (run {execution.run_id})"
-        )
-    if polls:
-        lines.append(f"abandoned: {polls} open poll(s); a task that SWF gives to one will time out")
-    return lines
+def _tell_abandoned(place: Mapping[str, str], task: ActivityTask) -> None:
+    execution = task.workflow_execution
+    say_line(
+        f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
+        f"workflow {execution.workflow_id} (run {execution.run_id})",
+        "abandoned",
+        **{**place, **identity_of(task)},
+    )
