@@ -3,8 +3,9 @@ logs, an observer and heartbeats on. All end on SIGTERM.
 
     python -m benchmarks.contestants NAME URL CONCURRENCY
 
-NAME: loop, loop-clients (two hand-written ones), raw; thread, async, process (this worker), and
-thread-boto3, async-boto3 (its calls through boto3's client).
+NAME: loop, loop-clients (two hand-written ones), raw; thread, async, process (this worker),
+thread-boto3, async-boto3 (its calls through boto3's client), and thread-bare, thread-metrics,
+thread-sampled, thread-traced (what watching it costs: ``watched.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from benchmarks.watched import WATCHED
 from swf_worker import ActivityWorker, Observation, activity
 
 
@@ -135,18 +137,19 @@ class Counts:
         self.seen[name] = self.seen.get(name, 0) + 1
 
 
-def worker(handler: Any, url: str, concurrency: int, calls: Any) -> None:
+def worker(handler: Any, url: str, concurrency: int, calls: Any, **options: Any) -> None:
     """This worker; its log goes to stderr as ``swf-worker run`` has it."""
+    options.setdefault("observers", [Counts()])
     ActivityWorker(
         domain="d",
         task_list="t",
         activities=[handler],
         endpoint_url=url,
-        observers=[Counts()],
         max_concurrent_activities=concurrency,
         max_concurrent_polls=concurrency,
         drain_timeout=0,
         calls=calls,
+        **options,
     ).run()
 
 
@@ -161,9 +164,12 @@ def main(name: str, url: str, concurrency: int) -> None:
     else:
         from swf_worker.cli.logging import configure_logging
 
-        configure_logging("json", "info")
         kind, _, way = name.partition("-")
-        worker(HANDLERS[kind], url, concurrency, way or None)
+        configure_logging("json", "critical" if way == "bare" else "info")
+        if way in WATCHED:
+            worker(HANDLERS[kind], url, concurrency, None, **WATCHED[way]())
+        else:
+            worker(HANDLERS[kind], url, concurrency, way or None)
 
 
 if __name__ == "__main__":
