@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swf_worker.local import ManualClock, operations, validation
+from swf_worker.local import ManualClock, validation
 from swf_worker.local.backend import LocalBackend
+from swf_worker.local.operations import answering
 from tests.local.plain import Plain, client, refused
 
 
@@ -139,7 +140,7 @@ def test_no_nonsense_is_a_500(operation, body):
     backend = LocalBackend(ManualClock(), poll_hold=0)
     try:
         backend.register_domain("plain", "1")
-        status, text = operations.answer(
+        status, text = answering.answer(
             backend, f"SimpleWorkflowService.{operation}", json.dumps(body).encode()
         )
     finally:

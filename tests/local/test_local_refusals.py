@@ -131,7 +131,7 @@ def test_closing_decisions_come_last(plain):
         "ValidationException",
         "not implemented",
         taskToken=task["taskToken"],
-        decisions=[{"decisionType": "ContinueAsNewWorkflowExecution"}],
+        decisions=[{"decisionType": "ScheduleLambdaFunction"}],
     )
 
 
@@ -234,11 +234,7 @@ def test_the_oldest_poll_gets_the_task(plain):
         waiting = threading.Thread(target=poll, args=(number,))
         waiting.start()
         threads.append(waiting)
-        while not any(
-            queue.polls
-            for key, queue in plain.backend._activity_queues.items()
-            if key[1] == f"list-{number // 2}"
-        ):
+        while not plain.backend.activity_lists.held("plain", f"list-{number // 2}"):
             time.sleep(0.001)  # the poll is on its way
         plain.decide(plain.schedule(taskList={"name": f"list-{number // 2}"}))
         poll(number + 1)

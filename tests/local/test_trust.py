@@ -29,6 +29,10 @@ DIFFERENCES = {
     "history": "moto may schedule a decision task an event; SWF has one waiting at most",
     "too long": "moto checks no lengths",
     "signal without input": "moto insists on an input",
+    "scheduled": "moto leaves the type's defaults out of ActivityTaskScheduled",
+    "pending decisions": "moto lets several decision tasks wait",
+    "pending decisions, one polled": "moto counts a polled decision task as pending",
+    "cancel requested": "moto takes a decision to cancel for a request",
 }
 
 
@@ -99,12 +103,11 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
         workflowId="fixed",
         workflowType={"name": "Flow", "version": "1"},
     )
-    swf.terminate_workflow_execution(
-        domain="both",
-        workflowId=swf.list_open_workflow_executions(
-            domain="both", startTimeFilter={"oldestDate": 0}
-        )["executionInfos"][0]["execution"]["workflowId"],
-    )
+    left = swf.list_open_workflow_executions(domain="both", startTimeFilter={"oldestDate": 0})
+    ids = [each["execution"]["workflowId"] for each in left["executionInfos"]]
+    assert len(ids) == 2
+    assert ids.pop(ids.index("fixed"))
+    swf.terminate_workflow_execution(domain="both", workflowId=ids[0])
     said["decision"] = {
         key: value
         for key, value in plain_form(
@@ -116,7 +119,7 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
         ).items()
         if key not in ("workflowExecution", "events")
     }
-    said["pending activities"] = None
+    said["scheduled"] = plain.attributes(execution, "ActivityTaskScheduled")
     first, second = plain.poll(), plain.poll()
     said["pending activities"] = tell(
         swf.count_pending_activity_tasks, domain="both", taskList={"name": "work"}
@@ -157,12 +160,27 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
             "events"
         ]
     ]
+    said["pending decisions"] = tell(
+        swf.count_pending_decision_tasks, domain="both", taskList={"name": "decide"}
+    )
+    polled = swf.poll_for_decision_task(domain="both", taskList={"name": "decide"})
+    said["pending decisions, one polled"] = tell(
+        swf.count_pending_decision_tasks, domain="both", taskList={"name": "decide"}
+    )
+    said["decided nothing"] = tell(
+        swf.respond_decision_task_completed, taskToken=polled["taskToken"]
+    )
     said["terminated"] = tell(swf.terminate_workflow_execution, domain="both", workflowId="fixed")
     said["described"] = (
         tell(swf.describe_workflow_execution, domain="both", execution=execution)
         .get("executionInfo", {})
         .get("executionStatus")
     )
+    canceled = plain.start()
+    plain.decide(("CancelWorkflowExecution", {"details": "d"}))
+    told = swf.describe_workflow_execution(domain="both", execution=canceled)["executionInfo"]
+    said["canceled by decision"] = told["executionStatus"], told["closeStatus"]
+    said["cancel requested"] = told["cancelRequested"]
     for name, call in (
         ("deprecated", swf.deprecate_activity_type),
         ("deprecated again", swf.deprecate_activity_type),
