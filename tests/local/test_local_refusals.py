@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 import time
 
@@ -11,7 +9,7 @@ import pytest
 
 from swf_worker import ConfigurationError, activity
 from swf_worker.local import Canceled, Completed, Failed, LocalSwf
-from tests.local.plain import Plain, refused
+from tests.local.plain import Plain, raw, refused
 
 
 def test_lengths_are_checked_as_the_model_says(plain):
@@ -64,16 +62,6 @@ def test_unknown_domains_types_and_executions(plain):
         domain=plain.domain,
         startTimeFilter={"oldestDate": 0},
     )
-
-
-def raw(swf, target, body, method="POST", **headers):
-    connection = http.client.HTTPConnection(swf.endpoint_url.removeprefix("http://"))
-    try:
-        connection.request(method, "/", body, {"X-Amz-Target": target} | headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize(
