@@ -12,6 +12,7 @@ from tests.local.replay import Player, Shape
 
 WORK = {"activityType": {"name": "Work", "version": "1"}}
 CHILD = {"workflowType": {"name": "Flow", "version": "1"}}
+KIDS = {"taskList": {"name": "kids"}}
 R1 = "botify-labs/simpleflow tests/integration/cassettes [R1]"
 R2 = "severb/flowy tests/cassettes [R2]"
 R3 = "AWS API reference samples of 2012 [R3]"
@@ -296,6 +297,111 @@ SHAPES = [
                 decided(1, 2, 3),
                 ("ActivityTaskScheduled", 1, after(4, taskPriority="-3")),
             ]
+        },
+    ),
+    Shape(
+        "a child workflow",
+        f"{R1}, {R2}: Initiated, then Started, which schedules a decision; the ids of both, later",
+        [
+            (0, "start", "parent"),
+            (0.1, "take_decision"),
+            (
+                0.2,
+                "decide",
+                ("StartChildWorkflowExecution", {"workflowId": "x:child", **CHILD, **KIDS}),
+                ("StartTimer", {"timerId": "patience", "startToFireTimeout": "600"}),
+            ),
+            (0.3, "take_decision"),
+            (0.4, "decide"),
+            (1, "take_decision", "kids"),
+            (2, "decide", ("CompleteWorkflowExecution", {"result": "42"})),
+            (3, "take_decision"),
+            (
+                4,
+                "decide",
+                ("CancelTimer", {"timerId": "patience"}),
+                ("CompleteWorkflowExecution", {}),
+            ),
+        ],
+        {
+            "parent": [
+                *opened(0, 0.1),
+                decided(0.2, 2, 3),
+                ("StartChildWorkflowExecutionInitiated", 0.2, after(4, **KIDS)),
+                ("TimerStarted", 0.2, after(4)),
+                ("ChildWorkflowExecutionStarted", 0.2, {"initiatedEventId": 5}),
+                scheduled(0.2),
+                begins(0.3, 8),
+                decided(0.4, 8, 9),
+                (
+                    "ChildWorkflowExecutionCompleted",
+                    2,
+                    {"initiatedEventId": 5, "startedEventId": 7, "result": "42"},
+                ),
+                scheduled(2),
+                begins(3, 12),
+                decided(4, 12, 13),
+                ("TimerCanceled", 4, after(14, startedEventId=6)),
+                ("WorkflowExecutionCompleted", 4, after(14)),
+            ],
+            "x:child": [
+                ("WorkflowExecutionStarted", 0.2, {"parentInitiatedEventId": 5}),
+                scheduled(0.2, **KIDS),
+                begins(1, 2),
+                decided(2, 2, 3),
+                ("WorkflowExecutionCompleted", 2, after(4, result="42")),
+            ],
+        },
+    ),
+    Shape(
+        "a child of an unknown type",
+        f"{R1}, {R2}: initiatedEventId 0, and no Initiated event",
+        [
+            (0, "start", "parent"),
+            (0, "take_decision"),
+            (
+                1,
+                "decide",
+                (
+                    "StartChildWorkflowExecution",
+                    {"workflowId": "kid", "workflowType": {"name": "Nobody", "version": "1"}},
+                ),
+            ),
+        ],
+        {
+            "parent": [
+                *opened(),
+                decided(1, 2, 3),
+                (
+                    "StartChildWorkflowExecutionFailed",
+                    1,
+                    after(4, initiatedEventId=0, cause="WORKFLOW_TYPE_DOES_NOT_EXIST"),
+                ),
+                scheduled(1),
+            ]
+        },
+    ),
+    Shape(
+        "a root that continues as new",
+        f"{R1}, {R2}: continuedExecutionRunId, and parentInitiatedEventId 0",
+        [
+            (0, "start", "flow", {"input": "1"}),
+            (0, "take_decision"),
+            (1, "decide", ("ContinueAsNewWorkflowExecution", {"input": "2"})),
+            (2, "take_decision"),
+            (3, "decide", ("CompleteWorkflowExecution", {})),
+        ],
+        {
+            "flow#1": [
+                *opened(input="1"),
+                decided(1, 2, 3),
+                ("WorkflowExecutionContinuedAsNew", 1, after(4, input="2")),
+            ],
+            "flow": [
+                *opened(1, 2, input="2"),
+                decided(3, 2, 3),
+                ("WorkflowExecutionCompleted", 3, after(4)),
+            ],
         },
     ),
     Shape(
