@@ -111,7 +111,8 @@ def _timed_out(task: DecisionTask, kind: str) -> None:
         scheduledEventId=task.scheduled_event_id,
         startedEventId=task.started_event_id,
     )
-    if task.schedule_to_start != NONE:
+    override = execution.override
+    if override and override.schedule_to_start != NONE and override.name == task.task_list:
         execution.override = None  # it was for a while: the execution's own list holds again
     execution.decision_wanted = True
     settle(execution)

@@ -57,9 +57,15 @@ def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> st
 def _parameters(body: bytes) -> dict[str, Any]:
     """The members of the request; null is as good as absent."""
     try:
-        params = json.loads(body or b"{}")
+        params = json.loads(body or b"{}", object_hook=_without_nulls)
     except (ValueError, RecursionError):
         raise faults.serialization("the body is not JSON") from None
     if not isinstance(params, dict):
         raise faults.serialization("the body is not a JSON object")
     return params
+
+
+def _without_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    if None in members.values():
+        return {name: value for name, value in members.items() if value is not None}
+    return members
