@@ -28,9 +28,8 @@ class PageTokens:
     def make(self, subject: str, *position: Any) -> str:
         """A token for what comes next in a listing. The subject is all that a later call has to
         repeat."""
-        content = json.dumps([self._now(), subject, position]).encode()
-        content = content.ljust(_LENGTH - _SIGNATURE)
-        return b64encode(self._sign(content) + content).decode()
+        content = json.dumps([self._now(), *position]).encode().ljust(_LENGTH - _SIGNATURE)
+        return b64encode(self._sign(subject, content) + content).decode()
 
     def read(self, token: str, subject: str) -> list[Any]:
         """The position. SWF's faults for what is no token of this subject, and for an old one."""
@@ -38,15 +37,14 @@ class PageTokens:
             whole = b64decode(token, validate=True)
         except ValueError:
             raise faults.invalid_token() from None
-        content = whole[_SIGNATURE:]
-        if not hmac.compare_digest(whole[:_SIGNATURE], self._sign(content)):
+        signature, content = whole[:_SIGNATURE], whole[_SIGNATURE:]
+        if not hmac.compare_digest(signature, self._sign(subject, content)):
             raise faults.invalid_token()
-        made, wanted, position = json.loads(content)
-        if wanted != subject:
-            raise faults.invalid_token()
+        made, *position = json.loads(content)
         if self._now() >= made + LIFETIME:
             raise faults.page_token_expired()
-        return list(position)
+        return position
 
-    def _sign(self, content: bytes) -> bytes:
-        return hmac.digest(self._key, content, hashlib.sha256)
+    def _sign(self, subject: str, content: bytes) -> bytes:
+        told = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).digest()
+        return hmac.digest(self._key, told + content, hashlib.sha256)

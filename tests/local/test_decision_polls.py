@@ -136,6 +136,16 @@ def test_what_is_no_page_token_of_this_listing_is_an_invalid_token(plain):
     refused(history, "ValidationException", "Invalid token", **turned)
 
 
+def test_long_and_foreign_names_make_tokens_that_are_accepted(plain):
+    """The model: a page token has 2,048 characters at most."""
+    name = "ü漢" * 128
+    plain.start(taskList={"name": name})
+    given = {"domain": "plain", "taskList": {"name": name}, "maximumPageSize": 2}
+    token = plain.swf.poll_for_decision_task(**given)["nextPageToken"]
+    assert len(token) == 900
+    assert ids([plain.swf.poll_for_decision_task(**given, nextPageToken=token)]) == [3]
+
+
 def test_a_page_token_lives_a_day(plain, clock):
     """The API reference, and a public thread (aws-swf#57)."""
     grown(plain, 150)

@@ -451,3 +451,15 @@ def test_timestamps_are_whole_milliseconds_and_one_a_batch_on_the_machines_clock
     assert times == sorted(times)
     assert len(set(times[3:])) == 1
     assert len(times) == 54
+
+
+def test_timers_fire_late_and_never_early_on_the_machines_clock(quick_swf):
+    """SWF.md 7: 1 to 130 ms late [R1, R2]."""
+    plain = Plain(quick_swf.client())
+    execution = plain.start()
+    plain.decide(("StartTimer", {"timerId": "t", "startToFireTimeout": "1"}))
+    while "TimerFired" not in plain.kinds(execution):
+        task = {"domain": "plain", "taskList": {"name": "decide"}}
+        plain.swf.poll_for_decision_task(**task)
+    times = {event["eventType"]: event["eventTimestamp"] for event in plain.events(execution)}
+    assert (times["TimerFired"] - times["TimerStarted"]).total_seconds() >= 1
