@@ -25,7 +25,8 @@ class Observer(Protocol):
 
     It may also have a method ``wants(kind) -> bool``: a record of a kind that no observer wants
     isn't made, where there are many of it. It is asked again while records come, since the level
-    of a log may change.
+    of a log may change. And a method ``watch(view)``: it is called at the worker's start with a
+    ``swf_worker.status.WorkerView``, which tells what the worker does now.
     """
 
     def observe(self, record: Observation, /) -> None: ...
@@ -62,6 +63,13 @@ class WorkerStarted(Observation):
     identity: str
     activities: tuple[ActivityType, ...]
     calls: str = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthServed(Observation):
+    """The worker's ``health_port`` is open: probes, metrics and a page, under ``url``."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +279,14 @@ class TaskStarted(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerStarted(Observation):
+    """The handler is called now, ``seconds`` after the poll's answer."""
+
+    task: ActivityTask
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskHeld(Observation):
     """As many handlers of its type run as its ``max_concurrent`` allows: the task waits in its
     slot, with its heartbeats."""
@@ -368,7 +384,8 @@ class TaskEnded(Observation):
     """The task is over for this worker and its slot is free.
 
     ``disposition`` is one of ``swf_worker.core.execution.Disposition``'s values; ``beats`` counts
-    the accepted heartbeats.
+    the accepted heartbeats; ``answer_seconds`` went from the handler's end to the answer's
+    acceptance.
     """
 
     task: ActivityTask
@@ -377,6 +394,7 @@ class TaskEnded(Observation):
     seconds: float
     beats: int
     error: ServiceError | None = None
+    answer_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ class WorkerOptions(TypedDict, total=False):
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
     on_fatal_error: Callable[[SwfWorkerError], object] | None
     calls: Literal["boto3"] | None
+    health_port: int | None
+    health_host: str | None
 
 
 class WorkerAttributes:
@@ -115,6 +117,8 @@ class WorkerAttributes:
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None
     on_fatal_error: Callable[[SwfWorkerError], object] | None
     calls: Literal["boto3"] | None
+    health_port: int | None
+    health_host: str
 
 
 def default_identity() -> str:
@@ -150,6 +154,8 @@ class Options:
     event_loop: asyncio.AbstractEventLoop | Literal["current"] | None = None
     on_fatal_error: Callable[[SwfWorkerError], object] | None = None
     calls: Literal["boto3"] | None = None
+    health_port: int | None = None
+    health_host: str = "127.0.0.1"
 
     @classmethod
     def settled(cls, whose: str, settings: Mapping[str, Any]) -> Options:
@@ -199,6 +205,9 @@ class Options:
                 f"calls is {self.calls!r}: 'boto3' has every call made by boto3's client, None "
                 "(the default) those that need it"
             )
+        if self.health_port is not None:
+            check_whole("health_port", self.health_port, 0, 65_535)
+        check_text("health_host", self.health_host, 255)
         check_reach(self)
         self._check_parts()
 

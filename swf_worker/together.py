@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .errors import ConfigurationError
+from .instrumentation.health.port import HealthPort
 from .instrumentation.logs import say
 from .runtime.stopping.control_thread import ControlThread
 from .runtime.stopping.process_exit import ExitPlan
@@ -28,15 +29,24 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
     return run_as_process(_prepare_all(workers), say)
 
 
-def run_together(workers: Sequence[ActivityWorker], control: ControlThread) -> ExitPlan:
-    """``run_workers``, in a process that hears what it is told already."""
+def run_together(
+    workers: Sequence[ActivityWorker], control: ControlThread, health: HealthPort | None = None
+) -> ExitPlan:
+    """``run_workers``, in a process that hears what it is told already. ``health``: what watches
+    them, in place of a port of their own."""
     _check_together(workers)
-    return run_prepared(_prepare_all(workers), control)
+    return run_prepared(_prepare_all(workers, health), control)
 
 
-def _prepare_all(workers: Sequence[ActivityWorker]) -> list[Prepare]:
+def _prepare_all(
+    workers: Sequence[ActivityWorker], health: HealthPort | None = None
+) -> list[Prepare]:
     among = len(workers) > 1
-    return [partial(each._prepare, process_exits=True, among_others=among) for each in workers]
+    health = health or HealthPort.of([worker._options for worker in workers])
+    return [
+        partial(each._prepare, process_exits=True, among_others=among, health=health)
+        for each in workers
+    ]
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

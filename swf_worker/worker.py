@@ -26,6 +26,7 @@ from .definition import (
     new_mark,
 )
 from .errors import ActivityNotRegisteredError, ConfigurationError, SwfWorkerError
+from .instrumentation.health.port import HealthPort
 from .instrumentation.logs import LogObserver, say
 from .options import OPTION_NAMES, Options, WorkerAttributes, WorkerOptions
 from .registration import (
@@ -37,7 +38,7 @@ from .registration import (
 )
 from .runtime.platform import Platform
 from .runtime.preflight import check_processes, check_startable
-from .runtime.runners.event_loop import running_loop
+from .runtime.runners.event_loop import loop_at_start, refuse_on_own_loop, running_loop
 from .runtime.running_worker import Hooks, RunningWorker
 from .runtime.stopping.lifecycle_driver import LifecycleDriver
 from .runtime.until_stopped import check_not_loading, refuse_in_event_loop, run_as_process
@@ -88,6 +89,9 @@ class ActivityWorker(WorkerAttributes):
     calls: "boto3" has boto3's client make every call to SWF. By default it does where something is
         configured or patched that it alone honours (a proxy, a tracer, a handler of its events);
         the first line of the log says which way is taken.
+    health_port, health_host: serve probes, metrics and a page of what the worker does
+        (``/livez``, ``/readyz``, ``/metrics``, ``/status``, ``/scale``, ``/``) on this port, 0 for
+        any free one, of this address (127.0.0.1). None by default.
     """
 
     def __init__(self, **options: Unpack[WorkerOptions]) -> None:
@@ -239,7 +243,7 @@ class ActivityWorker(WorkerAttributes):
         ``on_fatal_error`` at once. RuntimeError on the event loop that the handlers are to run on,
         which it would block: use ``async with worker:``."""
         check_not_loading("start()")
-        self._refuse_on_own_loop()
+        refuse_on_own_loop(self._options.event_loop)
         running = self._prepare(LifecycleDriver(), process_exits=False)
         atexit.register(self._at_exit)
         running.finished.add_done_callback(lambda _: atexit.unregister(self._at_exit))
@@ -251,7 +255,12 @@ class ActivityWorker(WorkerAttributes):
             self._running.program_ends()
 
     def _prepare(
-        self, driver: LifecycleDriver, *, process_exits: bool, among_others: bool = False
+        self,
+        driver: LifecycleDriver,
+        *,
+        process_exits: bool,
+        among_others: bool = False,
+        health: HealthPort | None = None,
     ) -> RunningWorker:
         self._check_constructed()
         if self._running is not None:
@@ -261,40 +270,27 @@ class ActivityWorker(WorkerAttributes):
         # Of those that were registered since its construction, too.
         hook = self._process_hook(self._registry, self._options)
         self._pid = os.getpid()
-        self._options = self._options.at_start(event_loop=self._loop_at_start())
+        self._options = self._options.at_start(
+            event_loop=loop_at_start(self._options.event_loop, self._entered_on)
+        )
         self.identity = self._options.identity
         # Among several, the log says whose line it is.
         log = LogObserver(task_list=self._options.task_list) if among_others else LogObserver()
-        self._running = RunningWorker(
-            self._options,
-            self._registry,
-            Hooks(self.on_start, self.on_stop, hook, fallback),
-            (log, *self._options.observers),
-            self._platform,
-            driver,
-            process_exits=process_exits,
-        )
-        self._running.prepare()
+        health = health or HealthPort.of([self._options])
+        with health.opened():
+            own = self._options.observers
+            self._running = RunningWorker(
+                self._options,
+                self._registry,
+                Hooks(self.on_start, self.on_stop, hook, fallback),
+                (log, *own, *health.observers_of(own)),
+                self._platform,
+                driver,
+                process_exits=process_exits,
+            )
+            health.tells_of(self._running)
+            self._running.prepare()
         return self._running
-
-    def _loop_at_start(self) -> asyncio.AbstractEventLoop | None:
-        loop = self._options.event_loop
-        if loop != "current":
-            return loop
-        if self._entered_on is None:
-            raise ConfigurationError(
-                "event_loop='current' is the loop that `async with worker:` is in: enter it so, or "
-                "give a running loop"
-            )
-        return self._entered_on
-
-    def _refuse_on_own_loop(self) -> None:
-        running = running_loop()
-        if running is not None and self._options.event_loop in (running, "current"):
-            raise RuntimeError(
-                "start() would block the event loop that the handlers are to run on: use "
-                "`async with worker:`"
-            )
 
     def _check_constructed(self) -> None:
         if not hasattr(self, "_registry"):

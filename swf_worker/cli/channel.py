@@ -19,15 +19,26 @@ from ..runtime.stopping.signals import REPORT, SAME_SIGNAL, STOPS, ControlReques
 CHANNEL = "_SWF_WORKER_CHANNEL"
 """The environment variable that names the channel's descriptor. Not a flag: whoever has it must
 never take itself for a supervisor, whatever its arguments say."""
+STATUS_LINE = "_SWF_WORKER_STATUS"
+"""The same of the status line's (``status_line.py``)."""
 HELD = (*STOPS, REPORT)
 """Signals that are held while a worker process starts, until it has handlers of its own."""
 REQUESTS = {b"s": ControlRequest.STOP, b"r": ControlRequest.REPORT}
-LOADED, POLLING, ACCEPTED, FATAL = "loaded", "polling", "accepted", "fatal"
+LOADED, POLLING, ACCEPTED, FATAL, HEALTH = "loaded", "polling", "accepted", "fatal", "health"
 
 
 def channel_to_supervisor() -> socket.socket | None:
     """The channel to this process's supervisor, if it has one. What it starts has none."""
-    descriptor = os.environ.pop(CHANNEL, None)
+    return _taken(CHANNEL)
+
+
+def line_to_supervisor() -> socket.socket | None:
+    """The line by which the supervisor asks what this process does."""
+    return _taken(STATUS_LINE)
+
+
+def _taken(variable: str) -> socket.socket | None:
+    descriptor = os.environ.pop(variable, None)
     if descriptor is None:
         return None
     os.set_inheritable(int(descriptor), False)

@@ -38,6 +38,9 @@ _REACH = (
     Setting("region", str, "the AWS region"),
     Setting("endpoint-url", str, "another endpoint, the local SWF's say"),
 )
+_HEALTH_PORT = Setting(
+    "health-port", int, "serve probes, metrics and a page here (0: any free port)"
+)
 RUN_SETTINGS = (
     Setting("domain", str, "the domain to poll"),
     Setting("task-list", str, "the task list to poll"),
@@ -54,6 +57,8 @@ RUN_SETTINGS = (
         "or nothing",
         choices=("fail", "abandon"),
     ),
+    _HEALTH_PORT,
+    Setting("health-host", str, "the address of that port (default: 127.0.0.1)"),
     Setting("processes", int, "supervise so many processes of it, each with the limits above"),
     *LOG_SETTINGS,
 )
@@ -75,6 +80,8 @@ DEV_SETTINGS = (
     Setting("port", int, "the port to listen on (default: 8765; 0: any free one)", default=8765),
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
 )
+
+DEMO_SETTINGS = (_HEALTH_PORT,)
 
 PAYLOAD_SETTINGS = (
     Setting("codecs", str, "MODULE:ATTRIBUTE of a list of codecs, or of a worker that has them"),
@@ -199,7 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--into", metavar="FOLDER", default="demo-archives", help="where the archives go"
     )
-    demo.set_defaults(command=_demo)
+    add_settings(demo, DEMO_SETTINGS)
+    demo.set_defaults(command=_demo, settings=DEMO_SETTINGS)
     return parser
 
 

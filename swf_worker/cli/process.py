@@ -11,7 +11,7 @@ from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.stopping.control_thread import ControlThread
 from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
 from ..runtime.stopping.signals import ControlRequest, Inbox, SignalInbox, StoppedEarly
-from .channel import SupervisedInbox, channel_to_supervisor
+from .channel import SupervisedInbox, channel_to_supervisor, line_to_supervisor
 
 EARLY = 0.3
 """Seconds that threads have at the end of a process that was stopped before its first poll."""
@@ -23,6 +23,7 @@ class Process:
     def __init__(self) -> None:
         make_standard_streams_safe()
         self.channel: socket.socket | None = channel_to_supervisor()
+        self.status_line = line_to_supervisor()
         self.process_exit = ProcessExit(_say)
         signals = SignalInbox(starting=True)
         inbox: Inbox = signals

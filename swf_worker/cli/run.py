@@ -36,6 +36,8 @@ _OPTIONS = {
     "drain_timeout": "drain_timeout",
     "cancel_grace": "cancel_grace",
     "on_drain_timeout": "on_drain_timeout",
+    "health_port": "health_port",
+    "health_host": "health_host",
 }
 
 
@@ -56,7 +58,10 @@ def run(given: argparse.Namespace, process: Process) -> int:
     if given.processes is not None:
         from .supervisor import supervise
 
-        return supervise(given.arguments, given.processes)
+        health = None
+        if given.health_port is not None:
+            health = (given.health_host or "127.0.0.1", given.health_port)
+        return supervise(given.arguments, given.processes, health)
     return process.ended(run_together(load(given.targets, overrides), process.control))
 
 

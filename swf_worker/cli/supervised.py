@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
+from ..instrumentation.health.port import HealthPort, address_of
+from ..instrumentation.health.watched import WatchedProcess
 from ..observations import Observation, PollSucceeded, WorkerStopping
 from ..text import safe_str
 from ..together import run_together
 from ..worker import ActivityWorker
-from .channel import ACCEPTED, FATAL, LOADED, tell
+from .channel import ACCEPTED, FATAL, HEALTH, LOADED, tell
 from .settings import UsageError
+from .status_line import answer_questions
 
 if TYPE_CHECKING:
     from .process import Process
@@ -55,13 +58,20 @@ def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -
     channel = process.channel
     assert channel is not None
     try:
+        watched = WatchedProcess()
+        if process.status_line is not None:
+            answer_questions(process.status_line, watched)
         workers = load()
+        address = address_of([worker._options for worker in workers])
+        if address is not None:
+            tell(channel, f"{HEALTH} {address[1]} {address[0]}")
         polls = _FirstPolls(channel, len(workers))
         for worker in workers:
             worker.configure({"observers": [*worker.observers, polls.of_one_worker()]})
         bound = longest_stop((w.drain_timeout for w in workers), (w.cancel_grace for w in workers))
         tell(channel, f"{LOADED} {bound}")
-        return process.ended(run_together(workers, process.control))
+        health = HealthPort(None, len(workers), watched)
+        return process.ended(run_together(workers, process.control, health))
     except (UsageError, SwfWorkerError) as error:
         # The supervisor says it, once for all of us.
         tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")

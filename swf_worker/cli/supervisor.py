@@ -19,15 +19,18 @@ import structlog
 
 from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
-from ..errors import SwfWorkerError
+from ..errors import ConfigurationError, SwfWorkerError
+from ..instrumentation.health.server import HealthServer
 from ..options import RetryPolicy
 from ..runtime.process.interpreter import Imports, command
 from ..runtime.stopping.signals import ControlRequest, SignalInbox, signal_inbox
 from ..runtime.until_stopped import ABANDONED
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
-from .channel import ACCEPTED, CHANNEL, FATAL, HELD, LOADED, POLLING
+from .channel import ACCEPTED, CHANNEL, FATAL, HEALTH, HELD, LOADED, POLLING, STATUS_LINE
 from .settings import UsageError
+from .status_line import StatusLine
+from .watch import Watch
 
 MOST_PROCESSES = 1_000
 STEADY = 60.0
@@ -64,6 +67,7 @@ class Supervisor:
     slots: list[ProcessSlot]
     inbox: SignalInbox
     log: structlog.typing.FilteringBoundLogger
+    watch: Watch
     imports: Imports = field(default_factory=Imports)
     backoff: TenacityBackoff = field(
         default_factory=lambda: TenacityBackoff(RetryPolicy(initial_wait=2.0))
@@ -78,11 +82,13 @@ class Supervisor:
     """A process has loaded its workers: the command line is right."""
     accepted: bool = False
     """The service has accepted a worker: a process that ends by itself has crashed."""
+    health: HealthServer | None = None
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def run(self) -> int:
         """Until all have ended; returns the exit code."""
         self._selector.register(self.inbox, selectors.EVENT_READ)
+        self.watch.start()
         try:
             self._start_due()
             while any(slot.process for slot in self.slots) or not self.steps:
@@ -94,6 +100,9 @@ class Supervisor:
         finally:
             self._kill_all()
             self._selector.close()
+            self.watch.close()
+            if self.health is not None:
+                self.health.close()
         return self.code
 
     # --- processes ------------------------------------------------------------------------------
@@ -106,26 +115,35 @@ class Supervisor:
 
     def _start(self, slot: ProcessSlot) -> None:
         slot.started, slot.polling = now(), False
+        ends: list[socket.socket] = []
         try:
-            ours, theirs = socket.socketpair()
+            ends += socket.socketpair()
+            ends += socket.socketpair()
         except OSError as error:
+            for end in ends:
+                end.close()
             self._not_started(slot, error)
             return
+        ours, theirs, status, their_status = ends
+        passed = {CHANNEL: str(theirs.fileno()), STATUS_LINE: str(their_status.fileno())}
         # A Ctrl-C while the child starts must not kill it.
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         try:
             slot.process = subprocess.Popen(  # noqa: S603 (our own interpreter)
                 self.command,
-                pass_fds=(theirs.fileno(),),
-                env=self.imports.environment() | {CHANNEL: str(theirs.fileno())},
+                pass_fds=[int(descriptor) for descriptor in passed.values()],
+                env=self.imports.environment() | passed,
             )
         except OSError as error:
             ours.close()
+            status.close()
             self._not_started(slot, error)
             return
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             theirs.close()
+            their_status.close()
+        self.watch.joined(slot.number, slot.process.pid, StatusLine(status))
         slot.channel, slot.said = ours, b""
         self._selector.register(ours, selectors.EVENT_READ, slot)
         self.log.info("worker process started", pid=slot.process.pid, process=slot.number)
@@ -159,6 +177,7 @@ class Supervisor:
         self._close(slot)
         log = self.log.bind(pid=pid, process=slot.number, how=how_it_ended(code))
         crashed = code not in (0, ABANDONED)
+        self.watch.left(slot.number, restarted=not self.steps)
         if code in _FATAL and not self.accepted:
             if self.code not in _FATAL:
                 self.code = code
@@ -229,6 +248,21 @@ class Supervisor:
                 self.accepted = True
             elif word == FATAL:
                 self.fatal = self.fatal or rest
+            elif word == HEALTH:
+                port, _, host = rest.partition(" ")
+                try:
+                    self.open_health(host, int(port))
+                except ConfigurationError as error:
+                    self.fatal, self.code = str(error), _FATAL[0]
+                    if not self.steps:
+                        self._request_stop()
+
+    def open_health(self, host: str, port: int) -> None:
+        """Open the health port, once: where the command line wants it, or the workers' code.
+        ConfigurationError where it can't be had."""
+        if self.health is None and self.fatal is None:
+            self.health = HealthServer(self.watch, host, port)
+            self.log.info("health port open", url=self.health.url)
 
     def _request_stop(self) -> None:
         self.steps += 1
@@ -268,20 +302,24 @@ class Supervisor:
                 slot.process.kill()
                 slot.process.wait()
                 slot.process = None
+                self.watch.left(slot.number)
                 if slot.polling:
                     self.code = self.code or ABANDONED
             self._close(slot)
 
 
-def supervise(arguments: Sequence[str], processes: int) -> int:
-    """Run ``swf-worker`` with these arguments in so many processes, until they are stopped."""
+def supervise(arguments: Sequence[str], processes: int, health: tuple[str, int] | None) -> int:
+    """Run ``swf-worker`` with these arguments in so many processes, until they are stopped.
+    ``health``: where the port is to be, if the command line says it."""
     if not 1 <= processes <= MOST_PROCESSES:
         raise UsageError(f"--processes is {processes}: 1 to {MOST_PROCESSES:,} are allowed")
     log = structlog.get_logger("swf_worker")
     with signal_inbox(signal.SIGCHLD) as inbox:
         slots = [ProcessSlot(number) for number in range(1, processes + 1)]
         start = command("from swf_worker.cli.main import main; sys.exit(main())", *arguments)
-        supervisor = Supervisor(start, slots, inbox, log)
+        supervisor = Supervisor(start, slots, inbox, log, Watch(log))
+        if health is not None:
+            supervisor.open_health(*health)
         code = supervisor.run()
     if supervisor.fatal is not None and code in _FATAL:
         raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)

@@ -54,6 +54,8 @@ class BeatPlan:
     """When the last one left that nobody was heard of: it may have been accepted."""
     failures: int = 0
     ended: bool = False
+    missed_since: float | None = None
+    """Since when none was accepted; None where the last one was."""
     cuts: int = 0
     """So often were attempts too short, one after the other."""
 
@@ -113,7 +115,7 @@ class BeatPlan:
         """The attempt that left then was accepted; True if newer details wait for a progress
         beat. ``stale``: it carried older ones."""
         self.in_flight -= 1
-        self.retry_at, self.failures = None, 0
+        self.retry_at, self.failures, self.missed_since = None, 0, None
         self.fresh = self.fresh or stale
         took = now - left
         if took > self.limit:
@@ -136,6 +138,8 @@ class BeatPlan:
         if self.in_flight or (self.heard_at is not None and self.heard_at > left):
             return None
         self.failures += 1
+        if self.missed_since is None:
+            self.missed_since = now
         wait = min(wait, max(self.interval / 3, 0.05))
         self.retry_at = now + wait
         return wait

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 EMPTY_POLLS_PER_SECOND = 5.0
 """The most polls a second that one poller makes when they come back empty at once."""
 
+LONG_POLL = 60.0
+"""Seconds for which SWF holds a poll that has no task."""
 IDLE_CUT = (55.0, 65.0)
 """Seconds after which a connection that ends without an answer was only idle."""
 
@@ -26,15 +28,17 @@ class PollPlan:
     """No poll is opened before this time of the monotonic clock."""
     failed_at: float = float("-inf")
     """When the last failure was counted."""
+    troubled_since: float | None = None
+    """Since when no poll was accepted; None while they are."""
 
     def brought_task(self) -> None:
         """A poll brought a task: more may be waiting."""
-        self.failures = 0
+        self.failures, self.troubled_since = 0, None
         self.target = min(self.most, self.target + 1)
 
     def came_empty(self, now: float, lasted: float) -> float:
         """A poll came back empty; returns the wait before its poller's next one."""
-        self.failures = 0
+        self.failures, self.troubled_since = 0, None
         self.target = max(1, self.target - 1)
         return max(0.0, 1 / EMPTY_POLLS_PER_SECOND - lasted)
 
@@ -48,9 +52,11 @@ class PollPlan:
         ends all open polls, and is one failure."""
         return began <= self.failed_at
 
-    def failed(self, now: float, wait: float, *, shed: bool) -> None:
-        """A poll failed: back off; ``shed``: with fewer pollers from now on."""
+    def failed(self, now: float, wait: float, began: float, *, shed: bool) -> None:
+        """A poll failed that ``began`` then: back off; ``shed``: with fewer pollers from now on."""
         self.failures += 1
+        if self.troubled_since is None:  # an answer was due after the long poll at the latest
+            self.troubled_since = min(now, began + LONG_POLL)
         self.failed_at = now
         self.not_before = max(self.not_before, now + wait)
         if shed:

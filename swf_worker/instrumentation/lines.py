@@ -24,7 +24,9 @@ from ..observations import (
     HandlerLeft,
     HandlerNotStarted,
     HandlerProcessDied,
+    HandlerStarted,
     HandlerStuck,
+    HealthServed,
     HeartbeatAccepted,
     HeartbeatFailed,
     HeartbeatIntervalGuessed,
@@ -106,6 +108,7 @@ class Line:
 
 LINES: dict[type[Observation], Line] = {
     WorkerStarted: Line("info", "worker started"),
+    HealthServed: Line("info", "health port open"),
     WorkerStopping: Line(
         "info",
         "worker stopping: no new polls, waiting for open polls (SWF may give one a task) and tasks",
@@ -125,6 +128,7 @@ LINES: dict[type[Observation], Line] = {
     PollFailed: Line("warning", "poll failed", _level_of_poll),
     TaskRepeated: Line("warning", "SWF delivered a task again; it does not run again"),
     TaskStarted: Line("debug", "task started"),
+    HandlerStarted: Line("debug", "handler started"),
     TaskHeld: Line("debug", "task waits in its slot: as many of its type run as may"),
     HandlerProcessDied: Line("error", "a handler process died"),
     HandlerNotStarted: Line("error", "no handler process can be started: the task fails"),
@@ -156,7 +160,7 @@ LINES: dict[type[Observation], Line] = {
     ),
 }
 """Every kind of record that becomes a line, and every level."""
-ONLY_DEBUG = {PollSucceeded, TaskStarted, HeartbeatAccepted}
+ONLY_DEBUG = {PollSucceeded, TaskStarted, HandlerStarted, HeartbeatAccepted}
 """Those that are made often, and never are louder."""
 
 # --- fields -------------------------------------------------------------------------------------

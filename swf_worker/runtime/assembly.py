@@ -151,6 +151,7 @@ def assemble(
         worker_stopping=engine.is_stopping,
         cancel_grace=options.cancel_grace,
         wording=wording,
+        unwanted=unwanted,
     )
     return Parts(
         observers=queue,

@@ -26,6 +26,7 @@ OnError = Callable[[BaseException], None]
 class ClosableTimers(Timers, Protocol):
     """Timers of an engine's own."""
 
+    def behind(self) -> float: ...
     def close(self) -> threading.Thread | None: ...
 
 

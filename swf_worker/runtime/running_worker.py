@@ -16,6 +16,7 @@ from ..definition import ActivityDefinition
 from ..errors import SwfWorkerError
 from ..observations import (
     InputUnclear,
+    Observation,
     Observer,
     ProgramEnded,
     StopOverdue,
@@ -23,11 +24,13 @@ from ..observations import (
     WorkerStopped,
 )
 from ..options import Options, default_identity
+from ..status import WorkerView
 from ..task import ActivityTask
 from .engine import Engine
 from .platform import Platform
 from .stopping.lifecycle_driver import LifecycleDriver
 from .tasks.task_run import stack_of
+from .view import EngineView
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
@@ -89,6 +92,8 @@ class RunningWorker:
         )
         self._parts = self.engine.parts
         self._observe = self._parts.observers.tell
+        self._observers = observers
+        self.view = EngineView(options, self._parts, driver)
 
     # --- the start ------------------------------------------------------------------------------
 
@@ -96,6 +101,7 @@ class RunningWorker:
         """Start the threads, run ``on_start``, look up heartbeat timeouts. Raises what
         ``on_start`` raises, with everything ended again."""
         parts = self._parts
+        self._show_to_observers()
         try:
             for pool in (parts.slot_pool, parts.beat_pool, parts.answer_pool):
                 pool.start()
@@ -112,6 +118,20 @@ class RunningWorker:
             self.finished.set_result([])
             self.driver.tell(lifecycle.StopRequested(once=True))
             raise
+
+    def _show_to_observers(self) -> None:
+        """Show the worker to those that want to see more than records."""
+        for observer in self._observers:
+            watch: Callable[[WorkerView], object] | None = getattr(observer, "watch", None)
+            try:
+                if watch is not None:
+                    watch(self.view)
+            except Exception as error:  # somebody's own
+                self.engine.internal_error(error, f"the observer {type(observer).__name__}")
+
+    def tell(self, record: Observation) -> None:
+        """Have its observers told."""
+        self._observe(record)
 
     def announce(self) -> None:
         """Tell observers that polls are about to be opened."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..errors import ServiceError, SwfWorkerError
 from ..outcome import Outcome
+from ..status import Backlog
 from ..task import ActivityTask, ActivityType
 
 
@@ -54,6 +55,9 @@ class SwfService(Protocol):
 
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType."""
+
+    def count_pending(self) -> Backlog:
+        """CountPendingActivityTasks, of the worker's own task list."""
 
     def fatal_at_start(self, error: ServiceError) -> SwfWorkerError | None:
         """The error to stop with when a first poll is refused, naming the fix; None where

@@ -14,6 +14,7 @@ from ..errors import (
 )
 from ..options import Options, default_identity
 from ..outcome import Canceled, Completed, Failed, Outcome
+from ..status import Backlog
 from ..task import ActivityTask, ActivityType, WorkflowExecution
 from .answers import NotAnAnswer
 from .api import Overtime, Polled, RegisteredTimeouts, Timers
@@ -24,6 +25,7 @@ from .faults import CONNECTION_CODE, EXPIRED, translate, why_not_connected
 from .refusals import refusal
 
 ANSWER_LIMIT = 30.0
+COUNT_LIMIT = 5.0
 
 
 class TokenCalls:
@@ -159,6 +161,19 @@ class Boto3Service(TokenCalls):
             heartbeat=_seconds(_member(registered, "defaultTaskHeartbeatTimeout")),
             start_to_close=_seconds(_member(registered, "defaultTaskStartToCloseTimeout")),
         )
+
+    def count_pending(self) -> Backlog:
+        """CountPendingActivityTasks, of the worker's own task list."""
+        name = "CountPendingActivityTasks"
+        members = {
+            "domain": self._options.domain,
+            "taskList": {"name": self._options.task_list},
+        }
+        answer = self._call(self._clients.beats, name, COUNT_LIMIT, members)
+        count = answer.get("count")
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise MalformedResponseError(name, "", "no count in the answer")
+        return Backlog(count, answer.get("truncated") is True)
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""

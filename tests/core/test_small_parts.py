@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swf_worker import ActivityContext, activity, errors
-from swf_worker.core import messages, verdicts
-from swf_worker.core.lifecycle import longest_stop
+from swf_worker.core import messages, probes, verdicts
+from swf_worker.core.lifecycle import STOPPING, Phase, longest_stop
 from swf_worker.core.pollers import PollPlan
 from swf_worker.core.registry import Registry
 from swf_worker.definition import define, mark_of
@@ -39,19 +39,49 @@ def test_empty_polls_that_come_at_once_have_a_floor():
 
 def test_failed_polls_back_off_and_shed_when_told():
     plan = PollPlan(most=8, target=8)
-    plan.failed(100, 5, shed=True)
+    plan.failed(100, 5, 99, shed=True)
     assert plan.target == 4
     assert plan.may_open(104, 0, 0, 10) == 0
     assert plan.may_open(105, 0, 0, 10) == 4
-    plan.failed(105, 1, shed=False)
+    plan.failed(105, 1, 105, shed=False)
     assert plan.target == 4
 
 
 def test_one_reset_of_all_polls_is_one_failure():
     plan = PollPlan(most=8, target=8)
-    plan.failed(100, 1, shed=False)
+    plan.failed(100, 1, 100, shed=False)
     assert plan.is_known_trouble(began=99)
     assert not plan.is_known_trouble(began=101)
+
+
+def test_trouble_begins_when_an_answer_was_due_and_ends_with_the_next():
+    plan = PollPlan(most=1)
+    plan.failed(175, 1, 100, shed=False)  # silent for its whole 75 s
+    assert plan.troubled_since == 160
+    plan.failed(180, 1, 176, shed=False)
+    assert plan.troubled_since == 160
+    plan.came_empty(190, 9)
+    assert plan.troubled_since is None
+    plan.failed(200, 1, 195, shed=False)  # a reset
+    assert plan.troubled_since == 200
+    plan.brought_task()
+    assert plan.troubled_since is None
+
+
+def test_what_stands_still_is_said_and_nothing_that_may_last():
+    assert probes.wedged(30, 30, 60) == ()
+    assert probes.wedged(31, 0, 0) == ("the scheduler is 31 s behind",)
+    assert probes.wedged(0, 31, 0) == ("the poll loop has stood still for 31 s",)
+    assert probes.wedged(0, 0, 61) == ("a heartbeat is 61 s late, and none goes out",)
+
+
+def test_a_worker_is_ready_from_its_first_poll_to_its_stop_while_swf_answers():
+    assert "starting" in probes.not_ready(Phase.NEW, 0)
+    assert "starting" in probes.not_ready(Phase.STARTING, 0)
+    assert probes.not_ready(Phase.RUNNING, 29.9) is None
+    assert probes.not_ready(Phase.RUNNING, 30) == "SWF has refused, or not answered, for 30 s"
+    for phase in STOPPING:
+        assert probes.not_ready(phase, 0) == "stopping"
 
 
 @pytest.mark.parametrize(("lasted", "empty"), [(54, False), (55, True), (65, True), (66, False)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def demo(given: argparse.Namespace) -> int:
         signal.signal(number, interrupt)
     into = _fresh_folder(given.into)
     try:
-        code = _show(console, into)
+        code = _show(console, into, given.health_port)
         if interrupt.came:  # while something ran that lets no exception out
             raise KeyboardInterrupt
         return code
@@ -107,7 +108,7 @@ def _console() -> Console:
     return Console(highlight=False)
 
 
-def _show(console: Console, into: Path) -> int:
+def _show(console: Console, into: Path, port: int | None) -> int:
     from .archiver import worker
 
     rows: list[Row] = []
@@ -115,7 +116,7 @@ def _show(console: Console, into: Path) -> int:
     with load_local_swf()(poll_hold=1.0) as swf:
         console.print(f"local SWF listens at [bold]{swf.endpoint_url}[/] (no AWS account needed)")
         swf.register(worker)
-        with _worker_process(swf.endpoint_url, log) as process:
+        with _worker_process(swf.endpoint_url, log, port) as process:
             console.print(f"worker runs as process {process.pid}: swf-worker run {_TARGET}")
             began = now()
             for folder, cancel in _folders():
@@ -144,9 +145,12 @@ def _folders() -> list[tuple[Path, bool]]:
 
 
 @contextmanager
-def _worker_process(endpoint_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _worker_process(
+    endpoint_url: str, log: Path, port: int | None
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "swf_worker", "run", _TARGET]
     command += ["--endpoint-url", endpoint_url, "--log-format", "console"]
+    command += ["--health-port", str(port or 0)]
     with log.open("wb") as output:
         # A session of its own: a Ctrl-C in the terminal reaches the demo, which stops it.
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
@@ -180,12 +184,14 @@ def _watch(
 ) -> None:
     from rich.live import Live
 
-    until = now() + _LONGEST
+    until, page = now() + _LONGEST, None
     with Live(_table(rows), console=console, refresh_per_second=8, transient=True) as live:
         while any(row.outcome is None for row in rows):
             for row in rows:
                 _look_at(row)
             live.update(_table(rows))
+            if page is None and (page := _page(log)) is not None:
+                live.console.print(f"watch it at [bold]{page}[/] while it runs")
             if process.poll() is not None:
                 raise SwfWorkerError(
                     f"the worker ended with {process.returncode}; its log is {log}: {_tail(log)}"
@@ -203,6 +209,12 @@ def _look_at(row: Row) -> None:
     if row.cancel and not row.asked and row.progress.get("files", 0) >= _CANCEL_AFTER_FILES:
         row.asked = True
         row.activity.request_cancel()
+
+
+def _page(log: Path) -> str | None:
+    """Where the worker's health port is, once it has said so."""
+    found = re.search(r"health port open.*?(http://[\d.:]+)", log.read_text(errors="replace"))
+    return found and found[1]
 
 
 def _tail(log: Path) -> str:

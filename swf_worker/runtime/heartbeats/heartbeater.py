@@ -3,9 +3,10 @@ blocks nobody else's."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -15,6 +16,7 @@ from ...core.heartbeats import LONGEST_ATTEMPT, BeatPlan, ProgressBudget
 from ...errors import ServiceError, UnknownResourceFault
 from ...observations import HeartbeatAccepted, HeartbeatFailed, HeartbeatLate, Observation
 from ...service.api import Backoff, SwfService, Timer, Timers
+from ...status import HeartbeatStatus
 from ...task import ActivityTask, CancelReason
 from ..threads.clock import Clock
 from ..threads.thread_pool import Job, Pool
@@ -81,6 +83,8 @@ class Heartbeater:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: deque[TaskBeats] = field(default_factory=deque)
     _waits_for_budget: bool = False
+    moved_at: float = 0.0
+    """When an attempt last ended."""
 
     def watch(
         self, owner: BeatingTask, interval: float, since: float, lease: float | None
@@ -191,8 +195,9 @@ class Heartbeater:
         attempt.heard = True
         with self._lock:
             ended = beats.plan.ended
+            self.moved_at = self.clock.now()
             stale = attempt.details != beats.plan.details
-            if beats.plan.accept(self.clock.now(), attempt.left_at, stale=stale):
+            if beats.plan.accept(self.moved_at, attempt.left_at, stale=stale):
                 self._queue(beats)
         self._arm(beats)
         if ended:
@@ -205,6 +210,7 @@ class Heartbeater:
             beats.owner.stop_cause(CancelReason.REQUESTED)
 
     def _missed(self, beats: TaskBeats, left_at: float, error: ServiceError) -> None:
+        self.moved_at = self.clock.now()
         if verdicts.closes_task(error):
             with self._lock:
                 beats.plan.in_flight -= 1
@@ -216,10 +222,36 @@ class Heartbeater:
             ended = beats.plan.ended
             wait = self.backoff.wait(beats.plan.failures + 1, denied=verdicts.is_denied(error))
             unheard = error.ambiguous and not error.code
-            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)
+            planned = beats.plan.miss(self.moved_at, left_at, wait, unheard=unheard)
         self._arm(beats)
         if not ended and planned is not None:
             self.observe(HeartbeatFailed(beats.owner.task, error, planned))
+
+    # --- how it goes ----------------------------------------------------------------------------
+
+    def status(self, beats: TaskBeats) -> HeartbeatStatus:
+        """One task's heartbeats."""
+        plan, moment = beats.plan, self.clock.now()
+        heard = plan.heard_at
+        return HeartbeatStatus(
+            plan.details,
+            None if heard is None else round(moment - heard, 3),
+            None if plan.ended else round(plan.due - moment, 3),
+        )
+
+    def stands_still(self, watched: Iterable[TaskBeats]) -> float:
+        """For how many seconds a beat of one of these tasks has been due, and no attempt of any
+        has ended. (With SWF away they end, one after the other.)"""
+        due = min((each.plan.due for each in watched if not each.plan.ended), default=math.inf)
+        return max(0.0, self.clock.now() - max(due, self.moved_at))
+
+    def refused_for(self, watched: Iterable[TaskBeats]) -> float:
+        """For how many seconds SWF has accepted no beat of these tasks, though some were sent."""
+        plans = [each.plan for each in watched if not each.plan.ended]
+        missed = min((p.missed_since for p in plans if p.missed_since is not None), default=None)
+        if missed is None or any((p.heard_at or 0.0) > missed for p in plans):
+            return 0.0
+        return self.clock.now() - missed
 
     # --- progress -------------------------------------------------------------------------------
 

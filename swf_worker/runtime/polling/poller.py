@@ -3,16 +3,19 @@ it can be run; a stop never cuts a poll that is open."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from ...core import verdicts
+from ...core.lifecycle import POLL_LIMIT
 from ...core.pollers import PollPlan
 from ...errors import ServiceError
 from ...observations import Observation, PollCut, PollFailed, PollSucceeded
 from ...service.api import Backoff, Polled, SwfService, Timers
 from ..threads.clock import Clock
+from ..threads.scheduler import LOCK_LIMIT
 from ..threads.thread_pool import Job, Pool
 
 
@@ -42,6 +45,8 @@ class Poller:
     running: int = 0
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
+    moved_at: float = 0.0
+    """When a poll was last opened, or ended."""
     _resting: int = 0
     _closed: bool = True
     _wake_up_at: float = 0.0
@@ -49,7 +54,7 @@ class Poller:
 
     def open(self) -> None:
         """Begin to poll."""
-        self._closed = False
+        self._closed, self.moved_at = False, self.clock.now()
         self._pump()
 
     def close(self) -> None:
@@ -59,23 +64,45 @@ class Poller:
 
     def free_slot(self) -> None:
         """A task's slot is free again."""
-        with self._lock:
-            self.running -= 1
-        self._pump()
+        self._pump(freed=1)
 
-    def _pump(self) -> None:
+    def _pump(self, freed: int = 0) -> None:
         with self._lock:
+            self.running -= freed
             if self._closed:
                 return
             now = self.clock.now()
             count = self.plan.may_open(
                 now, self.open_polls + self._resting, self.running, self.slots
             )
-            self.open_polls += count
+            if count:
+                self.open_polls += count
+                self.moved_at = now
             if self.plan.not_before > now:
                 self._wake_up_later(now)
         for _ in range(count):
             self.pool.submit(Job(self._poll, self._polled))
+
+    def stands_still(self) -> float:
+        """For how many seconds nothing has come of an open poll that should have ended, or no poll
+        was opened where one should have been."""
+        if not self._lock.acquire(timeout=LOCK_LIMIT):
+            return math.inf
+        try:
+            if self.open_polls:
+                since = self.moved_at + POLL_LIMIT
+            elif self._closed or self._resting or self.running >= self.slots:
+                return 0.0
+            else:
+                since = max(self.moved_at, self.plan.not_before)
+            return max(0.0, self.clock.now() - since)
+        finally:
+            self._lock.release()
+
+    def refused_for(self) -> float:
+        """For how many seconds SWF has been refusing polls, or was not to be reached."""
+        since = self.plan.troubled_since
+        return 0.0 if since is None else self.clock.now() - since
 
     def _wake_up_later(self, now: float) -> None:
         at = self.plan.not_before
@@ -92,9 +119,9 @@ class Poller:
 
     def _polled(self, result: tuple[Polled | ServiceError, float]) -> None:
         polled, began = result
-        rest = 0.0
+        rest, ended = 0.0, self.clock.now()
         try:
-            lasted = self.clock.now() - began
+            lasted = ended - began
             if not isinstance(polled, ServiceError):
                 rest = self._succeeded(polled, lasted)
             elif polled.ambiguous and self.plan.was_cut_while_idle(lasted):
@@ -102,13 +129,14 @@ class Poller:
             else:
                 self._failed(polled, began)
         finally:
-            self._close_poll(rest)
+            self._close_poll(rest, ended)
 
-    def _close_poll(self, rest: float) -> None:
+    def _close_poll(self, rest: float, ended: float) -> None:
         with self._lock:
             # Only now: between the poll and its task there must be no moment in which a stop
             # sees neither.
             self.open_polls -= 1
+            self.moved_at = ended
             if rest > 0:
                 self._resting += 1
                 self.timers.call_later(rest, self._rested)
@@ -147,10 +175,11 @@ class Poller:
             if self.plan.is_known_trouble(began):
                 wait = max(0.0, self.plan.not_before - self.clock.now())
             else:
-                wait = self._back_off(error)
+                wait = self._back_off(error, began)
         self.observe(PollFailed(error, wait, task_may_be_lost=error.ambiguous))
 
-    def _back_off(self, error: ServiceError) -> float:
+    def _back_off(self, error: ServiceError, began: float) -> float:
         wait = self.backoff.wait(self.plan.failures + 1, denied=verdicts.is_denied(error))
-        self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))
+        moment = self.clock.now()
+        self.plan.failed(moment, wait, began, shed=verdicts.sheds_pollers(error))
         return wait

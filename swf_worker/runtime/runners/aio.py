@@ -64,6 +64,7 @@ class AsyncRunner:
         ended: list[Ended] = []
 
         async def call() -> None:
+            run.handler_begins()
             ended.append(await invocation.run_async())
             self._ended(run, ended)  # here: a callback would wait for the loop's next turn
 

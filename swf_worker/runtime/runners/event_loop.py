@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from ...clock import now
 from ...errors import ConfigurationError
@@ -55,6 +55,31 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     with suppress(AttributeError):  # a loop that isn't Python's has a clock of its own
         loop.time = now  # type: ignore[method-assign]
     return loop
+
+
+def loop_at_start(
+    given: asyncio.AbstractEventLoop | Literal["current"] | None,
+    entered_on: asyncio.AbstractEventLoop | None,
+) -> asyncio.AbstractEventLoop | None:
+    """The loop of ``event_loop=``; "current" is the one that ``async with worker:`` is in."""
+    if given != "current":
+        return given
+    if entered_on is None:
+        raise ConfigurationError(
+            "event_loop='current' is the loop that `async with worker:` is in: enter it so, or "
+            "give a running loop"
+        )
+    return entered_on
+
+
+def refuse_on_own_loop(given: asyncio.AbstractEventLoop | Literal["current"] | None) -> None:
+    """RuntimeError on the loop that the handlers are to run on: a start would block it."""
+    running = running_loop()
+    if running is not None and given in (running, "current"):
+        raise RuntimeError(
+            "start() would block the event loop that the handlers are to run on: use "
+            "`async with worker:`"
+        )
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

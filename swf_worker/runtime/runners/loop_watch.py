@@ -42,10 +42,16 @@ class LoopWatch:
         self._asked_at = 0.0
         self._answered = True
         self._told: LoopBlocked | None = None
+        self._lag = 0.0
 
     def start(self) -> None:
         """Watch until the worker is over."""
         self._timers.call_later(EVERY, self._look)
+
+    @property
+    def lag(self) -> float:
+        """How long the loop took to turn when it was last asked, or has been taking since."""
+        return self._lag if self._answered else max(self._lag, self._clock.now() - self._asked_at)
 
     def _look(self) -> None:
         if self._worker_over():
@@ -71,6 +77,7 @@ class LoopWatch:
             self._on_closed()
 
     def _answer(self) -> None:
+        self._lag = self._clock.now() - self._asked_at
         if self._told is not None:
             self._observe(LoopFreed(self._clock.now() - self._asked_at, self._told.activity))
             self._told = None

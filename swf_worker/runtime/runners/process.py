@@ -173,6 +173,7 @@ class ProcessRunner:
             run.worker_stopping(),
         )
         self._pool.give(child, child_task, frame)
+        run.handler_begins()
         self._ask(child_task)
 
     def _withdraw(self, run: TaskRun) -> bool:

@@ -58,6 +58,7 @@ class Runners:
         self._loop: Loop | None = None
         self._threads = ThreadRunner(slots, self._invocation)
         self._coroutines: AsyncRunner | None = None
+        self._watch: LoopWatch | None = None
         self._processes: ProcessRunner | None = None
         self._runners: dict[ActivityType, Runner] = {}
         inside = [each for each in definitions if each.mode == "process"]
@@ -93,14 +94,15 @@ class Runners:
 
     def _on_the_loop(self) -> AsyncRunner:
         runner = AsyncRunner(self.loop, self._invocation, self._on_error, self._on_loop_closed)
-        LoopWatch(
+        self._watch = LoopWatch(
             self.loop,
             self._timers,
             self._platform.clock,
             self._observe,
             lambda: self._closed,
             runner.lost,
-        ).start()
+        )
+        self._watch.start()
         return runner
 
     def runner(self, definition: ActivityDefinition) -> Runner:
@@ -127,6 +129,11 @@ class Runners:
         if self._loop is None:
             self._loop = LoopThread(self._platform.start_thread, self._on_error)
         return self._loop
+
+    @property
+    def loop_lag(self) -> float | None:
+        """How long the event loop takes to turn; None without async handlers."""
+        return self._watch.lag if self._watch is not None else None
 
     @property
     def on_loop(self) -> int:

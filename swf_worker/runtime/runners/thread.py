@@ -28,6 +28,7 @@ class ThreadRunner:
         def call() -> Ended:
             run.thread_id = threading.get_ident()
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            run.handler_begins()
             try:
                 return invocation.run()
             finally:

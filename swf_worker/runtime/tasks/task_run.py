@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from ...failure import FailureWording
 from ...observations import (
     AnswerRetried,
     DetailsShortened,
+    HandlerStarted,
     HandlerStuck,
     Observation,
     StopAsked,
@@ -34,6 +35,7 @@ from ...observations import (
 )
 from ...outcome import Outcome
 from ...service.api import Backoff, SwfService, Timer, Timers
+from ...status import HeartbeatStatus, RunningTask, named
 from ...task import ActivityTask, CancelReason
 from ..heartbeats.heartbeater import Heartbeater, TaskBeats
 from ..threads.clock import Clock
@@ -93,6 +95,8 @@ class TaskServices:
     worker_stopping: Callable[[], bool]
     cancel_grace: float
     wording: FailureWording
+    unwanted: Container[type[Observation]] = frozenset()
+    """Records that nobody wants aren't made."""
 
 
 class TaskRun:
@@ -130,6 +134,7 @@ class TaskRun:
         self._timers: list[Timer] = []
         self._retries = 0
         self._slot_freed = False
+        self._decided_after = 0.0
         self._last_error: ServiceError | None = None
         self._deferred: list[Callable[[], object]] = []
         """What is to be called when the lock is free: observers, runners, the engine."""
@@ -160,6 +165,11 @@ class TaskRun:
         except Exception as error:  # no thread, no loop: this task fails, the worker lives
             self.apply(messages.HandlerFailed(self.wording.of_exception(error)))
 
+    def handler_begins(self) -> None:
+        """The runner calls the handler now."""
+        if HandlerStarted not in self._services.unwanted:
+            self._services.observe(HandlerStarted(self.task, self.seconds))
+
     @property
     def wording(self) -> FailureWording:
         """How its failures are worded: as its type's converter does it."""
@@ -182,6 +192,7 @@ class TaskRun:
             before, (self.state, commands) = self.state, execution.step(self.state, event)
             if before.phase is Phase.RUNNING and self.state.phase is not Phase.RUNNING:
                 seconds = self._services.clock.now() - self._since
+                self._decided_after = seconds
                 decided = TaskDecided(self.task, self.state.answer, seconds, error)
                 self._deferred.append(partial(self._services.observe, decided))
             for command in commands:
@@ -282,7 +293,10 @@ class TaskRun:
         accepted = self._beats.plan.accepted if self._beats else 0
         error = None if disposition is Disposition.ACCEPTED else self._last_error
         seconds = self._services.clock.now() - self._since
-        ended = TaskEnded(self.task, disposition, self.state.answer, seconds, accepted, error)
+        answer = seconds - self._decided_after if disposition is Disposition.ACCEPTED else None
+        ended = TaskEnded(
+            self.task, disposition, self.state.answer, seconds, accepted, error, answer
+        )
         self._deferred.append(partial(self._services.observe, ended))
         self._deferred.append(partial(self._services.task_over, self))
 
@@ -292,6 +306,22 @@ class TaskRun:
     def seconds(self) -> float:
         """Since the poll's answer."""
         return self._services.clock.now() - self._since
+
+    @property
+    def beats(self) -> TaskBeats | None:
+        """Its heartbeats."""
+        return self._beats
+
+    def status(self) -> RunningTask:
+        """What it does now, for whoever watches."""
+        beats, reason = self._beats, self.context.cancel_reason
+        return RunningTask(
+            *named(self.task),
+            self.state.phase.value,
+            round(self.seconds, 3),
+            self._services.heartbeater.status(beats) if beats else HeartbeatStatus(),
+            reason.value if reason is not None else None,
+        )
 
     def report(self) -> TaskReported:
         """Where it is now."""

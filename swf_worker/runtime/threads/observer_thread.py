@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ...clock import now
 from ...observations import (
+    HandlerStarted,
     HeartbeatAccepted,
     InternalError,
     Observation,
@@ -27,7 +28,7 @@ END_LIMIT = 2.0
 ROUND = 0.02
 """Seconds between two rounds of telling: a busy worker wakes this thread 50 times a second, not
 for each record."""
-OFTEN = (PollSucceeded, TaskStarted, HeartbeatAccepted)
+OFTEN = (PollSucceeded, TaskStarted, HandlerStarted, HeartbeatAccepted)
 """Records of each poll, task and beat: whoever makes them asks before whether they are wanted."""
 ASKED_EACH = 1.0
 """Seconds between two questions whether they are, while there is something to tell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from .clock import Clock, StartThread
 MOST_CANCELED = 1000
 """Canceled entries in the heap; more are swept out where they are most of it."""
 DUE, FUNCTION = 0, 2
+LOCK_LIMIT = 1.0
+"""Seconds for which whoever asks how it goes waits for the lock."""
 
 
 class Entry(list[Any]):
@@ -48,6 +51,8 @@ class Scheduler:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._due: float | None = None
+        """When what runs now was due; None while nothing does."""
 
     def call_later(self, delay: float, function: Callable[[], object]) -> Entry:
         """Run ``function`` after ``delay`` seconds."""
@@ -60,6 +65,16 @@ class Scheduler:
             if self._heap[0] is entry:
                 self._changed.notify()
         return entry
+
+    def behind(self) -> float:
+        """How many seconds what should have run by now has waited, or has been running."""
+        if not self._changed.acquire(timeout=LOCK_LIMIT):
+            return math.inf
+        try:
+            due = self._heap[0][DUE] if self._heap else math.inf
+            return max(0.0, self._clock.now() - min(due, self._due or math.inf))
+        finally:
+            self._changed.release()
 
     def sweep(self) -> None:
         """Forget what is canceled, where that is most of all."""
@@ -86,6 +101,7 @@ class Scheduler:
 
     def _next(self) -> Callable[[], object] | None:
         with self._changed:
+            self._due = None
             while not self._closed:
                 if not self._heap:
                     self._changed.wait()
@@ -102,5 +118,6 @@ class Scheduler:
                     function: Callable[[], object] | None
                     function, entry[FUNCTION] = entry[FUNCTION], None
                     if function is not None:  # canceled just now
+                        self._due = entry[DUE]
                         return function
         return None

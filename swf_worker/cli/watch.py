@@ -1,0 +1,206 @@
+"""A supervisor's view of its worker processes: for its health port, and for its log, which names
+those that are wedged."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from ..clock import now
+from ..core.probes import WEDGED_AFTER
+from ..errors import ServiceError
+from ..instrumentation.health.report import Member
+from ..instrumentation.health.snapshot import (
+    Family,
+    ProcessSnapshot,
+    Sample,
+    combined,
+    counters_of,
+)
+from ..instrumentation.metrics import SUPERVISOR_METRICS
+from ..runtime.threads.clock import start_daemon
+from ..status import Backlog
+from .status_line import StatusLine, What, asked
+
+EVERY = 5.0
+"""Seconds between two looks."""
+PATIENCE = 0.8
+"""Seconds that a round of questions takes at most: probes give up after one."""
+BACKLOG_PATIENCE = 8.0
+_ASKED_AGAIN = 0.1
+_SILENT = 3.0
+"""Seconds after which a process that doesn't answer is not waited for."""
+
+
+@dataclass(slots=True)
+class WatchedSlot:
+    """One worker process."""
+
+    number: int
+    pid: int
+    line: StatusLine
+    heard_at: float = field(default_factory=now)
+    snapshot: ProcessSnapshot | None = None
+    counted: Sequence[Family] = ()
+    """Its metrics, as they were last told."""
+    told_wedged: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For a reader."""
+        return f"process {self.number} (pid {self.pid})"
+
+    @property
+    def wedged(self) -> str | None:
+        """What is wrong with it as a whole."""
+        silent = now() - self.heard_at
+        return f"has not answered for {silent:.0f} s" if silent > WEDGED_AFTER else None
+
+    @property
+    def all_wedged(self) -> str | None:
+        """That, or what stands still in it."""
+        if self.wedged is not None or self.snapshot is None:
+            return self.wedged
+        return "; ".join(each for w in self.snapshot.workers for each in w.wedged) or None
+
+
+class Watch:
+    """A ``Source`` of all of them."""
+
+    several = True
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self._slots: dict[int, WatchedSlot] = {}
+        self._retired: list[Family] = []
+        self._restarts = 0
+        self._ended: list[StatusLine] = []
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        """Of the lines: a question after the other."""
+        self._closed = threading.Event()
+
+    # --- what the supervisor tells --------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look from now on."""
+        start_daemon("watch", self._run)
+
+    def joined(self, number: int, pid: int, line: StatusLine) -> None:
+        """A process was started."""
+        with self._lock:
+            self._slots[number] = WatchedSlot(number, pid, line)
+
+    def left(self, number: int, *, restarted: bool = False) -> None:
+        """A process has ended. What it has counted stays counted."""
+        with self._lock:
+            slot = self._slots.pop(number, None)
+            self._restarts += restarted
+            if slot is not None:
+                parts = [("", self._retired), ("", counters_of(slot.counted))]
+                self._retired = combined(parts, {})
+            if slot is not None:
+                slot.line.end()
+                self._ended.append(slot.line)
+        if self._asking.acquire(blocking=False):  # else whoever asks closes it: don't wait for that
+            try:
+                self._close_ended()
+            finally:
+                self._asking.release()
+
+    def _close_ended(self) -> None:
+        while self._ended:
+            self._ended.pop().close()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+
+    # --- looks ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closed.wait(EVERY):
+            self.look(metrics=True)
+
+    def look(self, *, metrics: bool) -> list[WatchedSlot]:
+        """Ask all; those that are silent keep what they said last."""
+        with self._asking:
+            with self._lock:
+                slots = [self._slots[number] for number in sorted(self._slots)]
+            awake = [each for each in slots if now() - each.heard_at < _SILENT]
+            rest = [each for each in slots if each not in awake]
+            what: What = "metrics" if metrics else "snapshot"
+            for group, patience in ((awake, PATIENCE), (rest, 0.05)):
+                lines = [slot.line for slot in group]
+                for slot, reply in zip(group, asked(lines, what, now() + patience), strict=True):
+                    if reply is None:
+                        continue
+                    slot.heard_at = now()
+                    if reply.snapshot is not None:
+                        slot.snapshot = reply.snapshot
+                        slot.counted = reply.snapshot.metrics or slot.counted
+            for slot in slots:
+                self._tell(slot)
+            self._close_ended()
+        return slots
+
+    def _tell(self, slot: WatchedSlot) -> None:
+        """In the log, when it begins and when it ends."""
+        wedged = slot.all_wedged
+        log = self._log.bind(pid=slot.pid, process=slot.number)
+        if wedged is not None and slot.told_wedged is None:
+            log.error("worker process is wedged: SIGKILL it to have it replaced", why=wedged)
+        elif wedged is None and slot.told_wedged is not None:
+            log.warning("worker process goes on", was=slot.told_wedged)
+        slot.told_wedged = wedged
+
+    # --- a source -------------------------------------------------------------------------------
+
+    def members(self, *, metrics: bool = False) -> Sequence[Member]:
+        """The processes, as they are now."""
+        return [self._member(slot) for slot in self.look(metrics=metrics)]
+
+    def _member(self, slot: WatchedSlot) -> Member:
+        return Member(slot.name, slot.snapshot, slot.wedged)
+
+    def retired(self) -> Sequence[Family]:
+        """What processes have counted that have ended."""
+        return self._retired
+
+    def own(self) -> Sequence[Family]:
+        """How many there are."""
+        with self._lock:
+            slots = list(self._slots.values())
+        values = {
+            "swf_worker_processes": len(slots),
+            "swf_worker_processes_wedged": sum(slot.all_wedged is not None for slot in slots),
+            "swf_worker_process_restarts_total": self._restarts,
+        }
+        return [
+            Family(
+                each.name.removesuffix("_total"),
+                each.help,
+                each.kind,
+                [Sample(each.name, {}, float(values[each.name]))],
+            )
+            for each in SUPERVISOR_METRICS
+        ]
+
+    def backlog(self) -> Backlog:
+        """How many tasks wait: the first process that knows."""
+        why, until = "no worker process has told it", now() + BACKLOG_PATIENCE
+        while now() < until and not self._closed.is_set():
+            with self._asking:
+                with self._lock:
+                    lines = [slot.line for slot in self._slots.values() if slot.wedged is None]
+                replies = asked(lines[:1], "backlog", now() + PATIENCE)
+            for reply in filter(None, replies):
+                if reply.backlog is not None:
+                    return reply.backlog
+                if reply.error is not None:
+                    raise ServiceError("CountPendingActivityTasks", "", reply.error)
+            self._closed.wait(_ASKED_AGAIN)  # it is counting; probes come in between
+        raise ServiceError("CountPendingActivityTasks", "", why)

@@ -1,0 +1,1 @@
+"""``health_port``: probes, metrics and a page for those who run workers."""
