@@ -248,3 +248,14 @@ def test_histories_come_in_pages(plain):
         domain=plain.domain, execution=execution, PaginationConfig={"PageSize": 1}
     )
     assert [len(page["events"]) for page in pages] == [1, 1]
+
+
+def test_fractions_of_a_second_add_up(plain, clock):
+    """A deadline is met when its time has come, however the clock was moved there."""
+    for _ in range(50):
+        clock.advance(0.0007)
+        execution = plain.start(executionStartToCloseTimeout="1")
+        for _ in range(10):
+            assert plain.kinds(execution)[-1] != "WorkflowExecutionTimedOut"
+            clock.advance(0.1)
+        assert plain.kinds(execution)[-1] == "WorkflowExecutionTimedOut"
