@@ -14,7 +14,7 @@ from moto.core import patch_client
 
 from swf_worker.local import LocalSwf
 from swf_worker.local.conformance import __main__ as conformance
-from swf_worker.local.conformance import contract
+from swf_worker.local.conformance import contract, questions
 from tests.local.plain import Plain, refused
 
 MOTO_PROVEN = ("5.1", "5.3")
@@ -232,6 +232,9 @@ def test_the_local_swf_conforms(capsys):
     assert "15 of 15 as expected" in out
     assert "told     Canceled without a request: refused" in out
     assert "the dead poll got the task" in out
+    assert "where 1,000 are asked: 100 of 157" in out
+    assert "a:b: accepted; a/b: refused" in out
+    assert "unclear" not in out
 
 
 def test_a_service_that_differs_is_told(capsys, monkeypatch):
@@ -271,7 +274,7 @@ def test_the_script_runs_against_an_endpoint(monkeypatch, capsys):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
     monkeypatch.setattr(conformance, "CONTRACT", (contract.lengths,))
-    monkeypatch.setattr(conformance, "QUESTIONS", (contract.units,))
+    monkeypatch.setattr(conformance, "QUESTIONS", (questions.units,))
     with LocalSwf(poll_hold=0.5) as local:
         arguments = ["--domain", "d", "--region", "us-east-1", "--endpoint-url", local.endpoint_url]
         assert conformance.main(arguments) == 0
