@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel
 from moto.swf.models import WorkflowExecution
 
@@ -49,9 +49,15 @@ Check = Callable[[Any, str], Iterator[str]]
 
 
 @cache
+def models() -> Loader:
+    """The models that botocore ships, read once for all local SWFs and their clients."""
+    return create_loader()
+
+
+@cache
 def swf_model() -> ServiceModel:
-    """The model of SWF's API that botocore ships."""
-    return ServiceModel(Loader().load_service_model("swf", "service-2"), "swf")
+    """The model of SWF's API."""
+    return ServiceModel(models().load_service_model("swf", "service-2"), "swf")
 
 
 @cache
