@@ -183,13 +183,13 @@ def test_both_target_prefixes_are_served(plain, swf):
 def test_a_domains_arn_has_the_region_that_asks(plain, swf):
     """One world for all regions; the ARN has the region that signed the request."""
     session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="y")
-    for region in ("eu-west-1", "ap-southeast-2"):
+    for region, partition in (("eu-west-1", "aws"), ("cn-north-1", "aws-cn")):
         client = session.client("swf", endpoint_url=swf.endpoint_url, region_name=region)
         arn = client.describe_domain(name=plain.domain)["domainInfo"]["arn"]
-        assert arn == f"arn:aws:swf:{region}:123456789012:/domain/{plain.domain}"
+        assert arn == f"arn:{partition}:swf:{region}:123456789012:/domain/{plain.domain}"
         listed = client.list_domains(registrationStatus="REGISTERED")["domainInfos"]
         assert arn in [info["arn"] for info in listed]
         client.tag_resource(resourceArn=arn, tags=[{"key": region, "value": "v"}])
         tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
         client.close()
-    assert [tag["key"] for tag in tags] == ["eu-west-1", "ap-southeast-2"]
+    assert [tag["key"] for tag in tags] == ["eu-west-1", "cn-north-1"]

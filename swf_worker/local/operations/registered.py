@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from moto.core.utils import camelcase_to_underscores
 from moto.swf.responses import SWFResponse
+from moto.utilities.utils import get_partition
 
 from ..backend import REGION, LocalBackend
 from .request import Operation, Request
+
+_REGION_OF_ARN = re.compile(r"^arn:[\w-]+:swf:[\w-]+:")
 
 
 class _Moto(SWFResponse):
@@ -59,14 +63,18 @@ def _list_domains(request: Request) -> dict[str, Any]:
 
 def _in_region(info: dict[str, Any], region: str) -> dict[str, Any]:
     """The same domain in all regions; its ARN says the one that asks."""
-    return info | {"arn": info["arn"].replace(f":{REGION}:", f":{region}:", 1)}
+    return info | {"arn": _arn(info["arn"], region)}
+
+
+def _arn(arn: str, region: str) -> str:
+    return _REGION_OF_ARN.sub(f"arn:{get_partition(region)}:swf:{region}:", arn, count=1)
 
 
 def _of_tags(name: str) -> Operation:
     perform = _by_moto(name)
 
     def with_arn(request: Request) -> dict[str, Any] | None:
-        arn = request.given["resourceArn"].replace(f":{request.region}:", f":{REGION}:", 1)
+        arn = _arn(request.given["resourceArn"], REGION)
         return perform(Request(request.backend, request.given | {"resourceArn": arn}))
 
     return with_arn
