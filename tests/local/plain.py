@@ -93,8 +93,10 @@ class Plain:
         return answer["cancelRequested"]
 
     def events(self, execution: dict[str, str]) -> list[dict[str, Any]]:
-        history = self.swf.get_workflow_execution_history(domain=self.domain, execution=execution)
-        return history["events"]
+        pages = self.swf.get_paginator("get_workflow_execution_history").paginate(
+            domain=self.domain, execution=execution
+        )
+        return [event for page in pages for event in page["events"]]
 
     def kinds(self, execution: dict[str, str]) -> list[str]:
         return [event["eventType"] for event in self.events(execution)]
