@@ -12,16 +12,20 @@ import itertools
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
 
 import swf_worker
 from benchmarks.contestants import Counts, in_thread, on_loop
 from benchmarks.field import endpoint, figures
 from swf_worker import ActivityWorker
+from swf_worker.instrumentation.traces import OpenTelemetryObserver
+from swf_worker.observer import Observer
 
 TASKS = 200
 _OURS = str(Path(swf_worker.__file__).parent)
@@ -46,7 +50,9 @@ class Profile:
         return next(self._all) - self._read, next(self._ours) - self._read
 
 
-def calls_per_task(handler: Any, calls: Any = None) -> dict[str, float]:
+def calls_per_task(
+    handler: Any, calls: Any = None, observers: Sequence[Observer] = ()
+) -> dict[str, float]:
     """All calls, and ours, on the direct way or boto3's."""
     profile = Profile()
     threading.setprofile(profile)
@@ -58,7 +64,7 @@ def calls_per_task(handler: Any, calls: Any = None) -> dict[str, float]:
                 activities=[handler],
                 endpoint_url=url,
                 region_name="us-east-1",
-                observers=[Counts()],
+                observers=[Counts(), *observers],
                 max_concurrent_activities=1,
                 calls=calls,
             )
@@ -77,12 +83,11 @@ if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     handlers = {"thread": in_thread, "async": on_loop}
-    print(
-        json.dumps(
-            {
-                f"{name}{way and ', boto3'}": calls_per_task(handler, way or None)
-                for name, handler in handlers.items()
-                for way in ("", "boto3")
-            }
-        )
-    )
+    found = {
+        f"{name}{way and ', boto3'}": calls_per_task(handler, way or None)
+        for name, handler in handlers.items()
+        for way in ("", "boto3")
+    }
+    traces = OpenTelemetryObserver(TracerProvider())
+    found["thread, traces"] = calls_per_task(in_thread, observers=[traces])
+    print(json.dumps(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -50,11 +51,21 @@ def current_context() -> ActivityContext:
         raise LookupError("current_context() was called outside of an activity handler") from None
 
 
+NOWHERE: Mapping[str, str] = {}
+
+
 class ActivityContext:
     """One task, as its handler sees it. All of it may be used from any thread."""
 
-    def __init__(self, task: ActivityTask, link: TaskLink, codecs: tuple[Codec, ...] = ()) -> None:
+    def __init__(
+        self,
+        task: ActivityTask,
+        link: TaskLink,
+        codecs: tuple[Codec, ...] = (),
+        place: Mapping[str, str] = NOWHERE,
+    ) -> None:
         self.task = task
+        self._place = place
         self._codecs = codecs
         self._link = link
         self._lock = threading.Lock()
@@ -142,7 +153,11 @@ class ActivityContext:
     def logger(self) -> FilteringBoundLogger:
         """A structlog logger, bound to the task's identity. Where the program has not configured
         structlog, it writes to the standard library's logger ``swf_worker``."""
-        return logger_for(**identity_of(self.task))
+        return logger_for(**self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        """Which task it is, and where it was polled: what each of its lines in the log carries."""
+        return {**self._place, **identity_of(self.task)}
 
     def _ask_to_stop(self, reason: CancelReason) -> None:
         with self._lock:
@@ -163,7 +178,12 @@ def ask_to_stop(context: ActivityContext, reason: CancelReason) -> None:
 def current_identity() -> dict[str, Any]:
     """For the log: which task's handler this runs in, if any."""
     context = current.get(None)
-    return {} if context is None else identity_of(context.task)
+    return {} if context is None else context._identity()
+
+
+def identity_in(context: ActivityContext) -> dict[str, Any]:
+    """For the log: which task that is."""
+    return context._identity()
 
 
 def causes_of(context: ActivityContext) -> tuple[CancelReason, ...]:

@@ -4,9 +4,12 @@ here, and nothing configured."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import traceback
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .task import ActivityTask
@@ -55,6 +58,23 @@ class Log:
             LEVELS[level], *as_message(event, fields), extra=as_extra(fields), exc_info=exc_info
         )
 
+    def pass_on(
+        self, level: str, event: str, fields: Mapping[str, Any], logger: str | None, created: float
+    ) -> None:
+        """Write a line that another process has made, as if it had been written there and then."""
+        if self._structlog is None and self._configured() is None:
+            fields = self._bound | dict(fields)
+            message = as_message(event, fields)
+            record = self._standard.makeRecord(
+                NAME, LEVELS[level], "", 0, message[0], message[1:], None, extra=as_extra(fields)
+            )
+            record.created, record.msecs = created, created % 1 * 1000
+            self._standard.handle(record)
+            return
+        log = sys.modules["structlog"].get_logger(*([logger] if logger else []))
+        told = {**self._bound, **fields, "timestamp": Moment.of(created)}
+        getattr(log, level)(event, **told)
+
     def _configured(self) -> Any:
         """structlog's logger, or None. It may be configured at any time, also after the start."""
         if self._structlog is None:
@@ -94,11 +114,73 @@ def as_message(event: str, fields: Mapping[str, Any]) -> tuple[object, ...]:
 def identity_of(task: ActivityTask) -> dict[str, Any]:
     """Which task a line is about. (Its token is a credential, and in no line.)"""
     return {
-        "activity": str(task.activity_type),
+        "activity_name": task.activity_type.name,
+        "activity_version": task.activity_type.version,
         "activity_id": task.activity_id,
         "workflow_id": task.workflow_execution.workflow_id,
         "run_id": task.workflow_execution.run_id,
     }
+
+
+def with_identity(fields: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
+    """A handler's fields, and whose they are: a field of its own of such a name gets another."""
+    return {
+        f"{name}_" if name in identity and identity[name] != value else name: value
+        for name, value in fields.items()
+    } | dict(identity)
+
+
+class Moment(str):
+    """When a line was made, as it is written: ISO 8601, UTC."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, created: float) -> Moment:
+        """Of seconds since 1970."""
+        return cls(f"{datetime.fromtimestamp(created, UTC).replace(tzinfo=None).isoformat()}Z")
+
+
+def flat(value: Any) -> str | bool | int | float | None:
+    """A field's value as one that JSON has without nesting: what is no scalar becomes its JSON
+    text, or its own words."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)  # JSON has no NaN
+    if isinstance(value, (dict, list, tuple)):
+        try:
+            return json.dumps(value, default=safe_str)
+        except Exception:  # it holds itself, or keys that are none
+            return safe_str(value)
+    return safe_str(value)
+
+
+def exception_fields(error: BaseException) -> dict[str, str]:
+    """An error as fields: its traceback as text, without anybody's locals, its type, its message.
+    One that a handler process raised is told as it was there."""
+    told = getattr(error, "told", None)
+    if told is not None:
+        return dict(told)
+    try:
+        text = safe_str("".join(traceback.format_exception(error))).rstrip("\n")
+    except BaseException as broken:  # an exception of the user's can do anything
+        text = f"<no traceback: {type(broken).__name__}>"
+    return raised_fields(type(error).__name__, safe_str(error), text)
+
+
+def raised_fields(kind: str, message: str, trace: str) -> dict[str, str]:
+    """The fields of an error."""
+    return {"exception": trace, "exc_type": kind, "exc_message": message}
+
+
+def tell_exception(logger: Any, method: str, event: EventDict) -> EventDict:
+    """For structlog: ``exc_info`` as fields."""
+    told = event.pop("exc_info", None)
+    error = told if isinstance(told, BaseException) else None
+    if told and error is None:
+        error = (told if isinstance(told, tuple) else sys.exc_info())[1]
+    return event if error is None else {**event, **exception_fields(error)}
 
 
 def as_extra(fields: Mapping[str, Any]) -> dict[str, Any]:

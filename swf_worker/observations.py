@@ -1,36 +1,20 @@
 """What happened, as frozen records. The shell reports each step once, with one of these.
 
-Logs, metrics and traces are observers of them. An observer's error is logged and never touches
-a task.
+Logs, metrics and traces are observers of them (``swf_worker.observer.Observer``). An observer's
+error is logged and never touches a task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import ServiceError
+from .observer import Observation as Observation
+from .observer import Observer as Observer
 from .outcome import Outcome
 from .task import ActivityTask, ActivityType, CancelReason
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The root of all records."""
-
-
-class Observer(Protocol):
-    """Something that is told what happens. Should return quickly.
-
-    It may also have a method ``wants(kind) -> bool``: a record of a kind that no observer wants
-    isn't made, where there are many of it. It is asked again while records come, since the level
-    of a log may change. And a method ``watch(view)``: it is called at the worker's start with a
-    ``swf_worker.status.WorkerView``, which tells what the worker does now.
-    """
-
-    def observe(self, record: Observation, /) -> None: ...
-
 
 # --- the worker ---------------------------------------------------------------------------------
 
@@ -219,11 +203,13 @@ class HandlerLeft(Observation):
 
 @dataclass(frozen=True, slots=True)
 class HandlerLogged(Observation):
-    """A handler process logged something with structlog."""
+    """A handler process logged something with structlog, at ``created`` (seconds since 1970)."""
 
     level: str
     event: str
     fields: Mapping[str, Any]
+    logger: str | None
+    created: float
 
 
 @dataclass(frozen=True, slots=True)

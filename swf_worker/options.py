@@ -170,6 +170,11 @@ class Options:
         return cls(**given)
 
     @property
+    def place(self) -> dict[str, str]:
+        """Where the worker polls, as fields of its log."""
+        return {"domain": self.domain, "task_list": self.task_list}
+
+    @property
     def polls(self) -> int:
         """The most polls that may be open: as set, else half the slots, 1 to 10."""
         if self.max_concurrent_polls is not None:

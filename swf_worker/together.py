@@ -9,6 +9,7 @@ from typing import Any
 from .errors import ConfigurationError
 from .instrumentation.health.port import HealthPort
 from .instrumentation.logs import say
+from .runtime.notify.notifier import NotifyThread
 from .runtime.stopping.control_thread import ControlThread
 from .runtime.stopping.process_exit import ExitPlan
 from .runtime.until_stopped import Prepare, run_as_process, run_prepared
@@ -30,23 +31,22 @@ def run_workers(workers: Sequence[ActivityWorker]) -> int:
 
 
 def run_together(
-    workers: Sequence[ActivityWorker], control: ControlThread, health: HealthPort | None = None
+    workers: Sequence[ActivityWorker],
+    control: ControlThread,
+    notify: NotifyThread | None,
+    health: HealthPort | None = None,
 ) -> ExitPlan:
-    """``run_workers``, in a process that hears what it is told already. ``health``: what watches
-    them, in place of a port of their own."""
+    """``run_workers``, in a process that hears what it is told already. ``notify`` tells whoever
+    started it; ``health`` is what watches the workers, in place of a port of their own."""
     _check_together(workers)
-    return run_prepared(_prepare_all(workers, health), control)
+    return run_prepared(_prepare_all(workers, health), control, notify)
 
 
 def _prepare_all(
     workers: Sequence[ActivityWorker], health: HealthPort | None = None
 ) -> list[Prepare]:
-    among = len(workers) > 1
     health = health or HealthPort.of([worker._options for worker in workers])
-    return [
-        partial(each._prepare, process_exits=True, among_others=among, health=health)
-        for each in workers
-    ]
+    return [partial(each._prepare, process_exits=True, health=health) for each in workers]
 
 
 def _check_together(workers: Sequence[ActivityWorker]) -> None:

@@ -259,7 +259,6 @@ class ActivityWorker(WorkerAttributes):
         driver: LifecycleDriver,
         *,
         process_exits: bool,
-        among_others: bool = False,
         health: HealthPort | None = None,
     ) -> RunningWorker:
         self._check_constructed()
@@ -274,8 +273,7 @@ class ActivityWorker(WorkerAttributes):
             event_loop=loop_at_start(self._options.event_loop, self._entered_on)
         )
         self.identity = self._options.identity
-        # Among several, the log says whose line it is.
-        log = LogObserver(task_list=self._options.task_list) if among_others else LogObserver()
+        log = LogObserver(**self._options.place)
         health = health or HealthPort.of([self._options])
         with health.opened():
             own = self._options.observers

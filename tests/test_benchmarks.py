@@ -33,6 +33,8 @@ def test_a_task_costs_so_many_function_calls():
     assert figures["async"]["ours"] < 120
     assert figures["thread, boto3"]["ours"] < 116
     assert figures["async, boto3"]["ours"] < 124
+    # Of which, here, a third is spans; the SDK makes six times as many calls for them.
+    assert figures["thread, traces"]["ours"] < 158
     # botocore's, urllib3's and the standard library's too; other versions of them may cost more.
     assert figures["thread"]["all"] < 1_650
     assert figures["async"]["all"] < 1_700

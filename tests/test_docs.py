@@ -13,7 +13,7 @@ from swf_worker import FailureReason
 from tools.diagram import diagram
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("codecs", "deciders", "failures", "local-swf", "payloads", "reliability")
+NAMES = ("codecs", "deciders", "failures", "local-swf", "payloads", "reliability", "traces")
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

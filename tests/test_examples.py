@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,8 +28,8 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 
 @contextmanager
-def running(name, **env):
-    """The example in a process, and the local SWF it polls."""
+def running(name, said=None, **env):
+    """The example in a process, and the local SWF it polls. ``said`` gets what it wrote."""
     module = importlib.import_module(f"examples.{name}")
     found = [v for v in vars(module).values() if isinstance(v, ActivityWorker)]
     workers = found or [module.CounterWorker()]
@@ -49,6 +50,8 @@ def running(name, **env):
         finally:
             process.send_signal(signal.SIGTERM)
             out, _ = process.communicate(timeout=30)
+        if said is not None:
+            said.append(out)
         assert process.returncode == 0, out
         assert "Traceback (most" not in out
 
@@ -150,6 +153,28 @@ def test_process_isolation():
         long.wait_for_heartbeats(2)
         long.request_cancel()
         assert "reached" in json.loads(long.outcome().details)
+
+
+def test_traces(tmp_path):
+    file, said = tmp_path / "file", []
+    file.write_text("one\ntwo\n")
+    with running("traces", said) as swf:
+        for name, result in (("Size", "8"), ("Lines", "2")):
+            assert swf.schedule(name, "1.0", str(file)).outcome() == Completed(result)
+    spans = re.findall(r'"name": "(\w+)(?: sizes)?",.*?"parent_id": (null|"\w+")', said[0], re.S)
+    names = sorted(name for name, _ in spans)
+    assert names == [
+        "count",
+        "process",
+        "process",
+        "receive",
+        "receive",
+        "settle",
+        "settle",
+        "stat",
+    ]
+    for name, parent in spans:
+        assert (parent == "null") is (name in ("process", "receive")), name
 
 
 def test_own_session(tmp_path):

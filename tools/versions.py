@@ -23,6 +23,7 @@ NAMES = ("3.12", "3.13", "3.14", LOWEST)
 WIRE = ("tests/service", "tests/worker", "tests/local", "tests/payloads", "tests/codecs")
 WIRE += ("tests/deciders", "tests/kit", "tests/test_handle.py", "tests/test_a_tasks_life.py")
 WIRE += ("tests/test_arguments.py", "tests/cli/test_run.py")
+WIRE += ("tests/instrumentation/test_traces.py",)
 NOT_THERE = ("test_process_deaths.py", "test_failed_starts.py", "test_left_in_a_process.py")
 """How processes die is the kernel's, and these are a third of the time: the default Python has them."""
 UV = (sys.executable, "-m", "uv")

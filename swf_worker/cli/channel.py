@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from ..clock import now
@@ -24,7 +24,13 @@ STATUS_LINE = "_SWF_WORKER_STATUS"
 HELD = (*STOPS, REPORT)
 """Signals that are held while a worker process starts, until it has handlers of its own."""
 REQUESTS = {b"s": ControlRequest.STOP, b"r": ControlRequest.REPORT}
-LOADED, POLLING, ACCEPTED, FATAL, HEALTH = "loaded", "polling", "accepted", "fatal", "health"
+LOADED, POLLING, SERVED, ACCEPTED = "loaded", "polling", "served", "accepted"
+FATAL, HEALTH = "fatal", "health"
+
+
+def is_supervised() -> bool:
+    """Whether this process has a supervisor, before it has taken the channel."""
+    return CHANNEL in os.environ
 
 
 def channel_to_supervisor() -> socket.socket | None:
@@ -49,6 +55,21 @@ def tell(channel: socket.socket, message: str) -> None:
     """Say a line to the supervisor, who may be gone."""
     with suppress(OSError):
         channel.sendall(f"{message}\n".encode())
+
+
+class SupervisorAsManager:
+    """The supervisor, to whom a worker process tells what it would tell a service manager: that SWF
+    takes its polls. The supervisor alone speaks for the service."""
+
+    watchdog = None
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    def tell(self, said: Mapping[str, str]) -> None:
+        """Pass on that it is ready."""
+        if "READY" in said:
+            tell(self._channel, SERVED)
 
 
 class SupervisedInbox:

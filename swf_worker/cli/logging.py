@@ -8,15 +8,16 @@ import os
 import select
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
-from structlog.tracebacks import ExceptionDictTransformer
 
 from ..context import current_identity
-from ..log import apart, extra_of
+from ..log import Moment, apart, extra_of, flat, tell_exception, with_identity
 from ..runtime.process.streams import write_line
 from ..runtime.threads.clock import start_daemon
 
@@ -96,9 +97,6 @@ class _Lines:
             finally:
                 self._inside = False
 
-    # What structlog calls, one for each level.
-    msg = debug = info = warning = warn = error = critical = fatal = exception = log = write_line
-
     def flush(self) -> None:
         """Give what waits a moment."""
         with self._changed:
@@ -137,6 +135,17 @@ class _Lines:
         self._waiting, self._busy, self._thread = deque(), False, None
 
 
+class _Named:
+    """What structlog calls, one for each level; and the name that the logger was asked for with."""
+
+    def __init__(self, lines: _Lines, *names: object) -> None:
+        self.name = str(names[0]) if names else "root"
+        self.msg = self.debug = self.info = self.warning = self.warn = self.error = self.log = (
+            lines.write_line
+        )
+        self.critical = self.fatal = self.exception = lines.write_line
+
+
 class _StandardRecords(logging.Handler):
     """The standard library's records, as if they had been given to structlog."""
 
@@ -152,8 +161,8 @@ class _StandardRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write it; what breaks in that is logging's to tell."""
         try:
-            fields = apart(extra_of(record), _OURS | current_identity().keys())
-            fields["logger"] = record.name
+            fields = apart(extra_of(record), _OURS)
+            fields |= {"logger": record.name, "timestamp": Moment.of(record.created)}
             if record.exc_info and record.exc_info[1] is not None:
                 fields["exc_info"] = record.exc_info
             elif record.exc_text:
@@ -186,11 +195,12 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
         structlog.contextvars.merge_contextvars,
         _of_the_task,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _when_and_by_whom,
     ]
     rendering: list[Any] = (
         [
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            tell_exception,
+            _flattened,
             structlog.processors.JSONRenderer(),
         ]
         if as_json
@@ -208,10 +218,10 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
         "wrapper_class": structlog.make_filtering_bound_logger(number),
         "cache_logger_on_first_use": True,
     }
-    structlog.configure(**settings, logger_factory=lambda *_: lines)
+    structlog.configure(**settings, logger_factory=partial(_Named, lines))
     # With settings of its own: a program may have structlog write to the standard library.
     _take_standard_records(
-        _StandardRecords(structlog.wrap_logger(lines, **settings), lines), number
+        _StandardRecords(structlog.wrap_logger(_Named(lines), **settings), lines), number
     )
 
 
@@ -230,4 +240,18 @@ def _take_standard_records(handler_of_ours: _StandardRecords, level: int) -> Non
 
 def _of_the_task(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """The ids of the task in whose handler this runs."""
-    return current_identity() | event
+    identity = current_identity()
+    return with_identity(event, identity) if identity else event
+
+
+def _when_and_by_whom(logger: _Named, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Of what was made elsewhere, or before, it is told."""
+    if not isinstance(event.get("timestamp"), Moment):
+        event["timestamp"] = Moment.of(time.time())
+    event.setdefault("logger", logger.name)
+    return event
+
+
+def _flattened(logger: _Named, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """No lists, nor anything else that is nested."""
+    return {name: flat(value) for name, value in event.items()}

@@ -8,15 +8,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import SwfWorkerError
-from ..runtime.process.streams import hold_standard_descriptors, write_line
+from ..runtime.process.recorded import recorded, say_line
+from ..runtime.process.streams import hold_standard_descriptors
 from ..runtime.threads.clock import for_at_most
 from ..text import safe_str
-from . import at_work
-from .settings import Setting, UsageError, add_settings, check_environment, settled
+from . import at_work, before_deploy
+from .settings import (
+    Setting,
+    UsageError,
+    add_settings,
+    check_environment,
+    settled,
+    wants_records,
+)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -92,6 +100,7 @@ SETTINGS = (
     *DEV_SETTINGS,
     *SCHEDULE_SETTINGS,
     *PAYLOAD_SETTINGS,
+    *before_deploy.SETTINGS,
     _TOKEN,
     *(setting for _, settings in TASK_ACTIONS.values() for setting in settings),
 )
@@ -106,13 +115,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _command(given)
     from .process import Process
 
-    process = Process()  # before anything else: a stop may come at once
+    # Before anything else: a stop may come at once.
+    process = Process(as_records=wants_records(given, os.environ))
     return process.run(lambda: _command(given, process=process))
 
 
 def _command(arguments: list[str], **parts: Any) -> int:
     parser = _parser()
-    given, unknown = parser.parse_known_args(arguments, argparse.Namespace(**parts))
+    try:
+        given, unknown = parser.parse_known_args(arguments, argparse.Namespace(**parts))
+    except UsageError as error:
+        return _say(error, USAGE)
     if unknown:
         return _say(UsageError(_unknown(unknown[0], getattr(given, "settings", SETTINGS))), USAGE)
     given.arguments = arguments
@@ -130,9 +143,9 @@ def _command(arguments: list[str], **parts: Any) -> int:
     except SwfWorkerError as error:
         return _say(error, FATAL)
     except KeyboardInterrupt:
-        if command in (_schedule, _payload):
-            return INTERRUPTED  # nothing is scheduled, or printed
-        return FATAL if command is _task else 0  # `task`: not accepted
+        if command in (_run, _dev, _demo):
+            return 0
+        return FATAL if command is _task else INTERRUPTED  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -148,7 +161,8 @@ def _unknown(argument: str, settings: Sequence[Setting]) -> str:
 
 def _say(error: Exception, code: int) -> int:
     def say() -> None:
-        write_line(sys.stderr, f"swf-worker: {' '.join(safe_str(error).split())}")
+        text = " ".join(safe_str(error).split())
+        say_line(f"swf-worker: {text}", text, exit_code=code)
 
     for_at_most(_SAYING, say)
     return code
@@ -158,8 +172,16 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One record, where all lines are; else with the usage, as argparse does it."""
+        if recorded(2) is None:
+            super().error(message)
+        raise UsageError(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="swf-worker",
         description="The activity worker for Amazon SWF.",
         epilog="Every flag can also be set in the environment: --task-list as "
@@ -193,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(dev, DEV_SETTINGS)
     dev.set_defaults(command=_dev, settings=DEV_SETTINGS)
 
+    before_deploy.add_commands(commands, RUN_SETTINGS)
     _add_schedule(commands)
     _add_task(commands)
     _add_payload(commands)

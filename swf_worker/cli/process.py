@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..clock import now
+from ..runtime.notify.service_manager import taken_from
+from ..runtime.process.recorded import record_standard_streams, tell_uncaught_on_stderr
 from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.stopping.control_thread import ControlThread
 from ..runtime.stopping.process_exit import LEFT, ExitPlan, ProcessExit
 from ..runtime.stopping.signals import ControlRequest, Inbox, SignalInbox, StoppedEarly
-from .channel import SupervisedInbox, channel_to_supervisor, line_to_supervisor
+from .channel import (
+    SupervisedInbox,
+    channel_to_supervisor,
+    is_supervised,
+    line_to_supervisor,
+)
 
 EARLY = 0.3
 """Seconds that threads have at the end of a process that was stopped before its first poll."""
@@ -20,9 +29,15 @@ EARLY = 0.3
 class Process:
     """Hears signals at once, and ends in time, whatever users' code leaves behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_records: bool = False) -> None:
         make_standard_streams_safe()
+        self.bound = {"pid": os.getpid()} if is_supervised() else {}
+        """What each line says: among several processes, whose it is."""
+        if as_records:
+            record_standard_streams(_whose, self.bound)
+            tell_uncaught_on_stderr(_whose)
         self.channel: socket.socket | None = channel_to_supervisor()
+        self.manager = taken_from(os.environ)
         self.status_line = line_to_supervisor()
         self.process_exit = ProcessExit(_say)
         signals = SignalInbox(starting=True)
@@ -69,6 +84,12 @@ class Process:
     def _end_early(self) -> None:
         """No poll was opened yet, so nothing is lost."""
         self.process_exit.begin(0, now(), EARLY)
+
+
+def _whose() -> Mapping[str, Any]:
+    """Which task's handler this runs in, if any. (This module is imported before anything else.)"""
+    module = sys.modules.get("swf_worker.context")
+    return module.current_identity() if module is not None else {}
 
 
 def _say(event: str, /, **fields: Any) -> None:

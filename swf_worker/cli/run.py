@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import os
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 from ..definition import mark_of
 from ..errors import ConfigurationError, SwfWorkerError
 from ..options import Options
+from ..runtime.notify.notifier import NotifyThread
 from ..runtime.process.interpreter import take_over
 from ..runtime.until_stopped import loading
 from ..text import safe_str
@@ -25,7 +27,7 @@ from .process import Process
 from .settings import UsageError
 from .supervised import run_supervised
 
-_OPTIONS = {
+OPTIONS = {
     "domain": "domain",
     "task_list": "task_list",
     "region": "region_name",
@@ -39,20 +41,14 @@ _OPTIONS = {
     "health_port": "health_port",
     "health_host": "health_host",
 }
+"""Flags that are options of a worker."""
 
 
 def run(given: argparse.Namespace, process: Process) -> int:
     """Run the workers that the targets name, until they are stopped."""
     take_over()
-    # Among several processes, each line says whose it is.
-    bound = {} if process.channel is None else {"pid": os.getpid()}
-    configure_logging(given.log_format, given.log_level, **bound)
-    overrides = {
-        option: getattr(given, attribute)
-        for attribute, option in _OPTIONS.items()
-        if getattr(given, attribute) is not None
-    }
-    _check_flags(overrides)
+    configure_logging(given.log_format, given.log_level, **process.bound)
+    overrides = overrides_of(given)
     if process.channel is not None:
         return run_supervised(process, lambda: load(given.targets, overrides))
     if given.processes is not None:
@@ -61,16 +57,32 @@ def run(given: argparse.Namespace, process: Process) -> int:
         health = None
         if given.health_port is not None:
             health = (given.health_host or "127.0.0.1", given.health_port)
-        return supervise(given.arguments, given.processes, health)
-    return process.ended(run_together(load(given.targets, overrides), process.control))
+        return supervise(given.arguments, given.processes, health, process.manager)
+    notify = None if process.manager is None else NotifyThread(process.manager)
+    return process.ended(run_together(load(given.targets, overrides), process.control, notify))
 
 
-def _check_flags(overrides: dict[str, Any]) -> None:
-    """A bad value of a flag or of the environment is the command line's fault, not the code's."""
+def overrides_of(given: argparse.Namespace) -> dict[str, Any]:
+    """The options that flags or the environment set. A bad value is the command line's fault, not
+    the code's: UsageError."""
+    overrides = {
+        option: value
+        for attribute, option in OPTIONS.items()
+        if (value := getattr(given, attribute, None)) is not None
+    }
     try:
         Options(**{"domain": "any", "task_list": "any"} | overrides)
     except ConfigurationError as error:
         raise UsageError(str(error)) from None
+    return overrides
+
+
+def load_quietly(given: argparse.Namespace) -> list[ActivityWorker]:
+    """The workers of a command that says something itself: what their modules print goes to
+    stderr."""
+    overrides = overrides_of(given)
+    with redirect_stdout(sys.stderr):
+        return load(given.targets, overrides)
 
 
 def load(targets: Sequence[str], overrides: dict[str, Any]) -> list[ActivityWorker]:

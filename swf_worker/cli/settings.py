@@ -18,6 +18,15 @@ class UsageError(Exception):
     """What the command line itself gets wrong: exit code 2."""
 
 
+def switch(text: str) -> bool:
+    """A flag that has no value; in the environment it has: "true" or "false", 1 or 0."""
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return values[text.lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One flag."""
@@ -43,7 +52,7 @@ class Setting:
         try:
             value = self.type(text)
         except ValueError:
-            kind = {int: "a whole number", float: "a number"}.get(self.type, "valid")  # type: ignore[call-overload]
+            kind = _KINDS.get(self.type, "valid")
             raise UsageError(f"{source} is {text!r}: it must be {kind}") from None
         if self.choices and value not in self.choices:
             raise UsageError(f"{source} is {text!r}: allowed are {', '.join(self.choices)}")
@@ -53,11 +62,15 @@ class Setting:
 def add_settings(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
     """Add the flags; their values are checked in ``settled``, as the environment's are."""
     for setting in settings:
-        parser.add_argument(
-            f"--{setting.name}",
-            metavar="|".join(setting.choices) if setting.choices else setting.name.upper(),
-            help=f"{setting.help} [{setting.variable}]",
-        )
+        told = f"{setting.help} [{setting.variable}]"
+        if setting.type is switch:
+            parser.add_argument(f"--{setting.name}", action="store_const", const="true", help=told)
+            continue
+        metavar = "|".join(setting.choices) if setting.choices else setting.name.upper()
+        parser.add_argument(f"--{setting.name}", metavar=metavar, help=told)
+
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", switch: "true or false"}
 
 
 _LINK = re.compile(r"(tcp|udp|sctp)://")
@@ -99,3 +112,24 @@ def settled(given: argparse.Namespace, settings: Sequence[Setting]) -> None:
         else:
             value = setting.default
         setattr(given, setting.attribute, value)
+
+
+def wants_records(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether ``--log-format json`` is among the arguments, or in the environment: then every line
+    is a record, also what argparse says. A person who asks for help reads it as it is."""
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        return False
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--log-format")
+    try:
+        given = parser.parse_known_args(arguments)[0].log_format
+    except (argparse.ArgumentError, SystemExit):
+        given = None  # without a value
+    return (given or given_by(environ, f"{PREFIX}LOG_FORMAT")) == "json"
+
+
+def whole(name: str, value: int, low: int, high: int) -> int:
+    """A flag's value, if it is within these; UsageError."""
+    if not low <= value <= high:
+        raise UsageError(f"--{name} is {value}: a whole number from {low} to {high:,} is allowed")
+    return value

@@ -11,10 +11,11 @@ from ..errors import SwfWorkerError
 from ..instrumentation.health.port import HealthPort, address_of
 from ..instrumentation.health.watched import WatchedProcess
 from ..observations import Observation, PollSucceeded, WorkerStopping
+from ..runtime.notify.notifier import NotifyThread
 from ..text import safe_str
 from ..together import run_together
 from ..worker import ActivityWorker
-from .channel import ACCEPTED, FATAL, HEALTH, LOADED, tell
+from .channel import ACCEPTED, FATAL, HEALTH, LOADED, SupervisorAsManager, tell
 from .settings import UsageError
 from .status_line import answer_questions
 
@@ -71,7 +72,8 @@ def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -
         bound = longest_stop((w.drain_timeout for w in workers), (w.cancel_grace for w in workers))
         tell(channel, f"{LOADED} {bound}")
         health = HealthPort(None, len(workers), watched)
-        return process.ended(run_together(workers, process.control, health))
+        notify = NotifyThread(SupervisorAsManager(channel))
+        return process.ended(run_together(workers, process.control, notify, health))
     except (UsageError, SwfWorkerError) as error:
         # The supervisor says it, once for all of us.
         tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")

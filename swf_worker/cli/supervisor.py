@@ -22,12 +22,25 @@ from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import ConfigurationError, SwfWorkerError
 from ..instrumentation.health.server import HealthServer
 from ..options import RetryPolicy
+from ..runtime.notify.notifier import Notifier, Standing
+from ..runtime.notify.service_manager import Manager
 from ..runtime.process.interpreter import Imports, command
+from ..runtime.standing import clock_time
 from ..runtime.stopping.signals import ControlRequest, SignalInbox, signal_inbox
 from ..runtime.until_stopped import ABANDONED
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
-from .channel import ACCEPTED, CHANNEL, FATAL, HEALTH, HELD, LOADED, POLLING, STATUS_LINE
+from .channel import (
+    ACCEPTED,
+    CHANNEL,
+    FATAL,
+    HEALTH,
+    HELD,
+    LOADED,
+    POLLING,
+    SERVED,
+    STATUS_LINE,
+)
 from .settings import UsageError
 from .status_line import StatusLine
 from .watch import Watch
@@ -57,6 +70,8 @@ class ProcessSlot:
     longest_stop: float = POLL_LIMIT + LAST_ANSWERS
     polling: bool = False
     """It may have been given tasks."""
+    served: bool = False
+    """SWF takes its polls."""
 
 
 @dataclass(slots=True)
@@ -83,16 +98,24 @@ class Supervisor:
     accepted: bool = False
     """The service has accepted a worker: a process that ends by itself has crashed."""
     health: HealthServer | None = None
+    manager: Manager | None = None
+    """Whoever started us, and wants to hear of it."""
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def run(self) -> int:
         """Until all have ended; returns the exit code."""
         self._selector.register(self.inbox, selectors.EVENT_READ)
         self.watch.start()
+        notifier = None
+        if self.manager is not None:
+            alive = self.watch.is_alive
+            notifier = Notifier(self.manager, self._standing, self._not_told, alive)
         try:
             self._start_due()
             while any(slot.process for slot in self.slots) or not self.steps:
-                self._listen(self._patience())
+                # That this loop turns is the sign of life.
+                told = None if notifier is None else notifier.turn()
+                self._listen(earliest(self._patience(), told))
                 self._reap()
                 self._kill_overdue()
                 if not self.steps:
@@ -114,7 +137,7 @@ class Supervisor:
                 self._start(slot)
 
     def _start(self, slot: ProcessSlot) -> None:
-        slot.started, slot.polling = now(), False
+        slot.started, slot.polling, slot.served = now(), False, False
         ends: list[socket.socket] = []
         try:
             ends += socket.socketpair()
@@ -244,6 +267,8 @@ class Supervisor:
                 slot.longest_stop = float(rest)
             elif word == POLLING:
                 slot.polling = True
+            elif word == SERVED:
+                slot.served = True
             elif word == ACCEPTED:
                 self.accepted = True
             elif word == FATAL:
@@ -286,6 +311,24 @@ class Supervisor:
                 with suppress(OSError):
                     slot.channel.send(request, socket.MSG_DONTWAIT)
 
+    # --- the service manager --------------------------------------------------------------------
+
+    def _standing(self) -> Standing:
+        """Ready as soon as one process is: others that can't be started, say, are no reason to end
+        what runs in that one."""
+        running = [slot for slot in self.slots if slot.process is not None]
+        many = f"{len(running)} of {len(self.slots)} worker processes"
+        if self.steps:
+            status = f"draining: {many} still run"
+            if self.kill_at is not None:
+                status += f", until {clock_time(self.kill_at)} at the latest"
+            return Standing(status, stopping=True, ends_by=self.kill_at)
+        served = sum(slot.served for slot in running)
+        return Standing(f"running: {many}, SWF takes the polls of {served}", ready=served > 0)
+
+    def _not_told(self, error: Exception, where: str) -> None:
+        self.log.error("an error that harmed no task", where=where, error=str(error))
+
     # --- the hard end ---------------------------------------------------------------------------
 
     def _kill_overdue(self) -> None:
@@ -308,16 +351,27 @@ class Supervisor:
             self._close(slot)
 
 
-def supervise(arguments: Sequence[str], processes: int, health: tuple[str, int] | None) -> int:
+def earliest(*waits: float | None) -> float | None:
+    """The shortest wait; None where nothing is waited for."""
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
+def supervise(
+    arguments: Sequence[str],
+    processes: int,
+    health: tuple[str, int] | None,
+    manager: Manager | None,
+) -> int:
     """Run ``swf-worker`` with these arguments in so many processes, until they are stopped.
-    ``health``: where the port is to be, if the command line says it."""
+    ``health``: where the port is to be, if the command line says it. The ``manager`` that started
+    us is told how it goes."""
     if not 1 <= processes <= MOST_PROCESSES:
         raise UsageError(f"--processes is {processes}: 1 to {MOST_PROCESSES:,} are allowed")
     log = structlog.get_logger("swf_worker")
     with signal_inbox(signal.SIGCHLD) as inbox:
         slots = [ProcessSlot(number) for number in range(1, processes + 1)]
         start = command("from swf_worker.cli.main import main; sys.exit(main())", *arguments)
-        supervisor = Supervisor(start, slots, inbox, log, Watch(log))
+        supervisor = Supervisor(start, slots, inbox, log, Watch(log), manager=manager)
         if health is not None:
             supervisor.open_health(*health)
         code = supervisor.run()

@@ -119,6 +119,12 @@ class Watch:
         """Look no more."""
         self._closed.set()
 
+    def is_alive(self) -> bool:
+        """Whether any process is not wedged, or there is none. (To start all of them again for one
+        would end what runs in the others.)"""
+        with self._lock:
+            return not self._slots or any(each.all_wedged is None for each in self._slots.values())
+
     # --- looks ----------------------------------------------------------------------------------
 
     def _run(self) -> None:

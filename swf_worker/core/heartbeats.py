@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..definition import ActivityDefinition
+from .registered_types import seconds
+
 LONGEST_DERIVED_INTERVAL = 60.0
 INTERVAL_UNKNOWN = 30.0
 """Where nothing tells a type's heartbeat timeout."""
@@ -23,6 +26,27 @@ LONGEST_ATTEMPT = 30.0
 def derived_interval(timeout: float) -> float:
     """A third of a heartbeat timeout, at most 60 s."""
     return max(0.1, min(timeout / 3, LONGEST_DERIVED_INTERVAL))
+
+
+def interval_set(definition: ActivityDefinition, worker_interval: float | None) -> float | None:
+    """Seconds between a type's beats, where its activity or the worker sets them."""
+    options = definition.options
+    if options.heartbeat_interval is not None:
+        return options.heartbeat_interval
+    timeout = seconds(options.heartbeat_timeout)
+    derived = derived_interval(timeout) if timeout is not None else None
+    if worker_interval is not None:
+        # Never rarer than the type's own timeout bears.
+        return min(worker_interval, derived or worker_interval)
+    if options.heartbeat_timeout == "NONE":
+        return LONGEST_DERIVED_INTERVAL
+    return derived
+
+
+def interval_registered(timeout: float | None) -> float:
+    """The same where nothing sets them, from the timeout that is registered; None: there is none,
+    so the task can't time out, and a cancel is still to be heard."""
+    return LONGEST_DERIVED_INTERVAL if timeout is None else derived_interval(timeout)
 
 
 def attempt_limit(interval: float, cuts: int = 0) -> float:

@@ -1,1 +1,1 @@
-"""Observers of what happens: the log today."""
+"""Observers of what happens: the log, metrics, traces; and the port that shows them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import singledispatch
@@ -163,6 +164,9 @@ LINES: dict[type[Observation], Line] = {
 ONLY_DEBUG = {PollSucceeded, TaskStarted, HandlerStarted, HeartbeatAccepted}
 """Those that are made often, and never are louder."""
 
+_QUOTED = re.compile(r"Value '.*?' at '", re.DOTALL)
+"""A ValidationException quotes what it was given: a result, or the task's token."""
+
 # --- fields -------------------------------------------------------------------------------------
 
 
@@ -170,6 +174,8 @@ def fields_of(record: Observation) -> dict[str, Any]:
     """A record's values, as fields of a line."""
     told: dict[str, Any] = {}
     for each in fields(record):
+        if each.name == "at":
+            continue  # a line has its own time
         value = getattr(record, each.name)
         if isinstance(value, (str, int)):  # most are, and need no words
             told[each.name] = value
@@ -190,7 +196,7 @@ def _(value: ActivityTask, name: str) -> dict[str, Any]:
 
 @_told.register
 def _(value: ActivityType, name: str) -> dict[str, Any]:
-    return {"activity": str(value)}
+    return {"activity_name": value.name, "activity_version": value.version}
 
 
 @_told.register(Completed)
@@ -212,12 +218,14 @@ def _(value: float, name: str) -> dict[str, Any]:
 @_told.register
 def _(value: BaseException, name: str) -> dict[str, Any]:
     text = str(value)
+    if isinstance(value, ServiceError):
+        text = _QUOTED.sub("Value '…' at '", text)
     return {name: f"{type(value).__name__}: {text}" if text else type(value).__name__}
 
 
 @_told.register(tuple)
 def _(value: tuple[Any, ...], name: str) -> dict[str, Any]:
-    return {name: [_short(item) for item in value]}
+    return {name: ", ".join(_short(item) for item in value)} if value else {}
 
 
 def _short(item: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..clock import now
 from ..errors import (
     ActivityCanceled,
     ActivityFailed,
@@ -14,18 +13,14 @@ from ..log import LEVELS, Log
 from ..observations import (
     HandlerLogged,
     HandlerRecorded,
-    HeartbeatLate,
     Observation,
     TaskDecided,
     WorkerStopped,
 )
 from ..outcome import Failed
 from ..runtime.children.records import pass_on
+from .floods import AT_ONCE, Floods
 from .lines import LINES, ONLY_DEBUG, fields_of
-
-LATE_LINES_EACH = 5.0
-"""Seconds between two lines about late heartbeats."""
-
 
 _OFTEN = ONLY_DEBUG | {TaskDecided}
 
@@ -37,7 +32,7 @@ class LogObserver:
         self._log = Log(**bound)
         self._debug = True
         """Whether lines for debugging are wanted, when it was last asked."""
-        self._late_beats = LateBeats()
+        self._floods = Floods()
 
     def wants(self, kind: type[Observation]) -> bool:
         """Whether a record of this kind may become a line, at the level that the log has now."""
@@ -54,16 +49,16 @@ class LogObserver:
         if isinstance(record, HandlerRecorded):
             pass_on(record.record, record.fields)
             return
-        late = self._late_beats
-        if late.held_back and late.are_due(at_last=isinstance(record, WorkerStopped)):
-            self._log.write("warning", "more heartbeats were late", late.take())
+        if self._floods.held_back:
+            for each in self._floods.due(at_last=isinstance(record, WorkerStopped)):
+                self._log.write(*each)
         line = LINES[type(record)]
         level = (line.level_of and line.level_of(record)) or line.level
         if level == "debug" and not self._debug and type(record) in _OFTEN:
             return  # of these there are many: don't even ask
         if not self._log.is_enabled(level):
             return
-        if isinstance(record, HeartbeatLate) and not late.tells_now(record):
+        if type(record) in AT_ONCE and not self._floods.tells_now(record, level):
             return
         raised = _unexpected(record) if isinstance(record, TaskDecided) else None
         self._log.write(level, line.event, fields_of(record), raised)
@@ -72,38 +67,7 @@ class LogObserver:
         """What a handler process logged, as if it had been logged here."""
         level = record.level if record.level in LEVELS else "error"  # "exception" is one
         if self._log.is_enabled(level):
-            self._log.write(level, record.event, record.fields)
-
-
-class LateBeats:
-    """What makes one beat late makes thousands late: most are counted, or their lines would hold
-    the machine as well."""
-
-    def __init__(self) -> None:
-        self.held_back = 0
-        """So many were counted, and are to be told."""
-        self._latest = 0.0
-        self._told_at = float("-inf")
-
-    def tells_now(self, record: HeartbeatLate) -> bool:
-        """Whether this one has a line of its own; else it is counted."""
-        moment = now()
-        if moment - self._told_at < LATE_LINES_EACH:
-            self.held_back += 1
-            self._latest = max(self._latest, record.late_by)
-            return False
-        self._told_at = moment
-        return True
-
-    def are_due(self, *, at_last: bool) -> bool:
-        """Whether those that were counted are to be told."""
-        return at_last or now() - self._told_at >= LATE_LINES_EACH
-
-    def take(self) -> dict[str, Any]:
-        """How many there were, and how late; they are told with that."""
-        told = {"heartbeats": self.held_back, "late_by_most": round(self._latest, 3)}
-        self.held_back, self._latest, self._told_at = 0, 0.0, now()
-        return told
+            self._log.pass_on(level, record.event, record.fields, record.logger, record.created)
 
 
 def say(event: str, /, **fields: Any) -> None:

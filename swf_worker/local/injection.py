@@ -30,6 +30,13 @@ OPERATIONS = (
     "DescribeActivityType",
 )
 """The operations of a worker: "*" means these."""
+OF_OPERATORS = (
+    "CountPendingActivityTasks",
+    "DescribeDomain",
+    "RegisterActivityType",
+    "RegisterDomain",
+)
+"""Those of `swf-worker check` and `register`."""
 
 
 class FaultKind(StrEnum):
@@ -133,9 +140,10 @@ class Fault:
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.operation not in (EVERY_OPERATION, *OPERATIONS):
+        known = (*OPERATIONS, *OF_OPERATORS)
+        if self.operation not in (EVERY_OPERATION, *known):
             raise ConfigurationError(
-                f"a fault of {self.operation!r}: allowed are {', '.join(OPERATIONS)} and '*'"
+                f"a fault of {self.operation!r}: allowed are {', '.join(known)} and '*'"
             )
         try:
             object.__setattr__(self, "kind", FaultKind(self.kind))

@@ -14,7 +14,8 @@ from botocore.session import get_session
 
 from ..checks import check_duration
 from ..core.one_activity import ACTIVITY_ID
-from ..definition import TIMEOUT_NAMES, ActivityDefinition
+from ..core.registered_types import registration
+from ..definition import ActivityDefinition
 from ..options import Duration
 from ..payloads.writing import compact_json
 from ..worker import ActivityWorker
@@ -269,23 +270,8 @@ class LocalSwf:
         self._deciders[name] = Decider(self._own_client(), name)
 
     def _register_type(self, domain: str, definition: ActivityDefinition) -> None:
-        options = definition.options
-        given: dict[str, Any] = {
-            f"defaultTask{_camel(name)}": str(value)
-            for name in TIMEOUT_NAMES
-            if (value := getattr(options, name)) is not None
-        }
-        if options.default_task_list is not None:
-            given["defaultTaskList"] = {"name": options.default_task_list}
-        if options.description is not None:
-            given["description"] = options.description
         with _again():
-            self._client.register_activity_type(
-                domain=domain,
-                name=definition.type.name,
-                version=definition.type.version,
-                **given,
-            )
+            self._client.register_activity_type(domain=domain, **registration(definition))
 
     def _timeouts(
         self, domain: str, name: str, version: str, given: dict[str, Duration | None]

@@ -23,6 +23,7 @@ from .polling.open_tasks import OpenTasks
 from .polling.poller import Poller
 from .runners.runners import Runners
 from .runners.served_types import ServedTypes
+from .tasks.surroundings import Surroundings
 from .tasks.task_run import TaskRun, TaskServices
 from .threads.observer_thread import Observers
 from .threads.thread_pool import IdleThreadsFirst
@@ -41,7 +42,7 @@ class EngineCallbacks(Protocol):
     def type_is_known(self, activity_type: ActivityType, /) -> None: ...
     def loop_closed(self) -> None: ...
     def is_stopping(self) -> bool: ...
-    def internal_error(self, error: BaseException, /) -> None: ...
+    def internal_error(self, error: BaseException, where: str = ..., /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Parts:
     poller: Poller
     open_tasks: OpenTasks
     task_services: TaskServices
+    surroundings: Surroundings
 
     @property
     def pools(self) -> tuple[ClosablePool, ...]:
@@ -80,6 +82,7 @@ def assemble(
 ) -> Parts:
     """The parts of one worker, none of them started."""
     queue = platform.observers(observers)
+    surroundings = Surroundings(observers, engine.internal_error)
     observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
@@ -103,6 +106,7 @@ def assemble(
         on_error=on_error,
         on_process_start=on_process_start,
         on_loop_closed=engine.loop_closed,
+        attaches=surroundings.attaches,
     )
     timeouts = TimeoutLookups(
         options.heartbeat_interval,
@@ -151,6 +155,7 @@ def assemble(
         worker_stopping=engine.is_stopping,
         cancel_grace=options.cancel_grace,
         wording=wording,
+        place=options.place,
         unwanted=unwanted,
     )
     return Parts(
@@ -167,4 +172,5 @@ def assemble(
         poller=poller,
         open_tasks=OpenTasks(),
         task_services=task_services,
+        surroundings=surroundings,
     )

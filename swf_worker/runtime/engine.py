@@ -91,6 +91,7 @@ class Engine:
         self._open_tasks = self.parts.open_tasks
         self._served_types = self.parts.served_types
         self._services = self.parts.task_services
+        self._surroundings = self.parts.surroundings or None
         self._unwanted = self.parts.observers.unwanted
         self._observe = self.parts.observers.tell
         driver.members.append(self)
@@ -118,6 +119,8 @@ class Engine:
     def _run(self, task: ActivityTask, served: ServedType, worker: Lifecycle) -> None:
         """3. Start its heartbeats and its handler, whose end is its answer."""
         run = TaskRun(self._services, task, served)
+        if self._surroundings is not None and served.definition is not None:
+            run.around, run.carriers = self._surroundings.of(task, served.definition)
         self._open_tasks.enter(run)
         if not served.final:  # its look-up may have ended before the task was there to be told
             run.adopt(self._served_types.of(task.activity_type) or served)
@@ -159,9 +162,9 @@ class Engine:
         is sent again."""
         self.parts.poller.free_slot()
         ended = self._open_tasks.reopen(task.task_token)
+        self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
         if ended is not None:
             ended.apply(Redelivered())
-        self._observe(TaskRepeated(task, answer_sent_again=ended is not None))
 
     # --- what the parts tell --------------------------------------------------------------------
 
@@ -199,6 +202,10 @@ class Engine:
                     "worker before, or leave `async with worker:` first"
                 )
             )
+
+    def is_served(self) -> bool:
+        """Whether SWF takes its polls, as far as that can be told."""
+        return self.parts.poller.is_served()
 
     def internal_error(self, error: BaseException, where: str = "swf_worker") -> None:
         """Something of ours or of a hook broke, and harmed no task."""

@@ -29,6 +29,7 @@ from ..task import ActivityTask
 from .engine import Engine
 from .platform import Platform
 from .stopping.lifecycle_driver import LifecycleDriver
+from .tasks.surroundings import for_worker
 from .tasks.task_run import stack_of
 from .view import EngineView
 
@@ -78,11 +79,12 @@ class RunningWorker:
         self._on_start_done = False
         self._finisher: threading.Thread | None = None
         self._closed = False
+        self._observers = [for_worker(each, options) for each in observers]
         self.engine = Engine(
             options,
             registry,
             hooks.fallback,
-            observers,
+            self._observers,
             platform,
             driver,
             process_exits=process_exits,
@@ -92,8 +94,12 @@ class RunningWorker:
         )
         self._parts = self.engine.parts
         self._observe = self._parts.observers.tell
-        self._observers = observers
         self.view = EngineView(options, self._parts, driver)
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Where it polls, as fields of the log."""
+        return self._options.place
 
     # --- the start ------------------------------------------------------------------------------
 

@@ -7,20 +7,24 @@ import atexit
 import logging
 import os
 import queue
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
 from ..clock import now
 from ..core import lifecycle
 from ..errors import ConfigurationError
+from ..log import identity_of
 from ..task import ActivityTask
 from ..text import safe_str
-from .process.streams import make_standard_streams_safe, write_line
+from .notify.notifier import NotifyThread
+from .notify.service_manager import taken_from
+from .process.recorded import say_line
+from .process.streams import make_standard_streams_safe
 from .runners.event_loop import running_loop
 from .running_worker import RunningWorker
+from .standing import are_alive, standing_of
 from .stopping.control_thread import ControlThread, control_thread
 from .stopping.lifecycle_driver import LifecycleDriver
 from .stopping.process_exit import (
@@ -60,7 +64,7 @@ def check_not_loading(call: str) -> None:
     nothing to a worker that runs inside of that."""
     if _loading:
         raise ConfigurationError(
-            f"{call} was called while `swf-worker run` loads {_loading[-1]}, which runs the worker "
+            f"{call} was called while `swf-worker` loads {_loading[-1]}, which runs the worker "
             "itself: return it, and call that only in a program of your own, under "
             'if __name__ == "__main__"'
         )
@@ -96,11 +100,13 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
     check_not_loading("run()")
     refuse_in_event_loop("run()")
     check_main_thread()
+    manager = taken_from(os.environ)
+    notify = None if manager is None else NotifyThread(manager)
     own, registered = threading.enumerate(), atexit._ncallbacks()
     make_standard_streams_safe()
     with signal_inbox(starting=True) as inbox, control_thread(inbox) as control:
         try:
-            ended = run_prepared(workers, control)
+            ended = run_prepared(workers, control, notify)
         except StoppedEarly:
             return 0
     seconds = max(LEFT, ended.until - now())
@@ -109,8 +115,11 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
     return ended.code
 
 
-def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan:
-    """Prepare the workers, run them until they are stopped, and raise what ended one of them."""
+def run_prepared(
+    workers: Sequence[Prepare], control: ControlThread, notify: NotifyThread | None
+) -> ExitPlan:
+    """Prepare the workers, run them until they are stopped, and raise what ended one of them.
+    ``notify`` tells whoever started the process."""
     driver = LifecycleDriver()
     running: list[RunningWorker] = []
     try:
@@ -121,19 +130,30 @@ def run_prepared(workers: Sequence[Prepare], control: ControlThread) -> ExitPlan
         for worker in running:
             worker.wait(driver.longest_stop)
         raise
-    exit_plan = run_until_stopped(running, control)
+    exit_plan = run_until_stopped(running, control, notify)
     for worker in running:
         worker.raise_error()
     return exit_plan
 
 
-def run_until_stopped(workers: Sequence[RunningWorker], control: ControlThread) -> ExitPlan:
+def run_until_stopped(
+    workers: Sequence[RunningWorker], control: ControlThread, notify: NotifyThread | None
+) -> ExitPlan:
     """Open the polls and wait, until the workers have ended or their time is over."""
     driver = workers[0].driver
     driver.on_exit_now = lambda: _exit_now(workers)
     driver.kept_for_the_end = PROCESS_END
     news: queue.SimpleQueue[None] = queue.SimpleQueue()
-    driver.on_stopping = lambda: news.put(None)
+
+    def stopping() -> None:
+        news.put(None)
+        if notify is not None:
+            notify.tell_news()
+
+    driver.on_stopping = stopping
+    if notify is not None:
+        on_error = workers[0].engine.internal_error
+        notify.begin(lambda: standing_of(workers), on_error, lambda: are_alive(workers))
     for worker in workers:
         worker.finished.add_done_callback(lambda _: news.put(None))
     control.inbox.take_signals()
@@ -186,30 +206,29 @@ def _handle(request: ControlRequest, workers: Sequence[RunningWorker]) -> None:
 
 
 def _exit_now(workers: Sequence[RunningWorker]) -> NoReturn:
-    unfinished = [worker.engine.unfinished() for worker in workers]
-    tasks = [task for _, running in unfinished for task in running]
-    polls = sum(open_polls for open_polls, _ in unfinished)
+    unfinished = [(worker.place, *worker.engine.unfinished()) for worker in workers]
 
     def say() -> None:
         for handler in logging.getLogger().handlers:
             with suppress(Exception):  # anybody's
                 handler.flush()
-        for line in abandoned(tasks, polls):
-            write_line(sys.stderr, line)
+        for place, _, tasks in unfinished:
+            for task in tasks:
+                _tell_abandoned(place, task)
+        polls = sum(open_polls for _, open_polls, _ in unfinished)
+        if polls:
+            text = f"{polls} open poll(s); a task that SWF gives to one will time out"
+            say_line(f"abandoned: {text}", "abandoned open polls", open_polls=polls)
 
     for_at_most(_SAYING, say)
     os._exit(ABANDONED)
 
 
-def abandoned(tasks: Iterable[ActivityTask], polls: int) -> list[str]:
-    """A line for each task that is left, and one for the open polls."""
-    lines = []
-    for task in tasks:
-        execution = task.workflow_execution
-        lines.append(
-            f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
-            f"workflow {execution.workflow_id} (run {execution.run_id})"
-        )
-    if polls:
-        lines.append(f"abandoned: {polls} open poll(s); a task that SWF gives to one will time out")
-    return lines
+def _tell_abandoned(place: Mapping[str, str], task: ActivityTask) -> None:
+    execution = task.workflow_execution
+    say_line(
+        f"abandoned: {task.activity_type} activity {safe_str(task.activity_id)} of "
+        f"workflow {execution.workflow_id} (run {execution.run_id})",
+        "abandoned",
+        **{**place, **identity_of(task)},
+    )

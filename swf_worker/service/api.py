@@ -44,6 +44,9 @@ class SwfService(Protocol):
     def poll(self) -> Polled:
         """PollForActivityTask."""
 
+    def holds_poll(self, seconds: float) -> bool:
+        """Whether it holds a poll that left ``seconds`` ago at least."""
+
     def heartbeat(
         self, task_token: str, details: str | None, limit: float, overtime: Overtime | None = None
     ) -> bool:

@@ -118,6 +118,15 @@ class Attempts:
         if attempt.until < self._watched:
             self._watch(attempt.until)
 
+    def longest_unanswered(self, limit: float) -> float:
+        """For how many seconds a request, of those with this ``limit``, has waited for its answer;
+        0 where none has left."""
+        moment = now()
+        return max(
+            (moment - (each.until - limit) for each in list(self._running) if _waits(each, limit)),
+            default=0.0,
+        )
+
     def close(self) -> None:
         """Cut those that run, and those that are about to."""
         self._closed = True
@@ -143,6 +152,10 @@ class Attempts:
                 attempt.cut()
         if following < inf:
             self._watch(following)
+
+
+def _waits(attempt: Attempt, limit: float) -> bool:
+    return attempt.sent is True and attempt.seconds == limit
 
 
 def _goes_on(attempt: Attempt) -> bool:

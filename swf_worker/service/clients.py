@@ -8,12 +8,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import boto3
-from botocore import xform_name
+from botocore import UNSIGNED, xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoRegionError
 
@@ -29,6 +28,7 @@ from .credentials import (
     give,
 )
 from .direct import DirectCalls
+from .regions import known_regions
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -38,6 +38,10 @@ POLL_READ_TIMEOUT = 70
 CONNECT_TIMEOUT = 5
 CALL_READ_TIMEOUT = 30
 """As long as the longest attempt: it is cut at its own limit."""
+LOOK_CONNECT_TIMEOUT = LOOK_READ_TIMEOUT = 3
+"""Of an operator's calls: somebody waits for what they tell."""
+OPERATOR_CALLS = 16
+"""So many of them at once."""
 SPARE_CONNECTIONS = 2
 
 
@@ -148,6 +152,42 @@ def decider_client(reach: Reach) -> SWFClient:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorClients:
+    """What an operator's commands call."""
+
+    signed: Calls
+    unsigned: SWFClient
+    identity: Callable[[], Any]
+    """A client of STS."""
+    where: Where
+
+
+def credentials_of(reach: Reach) -> ProviderChain:
+    """Its credentials, not looked for yet. ConfigurationError for a missing profile."""
+    with _set_up_errors():
+        return ProviderChain(reach.session or _session(reach))
+
+
+def build_operator_clients(reach: Reach, credentials: ProviderChain) -> OperatorClients:
+    """Through boto3's client, which tells more of an answer. ConfigurationError as above."""
+    with _set_up_errors():
+        factory = _Factory(reach, "boto3", LOOK_CONNECT_TIMEOUT)
+        factory.credentials = credentials
+        return OperatorClients(
+            signed=factory.calls(LOOK_READ_TIMEOUT, OPERATOR_CALLS),
+            unsigned=factory.unsigned(),
+            identity=factory.identity,
+            where=factory.where,
+        )
+
+
+def region_of(reach: Reach) -> str | None:
+    """The region that is set, in the code or as boto3 lets the environment set it."""
+    with _set_up_errors():
+        return reach.region_name or (reach.session or _session(reach)).region_name or None
+
+
 def is_local(reach: Reach) -> bool:
     """Whether it leads to this machine."""
     return _is_local(_endpoint(reach))
@@ -158,12 +198,16 @@ LOCAL_HINT = (
 )
 
 
+class NoRegion(ConfigurationError):
+    """None is set."""
+
+
 @contextmanager
 def _set_up_errors() -> Iterator[None]:
     try:
         yield
     except NoRegionError:
-        raise ConfigurationError(
+        raise NoRegion(
             "no AWS region is set: give region_name=, --region or AWS_DEFAULT_REGION, or a "
             f"profile that has one. {LOCAL_HINT}"
         ) from None
@@ -186,7 +230,9 @@ def _session(reach: Reach) -> boto3.Session:
 
 
 class _Factory:
-    def __init__(self, reach: Reach, calls: str | None = None) -> None:
+    def __init__(
+        self, reach: Reach, calls: str | None = None, connect_timeout: int = CONNECT_TIMEOUT
+    ) -> None:
         self._session = reach.session or _session(reach)
         self.source = ProviderChain(self._session)
         self.credentials: CredentialsOfCalls = self.source
@@ -200,7 +246,7 @@ class _Factory:
             self._base = self._base.merge(Config(proxies={}))
         self._base = self._base.merge(
             Config(
-                connect_timeout=CONNECT_TIMEOUT,
+                connect_timeout=connect_timeout,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 tcp_keepalive=True,
                 parameter_validation=False,  # the gateway's parameters have the right types
@@ -209,7 +255,7 @@ class _Factory:
         self._probe = probe = self._build(self._base)
         self.why_boto3 = direct_or_boto3.why_boto3(calls, self._session, probe, local=local)
         region = probe.meta.region_name
-        self.where = Where(region, region in _known_regions(self._session), reach.endpoint_url)
+        self.where = Where(region, region in known_regions(self._session), reach.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
         # To one that is set it adds what its session does.
         built: Any = probe.meta.config
@@ -243,6 +289,23 @@ class _Factory:
         configured = direct_or_boto3.inner_session(self._session).get_config_variable("ca_bundle")
         return configured or os.environ.get("REQUESTS_CA_BUNDLE")
 
+    def unsigned(self) -> SWFClient:
+        """A client whose calls nobody signs."""
+        settings = Config(read_timeout=LOOK_READ_TIMEOUT, signature_version=UNSIGNED)
+        built = self._build(self._base.merge(settings))
+        built.meta.events.register("before-parse.swf.*", check_response)
+        connections.install(built)
+        return built
+
+    def identity(self) -> Any:
+        """A client of STS, with the same credentials."""
+        client: Any = self._session.client
+        settings = Config(read_timeout=LOOK_READ_TIMEOUT, parameter_validation=True)
+        settings = self._base.merge(settings)
+        built = client("sts", region_name=self.where.region, config=settings, **NONE_OF_ITS_OWN)
+        give(built, self.credentials)
+        return built
+
     def _build(self, config: Config) -> SWFClient:
         return self._session.client(
             "swf",
@@ -265,17 +328,3 @@ def _is_local(endpoint_url: str | None) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _known_regions(session: boto3.Session) -> set[str]:
-    partitions = session.get_available_partitions()
-    return {
-        region
-        for partition in partitions
-        for region in session.get_available_regions("swf", partition_name=partition)
-    }
-
-
-def similar_regions(region: str) -> list[str]:
-    """Known regions that ``region`` may have meant."""
-    return get_close_matches(region, sorted(_known_regions(boto3.Session())), n=3)

@@ -289,10 +289,11 @@ NONE_OF_ITS_OWN: dict[str, Any] = {
 """For a client that is given its credentials with each call: building it doesn't look for any."""
 
 
-def give(client: SWFClient, credentials: CredentialsOfCalls) -> None:
+def give(client: SWFClient | Any, credentials: CredentialsOfCalls) -> None:
     """Have each call of the client signed with these."""
 
     def choose(context: dict[str, Any], **_: Any) -> None:
         context["signing"] = {**context.get("signing", {}), "request_credentials": credentials}
 
-    client.meta.events.register("before-call.swf", choose)
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register(f"before-call.{service}", choose)

@@ -33,6 +33,18 @@ CONNECTION_CODE = "Connection"
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 """The credentials were too old."""
 
+NOT_PERMITTED = frozenset(
+    {
+        "OperationNotPermittedFault",
+        "AccessDeniedException",
+        "AccessDenied",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    }
+)
+"""This identity may not make the call. (The other codes of an OperationNotPermittedFault are of
+credentials and clocks.)"""
+
 _NEVER_LEFT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 _TYPES: dict[str, type[ServiceError]] = {
@@ -40,11 +52,7 @@ _TYPES: dict[str, type[ServiceError]] = {
     "LimitExceededFault": LimitExceededFault,
     **dict.fromkeys(
         (
-            "OperationNotPermittedFault",
-            "AccessDeniedException",
-            "AccessDenied",
-            "NotAuthorized",
-            "UnauthorizedOperation",
+            *NOT_PERMITTED,
             "OptInRequired",
             "ExpiredToken",
             "ExpiredTokenException",
@@ -104,6 +112,11 @@ def translate(operation: str, error: BaseException, sent: bool | None = None) ->
     return ServiceUnavailableError(operation, "", said, ambiguous=True)
 
 
+def is_about_the_clock(code: str, message: str) -> bool:
+    """A signature was out of time."""
+    return any(sign in f"{code} {message}".lower() for sign in _CLOCK)
+
+
 def _wrapped_in(error: BaseException) -> BaseException | None:
     inner = getattr(error, "kwargs", {}).get("error")
     return inner if isinstance(inner, BaseException) else None
@@ -121,7 +134,7 @@ def _from_service(operation: str, error: ClientError) -> ServiceError:
     metadata: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
     code = str(said.get("Code") or "")
     message = str(said.get("Message") or "no message")
-    if any(sign in f"{code} {message}".lower() for sign in _CLOCK):
+    if is_about_the_clock(code, message):
         message += " — check this machine's clock: SWF compares it with the signature's time"
     request_id = str(metadata.get("RequestId") or "")
     kind = _TYPES.get(code)

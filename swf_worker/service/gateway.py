@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.lifecycle import POLL_LIMIT
+from ..core.registered_types import read_described
 from ..errors import (
     MalformedResponseError,
     ServiceError,
@@ -149,6 +150,11 @@ class Boto3Service(TokenCalls):
         answer = self._call(self._clients.polls, "PollForActivityTask", POLL_LIMIT, members)
         return read_poll(answer)
 
+    def holds_poll(self, seconds: float) -> bool:
+        """Whether a poll has left so long ago and is not answered. (Where a recorder or tracer has
+        botocore's connections, nobody can tell.)"""
+        return self._attempts.longest_unanswered(POLL_LIMIT) >= seconds
+
     def describe(self, activity_type: ActivityType) -> RegisteredTimeouts:
         """DescribeActivityType's heartbeat and start-to-close defaults."""
         members = {
@@ -156,10 +162,10 @@ class Boto3Service(TokenCalls):
             "activityType": {"name": activity_type.name, "version": activity_type.version},
         }
         answer = self._call(self._clients.beats, "DescribeActivityType", ANSWER_LIMIT, members)
-        registered = answer.get("configuration")
+        registered = read_described(answer)
         return RegisteredTimeouts(
-            heartbeat=_seconds(_member(registered, "defaultTaskHeartbeatTimeout")),
-            start_to_close=_seconds(_member(registered, "defaultTaskStartToCloseTimeout")),
+            heartbeat=registered.seconds("heartbeat_timeout"),
+            start_to_close=registered.seconds("start_to_close_timeout"),
         )
 
     def count_pending(self) -> Backlog:
@@ -169,11 +175,7 @@ class Boto3Service(TokenCalls):
             "domain": self._options.domain,
             "taskList": {"name": self._options.task_list},
         }
-        answer = self._call(self._clients.beats, name, COUNT_LIMIT, members)
-        count = answer.get("count")
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise MalformedResponseError(name, "", "no count in the answer")
-        return Backlog(count, answer.get("truncated") is True)
+        return read_count(self._call(self._clients.beats, name, COUNT_LIMIT, members))
 
     def close(self) -> None:
         """Cut the attempts that still run or are about to, and close the clients' connections."""
@@ -185,6 +187,14 @@ class Boto3Service(TokenCalls):
         """The error to stop with when the first poll is refused, None if waiting may mend it."""
         polled = f"domain {self._options.domain!r}, task list {self._options.task_list!r}, "
         return refusal(error, self._clients.where, polled)
+
+
+def read_count(answer: dict[str, Any]) -> Backlog:
+    """A count's answer."""
+    count = answer.get("count")
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise MalformedResponseError("CountPendingActivityTasks", "", "no count in the answer")
+    return Backlog(count, answer.get("truncated") is True)
 
 
 def read_poll(answer: dict[str, Any]) -> Polled:
@@ -225,10 +235,6 @@ def read_poll(answer: dict[str, Any]) -> Polled:
     return Polled(task, tuple(missing))
 
 
-def _member(structure: object, name: str) -> object:
-    return structure.get(name) if isinstance(structure, dict) else None
-
-
 def _drop_frames(error: BaseException | None) -> None:
     """Forget the frames of botocore, and urllib3's pool: they hold sockets open for as long as an
     error is kept."""
@@ -243,10 +249,3 @@ def _drop_frames(error: BaseException | None) -> None:
             if holder in vars(error):
                 setattr(error, holder, None)
         waiting += [error.__cause__, error.__context__]
-
-
-def _seconds(text: object) -> float | None:
-    try:
-        return float(text) if isinstance(text, str) and text != "NONE" else None
-    except ValueError:
-        return None

@@ -11,8 +11,9 @@ from ..errors import (
     SwfWorkerError,
     UnknownResourceFault,
 )
-from .clients import LOCAL_HINT, Where, similar_regions
+from .clients import LOCAL_HINT, Where
 from .faults import CONNECTION_CODE, TLS_CODE
+from .regions import meant
 
 
 def refusal(error: ServiceError, where: Where, polled: str = "") -> SwfWorkerError | None:
@@ -45,11 +46,9 @@ def _explain(error: ServiceError, where: Where, polled: str) -> ConfigurationErr
 def _mistyped_region(error: ServiceError, where: Where) -> ConfigurationError | None:
     if where.endpoint_url or where.region_is_known:
         return None
-    close = similar_regions(where.region)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
     return ConfigurationError(
         f"{error.operation}: boto3 knows no region {where.region!r} with SWF, and its address "
-        f"can't be reached ({error.message}){hint}"
+        f"can't be reached ({error.message}){meant(where.region)}"
     )
 
 

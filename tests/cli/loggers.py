@@ -38,7 +38,7 @@ def log() -> None:
         APP.exception("caught")
         del card
     APP.info("%d", "broken")
-    odd = ("event", "level", "timestamp", "logger", "self", "method_name", "activity", "exc")
+    odd = ("event", "level", "timestamp", "logger", "self", "method_name", "run_id", "exc")
     APP.warning("odd names", exc_info=True, extra={name: f"my {name}" for name in odd})
     child = multiprocessing.get_context("fork").Process(target=APP.warning, args=("in a fork",))
     child.start()

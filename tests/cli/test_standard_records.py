@@ -52,20 +52,22 @@ def test_each_record_is_a_line_with_the_tasks_ids(swf, mode):
     assert (order["level"], order["logger"], order["order"]) == ("info", "app", 7)
     caught = lines["caught"]
     assert caught["level"] == "error"
-    assert "no money" in json.dumps(caught["exception"])
+    assert caught["exception"].endswith("ValueError: no money")
+    assert (caught["exc_type"], caught["exc_message"]) == ("ValueError", "no money")
     warning = next(line for event, line in lines.items() if "UserWarning" in event)
     assert (warning["level"], warning["logger"]) == ("warning", "py.warnings")
     said = [order, caught, warning, lines["with structlog"]]
     if mode == "async":
         said.append(lines["from another thread"])
     for line in said:
-        assert line["activity"] == f"Logs/{mode}"
+        assert (line["activity_name"], line["activity_version"]) == ("Logs", mode)
+        assert (line["domain"], line["task_list"]) == ("tests", "tasks")
         assert line["activity_id"] == "activity-1"
         assert line["workflow_id"] == scheduled.workflow_id
         assert line["run_id"]
     odd = lines["odd names"]
-    assert (odd["level"], odd["logger"], odd["activity"]) == ("warning", "app", f"Logs/{mode}")
-    for name in ("event", "level", "timestamp", "logger", "self", "activity"):
+    assert (odd["level"], odd["logger"], odd["activity_name"]) == ("warning", "app", "Logs")
+    for name in ("event", "level", "timestamp", "logger", "self", "run_id"):
         assert odd[f"{name}_"] == f"my {name}", "the fields of a record are anybody's"
     assert odd["exc"] == "my exc"
     assert "NoneType" not in err
@@ -93,7 +95,7 @@ def test_for_a_person_too(swf, mode):
     (line,) = (line for line in err.splitlines() if "an order of 5" in line)
     assert "[info     ]" in line
     assert "[app]" in line
-    assert f"activity=Logs/{mode}" in line
+    assert f"activity_name=Logs activity_version={mode}" in line
     assert "1111-card" not in err
 
 

@@ -50,6 +50,7 @@ def greet(name: str) -> str:
 
 
 EXTRAS = {"local": "moto", "cli": "rich", "pydantic": "pydantic", "ruby": "pyyaml"}
+EXTRAS |= {"otel": "opentelemetry-api"}
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,13 @@ def test_lines_hold_their_fields_for_readers_and_for_programs():
     _, err = run("logging")
     (ended,) = (line for line in err.splitlines() if "task ended" in line)
     assert ended.startswith("INFO:swf_worker:task ended ")
-    for field in ("activity=Fails/1", "workflow_id=Fails-1", "outcome=Failed", "reason=ValueError"):
+    for field in (
+        "activity_name=Fails",
+        "activity_version=1",
+        "workflow_id=Fails-1",
+        "outcome=Failed",
+        "reason=ValueError",
+    ):
         assert field in ended
     (charging,) = (line for line in err.splitlines() if "charging" in line)
     assert "amount=5" in charging
@@ -157,7 +163,7 @@ def test_a_handlers_logger_writes_there_too(caplog, make_worker, quick_swf):
     with make_worker(logs):
         assert quick_swf.schedule("Logs", "1").outcome() == Completed()
     info, error = (record for record in caplog.records if getattr(record, "order", None) == 7)
-    assert info.getMessage().startswith("5 things activity=Logs/1 activity_id=activity-1 ")
+    assert info.getMessage().startswith("5 things domain=tests task_list=tasks activity_name=Logs ")
     assert info.exc == "x"
     assert error.levelname == "ERROR"
     assert error.exc_info[0] is KeyError
@@ -169,7 +175,7 @@ def test_so_do_handler_processes(caplog, run_in_process):
     """Both libraries' lines come out in the host's logging, at its levels."""
     caplog.set_level("INFO")
     run_in_process(handlers.records)
-    found = {r.getMessage().split(" activity=")[0]: r for r in caplog.records}
+    found = {r.getMessage().split(" domain=")[0]: r for r in caplog.records}
     assert found["from structlog"].name == "swf_worker"
     record = found["5 from logging"]
     assert (record.name, record.levelname, record.order) == ("app.part", "INFO", 7)

@@ -36,7 +36,7 @@ def pipe():
 def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):
     """The main thread has not begun with it yet: an Ask must not fall between the two."""
     ours, theirs = pipe
-    setup = ChildSetup([(asks, mark_of(asks), JsonConverter())], (), True, None)
+    setup = ChildSetup([(asks, mark_of(asks), JsonConverter())], (), True, None, {})
     begin = wire.Begin([], None, None, pickled_or_refused("the setup", setup))
     ours.sendall(wire.encode(begin))
     child = HandlerProcess(theirs)

@@ -27,23 +27,27 @@ from ...definition import ActivityDefinition, define
 from ...failure import FailureWording
 from ...task import CancelReason
 from ...text import safe_str
+from ..process.files import flush
 from ..process.forks import at_fork
 from ..process.interpreter import Main, load_main, take_over
-from ..process.streams import make_standard_streams_safe
+from ..process.recorded import tell_uncaught
+from ..process.streams import SafeText, make_standard_streams_safe
 from ..stopping.process_exit import ProcessExit
 from ..tasks.invocation import Ended, Invocation
+from ..tasks.surroundings import Around, SurroundedInvocation
 from . import role
 from .channel import Channel
-from .records import send_events, send_records
+from .records import record_uncaught, send_events, send_records
 from .restore import ProcessState, report_stacks_at, undisturbed
 from .setup import ChildSetup
-from .task_link import RemoteTaskLink, end_of
+from .task_link import RemoteTaskLink, end_of, told
 from .wire import (
     Ask,
     Begin,
     Broken,
     Frame,
     LeftBehind,
+    ObserverBroke,
     Ready,
     Returned,
     Run,
@@ -77,6 +81,7 @@ class HandlerProcess:
         # main thread has begun with it.
         self._current: tuple[ActivityContext, RemoteTaskLink] | None = None
         self._stopping = False
+        self._as_records = False
         self._announced = False
         self._signaled = False
         self._raised = False
@@ -133,8 +138,9 @@ class HandlerProcess:
             case Run():
                 link = RemoteTaskLink(self._channel, frame)
                 link.stopping = link.stopping or self._stopping
-                codecs = self._definitions[frame.activity].codecs
-                self._current = ActivityContext(read_task(frame.task), link, codecs), link
+                assert self._setup is not None
+                codecs, place = self._definitions[frame.activity].codecs, self._setup.place
+                self._current = ActivityContext(read_task(frame.task), link, codecs, place), link
                 self._runs.put(frame)
             case Ask(reasons) if current is not None:
                 for reason in reasons:
@@ -174,6 +180,11 @@ class HandlerProcess:
     def _load(self, begin: Begin) -> None:
         sys.argv[:] = begin.argv
         send_records(self._channel, begin.log_levels, warnings=begin.captures_warnings)
+        self._as_records = begin.as_records
+        if begin.as_records:
+            tell_uncaught(record_uncaught)
+            if isinstance(sys.stdout, SafeText):
+                sys.stdout.reconfigure(line_buffering=True)
         if begin.main_name is not None or begin.main_path is not None:
             load_main(Main(begin.main_name, begin.main_path))
         self._setup = setup = pickle.loads(begin.setup)  # noqa: S301 (the worker's own)
@@ -194,6 +205,8 @@ class HandlerProcess:
             undisturbed(partial(undisturbed, partial(self._run, run, turn, state)))
             assert turn.end is not None
             self._current = None
+            if self._as_records:
+                flush()  # while it is known whose it is
             if self._announced and not isinstance(turn.end, Returned):
                 os._exit(_TERMINATED)  # why it ends, the worker knows best
             left = state.put_back()
@@ -216,8 +229,7 @@ class HandlerProcess:
         try:
             if not turn.began:
                 turn.began = True
-                wrappers = self._setup.wrappers
-                ended = Invocation(definition, context, wrappers, self._wording).run()
+                ended = self._invocation(run, definition, context).run()
                 turn.end = end_of(ended, run.number)
         except BaseException as error:
             turn.error = error
@@ -227,6 +239,24 @@ class HandlerProcess:
             failed = HandlerFailed(wording.of_exception(turn.error or InterruptedError()))
             turn.end = end_of(Ended(failed, turn.error), run.number)
         link.over()
+
+    def _invocation(
+        self, run: Run, definition: ActivityDefinition, context: ActivityContext
+    ) -> Invocation:
+        assert self._setup is not None
+        call = (definition, context, self._setup.wrappers, self._wording)
+        if not any(run.carriers):
+            return Invocation(*call)
+        around = Around(partial(self._observer_broke, run))
+        for (attach, where), carrier in zip(self._setup.attaches, run.carriers, strict=True):
+            if carrier:
+                around.add(attach, carrier, where)
+        return SurroundedInvocation(*call, around=around)
+
+    def _observer_broke(self, run: Run, error: BaseException, where: str) -> None:
+        if not isinstance(error, Exception):
+            raise error  # it is ours that ends the handler, or a signal's of its own
+        self._channel.say(ObserverBroke(run.number, where, told(error)))
 
 
 @dataclass(slots=True)

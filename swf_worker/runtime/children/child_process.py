@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from ...clock import now
 from ..process.interpreter import Imports, command
@@ -45,6 +46,10 @@ _ORDER = list(ChildPhase)
 
 class TaskInChild(Protocol):
     """The task that a child runs."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What each line of it in the log carries."""
 
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something; how its task ended, if that was it."""
@@ -99,9 +104,12 @@ class Child:
 
     process: subprocess.Popen[bytes]
     connection: Connection
-    stderr: IO[bytes]
+    files: list[IO[bytes]]
+    """Where what it writes comes out: its stderr, and its stdout where lines are records."""
     stderr_tail: bytearray = field(default_factory=bytearray)
     """The last that it wrote there."""
+    begun: dict[int, bytes] = field(default_factory=dict)
+    """A line that has no end yet, of each of the files."""
     pidfd: int | None = None
     started_at: float = field(default_factory=now)
     state: ChildState = field(default_factory=ChildState)
@@ -114,23 +122,30 @@ class Child:
         """Its process id."""
         return self.process.pid
 
+    def number_of(self, file: IO[bytes]) -> int:
+        """Which of its descriptors that is."""
+        return 1 if file is self.process.stdout else 2
+
     @property
     def code(self) -> int | None:
         """Its exit code; a signal is negative."""
         return self.process.returncode
 
 
-def spawn(imports: Imports) -> Child:
-    """Start one; it waits for its first frame. OSError where the machine gives no more."""
+def spawn(imports: Imports, *, as_records: bool) -> Child:
+    """Start one; it waits for its first frame. OSError where the machine gives no more.
+    ``as_records``: what it prints comes through us."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(  # noqa: S603 (our own interpreter)
             command(f"{_MAIN}; main({theirs.fileno()}, {os.getpid()})"),
             env=imports.environment(),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if as_records else None,
             stderr=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
         )
-        assert process.stderr is not None
-        os.set_blocking(process.stderr.fileno(), False)
-        return Child(process, Connection(ours.dup()), process.stderr)
+        files = [file for file in (process.stderr, process.stdout) if file is not None]
+        for file in files:
+            os.set_blocking(file.fileno(), False)
+        return Child(process, Connection(ours.dup()), files)

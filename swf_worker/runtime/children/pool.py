@@ -15,16 +15,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import msgspec
 
 from ...clock import now
 from ..process.interpreter import Imports
+from ..process.recorded import recorded
 from ..tasks.invocation import Ended
 from ..threads.clock import StartThread
 from .child_process import Child, ChildPhase, TaskInChild, spawn
-from .stderr import Stderr
+from .output import Output
 from .wire import Begin, Broken, Frame, Logged, Ready, Recorded, encode
 
 LOOK = 0.5
@@ -63,7 +64,7 @@ class ChildPool:
         self._wakeup.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._children: set[Child] = set()
-        self._stderr = Stderr(start_thread)
+        self._output = Output(start_thread)
         self._closing = False
         self._thread = start_thread("children", self._run)
 
@@ -88,8 +89,7 @@ class ChildPool:
         data = encode(frame)
 
         def give() -> None:
-            while self._read_stderr(child):  # what it wrote before is of no interest any more
-                pass
+            self._drain(child)  # what it wrote before is of no interest any more
             child.stderr_tail.clear()
             child.task = task
             self._send(child, data)
@@ -167,7 +167,7 @@ class ChildPool:
                 child.process.kill()
                 child.process.wait()
                 self._forget(child)
-            self._stderr.close()
+            self._output.close()
             self._selector.close()
             self._wakeup.close()
             self._waker.close()
@@ -182,8 +182,8 @@ class ChildPool:
                         self._wakeup.recv(4096)
                 elif child.connection.is_at(key.fileobj):
                     self._on_io(child, events)
-                elif key.fileobj is child.stderr:
-                    self._read_stderr(child)
+                elif key.fileobj in child.files:
+                    self._read(child, cast(IO[bytes], key.fileobj))
                 else:
                     died.add(child)
         while self._calls:
@@ -219,13 +219,14 @@ class ChildPool:
         if self._closing:
             return
         try:
-            child = spawn(self._imports)
+            child = spawn(self._imports, as_records=recorded(1) is not None)
         except Exception as error:  # no descriptors, no processes: whoever waits must hear of it
             self._owner.child_failed_to_start(error)
             return
         self._children.add(child)
         child.connection.open(self._selector, child)
-        self._selector.register(child.stderr, selectors.EVENT_READ, child)
+        for file in child.files:
+            self._selector.register(file, selectors.EVENT_READ, child)
         self._watch_death(child)
         self._send(child, self._first_frame)
 
@@ -270,25 +271,33 @@ class ChildPool:
         elif isinstance(frame, Recorded):
             self._owner.child_recorded(frame)
         elif child.task is not None and (ended := child.task.heard(frame)) is not None:
+            if recorded(2) is not None:  # its lines have its ids
+                self._drain(child)
+                self._output.end_lines(child)
             child.task = None
             child.tasks_done += 1
             self._owner.child_free(child, ended)
 
-    def _read_stderr(self, child: Child) -> bool:
+    def _drain(self, child: Child) -> None:
+        for file in child.files:
+            while self._read(child, file):
+                pass
+
+    def _read(self, child: Child, file: IO[bytes]) -> bool:
         """Take what it wrote; False when there is nothing now."""
-        if child.stderr.closed:
+        if file.closed:
             return False
         try:
-            data = os.read(child.stderr.fileno(), 65_536)
+            data = os.read(file.fileno(), 65_536)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
             data = b""
         if not data:
             with suppress(KeyError, ValueError):
-                self._selector.unregister(child.stderr)
+                self._selector.unregister(file)
             return False
-        self._stderr.keep(child.stderr_tail, data)
+        self._output.take(child, file, data)
         return True
 
     def _hang_up(self, child: Child) -> None:
@@ -300,18 +309,20 @@ class ChildPool:
     def _reap(self, child: Child) -> None:
         while self._receive(child):  # a whole result that is in the pipe counts
             pass
-        while self._read_stderr(child):
-            pass
+        self._drain(child)
+        self._output.end_lines(child)
         self._forget(child)
         self._owner.child_gone(child)
 
     def _forget(self, child: Child) -> None:
         self._children.discard(child)
-        with suppress(KeyError, ValueError):
-            self._selector.unregister(child.stderr)
+        for file in child.files:
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(file)
         if child.pidfd is not None:
             self._selector.unregister(child.pidfd)
             os.close(child.pidfd)
             child.pidfd = None
         child.connection.close()
-        child.stderr.close()
+        for file in child.files:
+            file.close()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, NoReturn, Protocol
 
 from ...context import current_identity
-from ...log import apart, as_extra, extra_of
+from ...log import (
+    NAME,
+    as_extra,
+    exception_fields,
+    extra_of,
+    flat,
+    tell_exception,
+    with_identity,
+)
 from ...text import safe_str, shorten
 from .wire import Frame, Logged, Recorded
 
@@ -68,15 +77,16 @@ class _Sending(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send it; what breaks in that is logging's to tell."""
         try:
-            if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-                record.exc_text = logging.Formatter().formatException(record.exc_info)
+            fields = with_identity(extra_of(record), current_identity())
+            if record.exc_info and record.exc_info[1] is not None:
+                told = exception_fields(record.exc_info[1])
+                record.exc_text = record.exc_text or told["exception"]
+                fields |= {name: told[name] for name in ("exc_type", "exc_message")}
             own = vars(record)
             attributes = {name: plain(own[name]) for name in _KEPT if name in own}
-            identity = current_identity()
-            fields = apart(extra_of(record), identity.keys()) | identity
             said = attributes | {"msg": short(record.getMessage())}
-            told = Recorded(said, {name: plain(each) for name, each in fields.items()})
-            if not self._channel.mention(told):
+            frame = Recorded(said, {name: plain(each) for name, each in fields.items()})
+            if not self._channel.mention(frame):
                 _print(record.levelname, record.name, record.getMessage(), record.exc_text)
         except Exception:
             self.handleError(record)
@@ -107,10 +117,13 @@ def send_events(channel: Channel) -> None:
     if structlog.is_configured():
         return
 
-    def forward(logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+    def forward(logger: Named, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         said = short(event.pop("event", ""))
-        fields = current_identity() | dict(event)
-        told = Logged(level, said, {short(name): plain(each) for name, each in fields.items()})
+        fields = {
+            short(name): plain(each)
+            for name, each in with_identity(event, current_identity()).items()
+        }
+        told = Logged(level, said, fields, logger.name, time.time())
         if not channel.mention(told):
             _print(level.upper(), "", said, event.get("exception"))
         raise structlog.DropEvent
@@ -118,17 +131,33 @@ def send_events(channel: Channel) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
+            tell_exception,
             forward,
-        ]
+        ],
+        logger_factory=Named,
     )
+
+
+class Named:
+    """What structlog makes of the name that a logger was asked for with."""
+
+    def __init__(self, *names: object) -> None:
+        self.name = str(names[0]) if names else None
+
+    def __getattr__(self, level: str) -> Any:
+        return str  # never called: the event has been forwarded
+
+
+def record_uncaught(event: str, error: BaseException, /, **fields: str) -> None:
+    """An error that nobody in this process has caught, as a record."""
+    logging.getLogger(NAME).critical(event, exc_info=error, extra=as_extra(fields))
 
 
 def plain(value: Any) -> Any:
     """What a frame can carry: a log line must never fail a handler."""
     if type(value) in (bool, float, type(None)) or (type(value) is int and abs(value) < 2**63):
         return value
-    return short(value)
+    return short(flat(value))
 
 
 def short(value: object) -> str:

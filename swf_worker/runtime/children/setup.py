@@ -9,8 +9,8 @@ from __future__ import annotations
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...codecs.chain import Codec
@@ -19,6 +19,8 @@ from ...definition import ActivityDefinition, ActivityMark
 from ...errors import ConfigurationError
 from ...options import Options, Wrapper
 from ..process.interpreter import main_module
+from ..process.recorded import recorded
+from ..tasks.surroundings import Attach
 from .records import levels
 from .wire import Begin
 
@@ -31,6 +33,9 @@ class ChildSetup:
     wrappers: Sequence[Wrapper]
     failure_tracebacks: bool
     on_process_start: Callable[[], object] | None
+    attaches: Sequence[tuple[Attach, str]] = ()
+    """What observers put around handlers, out of a task's carriers."""
+    place: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -38,6 +43,7 @@ class ChildSetup:
         definitions: Sequence[ActivityDefinition],
         options: Options,
         on_process_start: Callable[[], object] | None,
+        attaches: Sequence[tuple[Attach, str]],
     ) -> ChildSetup:
         """What the children of a worker's process activities are made of."""
         return cls(
@@ -45,11 +51,15 @@ class ChildSetup:
             options.wrappers,
             options.failure_tracebacks,
             on_process_start,
+            tuple(attaches),
+            options.place,
         )
 
 
 def begin(setup: ChildSetup) -> Begin:
     """The first frame of a child; ConfigurationError for what another process can't import."""
+    for attach, name in setup.attaches:
+        pickled_or_refused(f"attach of {name}", attach)
     pickled = pickled_or_refused("the worker", setup)
     main = main_module() if b"__main__" in pickled else None
     if main is None and b"__main__" in pickled:
@@ -64,6 +74,7 @@ def begin(setup: ChildSetup) -> Begin:
         pickled,
         log_levels=levels(),
         captures_warnings=warnings.showwarning.__module__ == "logging",
+        as_records=recorded(2) is not None,
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from contextlib import suppress
 
 from ...clock import now
 from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
 from ...errors import ActivityFailed, PayloadError
-from ...text import safe_str
+from ...log import exception_fields
 from ..tasks.invocation import Ended
 from .channel import Channel
 from .wire import Canceled, Failed, HandedOver, Progress, Raised, Returned, Run, Shortened, TaskEnd
@@ -95,8 +94,10 @@ def end_of(ended: Ended, number: int) -> TaskEnd:
 def _raised(error: BaseException | None) -> Raised | None:
     if error is None or isinstance(error, (ActivityFailed, PayloadError)):
         return None  # these are told by their reason
-    try:
-        trace = "".join(traceback.format_exception(error))
-    except BaseException as broken:  # an exception of the user's can do anything
-        trace = f"<no traceback: {type(broken).__name__}>"
-    return Raised(type(error).__name__, safe_str(error)[:4096], safe_str(trace)[-16_384:])
+    return told(error)
+
+
+def told(error: BaseException) -> Raised:
+    """An exception, for the worker's log."""
+    fields = exception_fields(error)
+    return Raised(fields["exc_type"], fields["exc_message"][:4096], fields["exception"][-16_384:])

@@ -38,6 +38,8 @@ class Begin(Frame, frozen=True):
     log_levels: dict[str, int] = {}
     """Of the standard library's loggers here, "" for the root."""
     captures_warnings: bool = False
+    as_records: bool = False
+    """Every line is a record: what is printed is told at once, and so is what nobody catches."""
 
 
 class Run(Frame, frozen=True):
@@ -50,6 +52,8 @@ class Run(Frame, frozen=True):
     remaining: float | None
     """Seconds to the nearest limit that is known."""
     worker_stopping: bool
+    carriers: list[dict[str, str]] = []
+    """Of the setup's attaches, in their order."""
 
 
 class Ask(Frame, frozen=True):
@@ -101,6 +105,21 @@ class Shortened(Said, frozen=True):
     why: str
 
 
+class Raised(msgspec.Struct, frozen=True):
+    """What was raised, for the worker's log."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class ObserverBroke(Said, frozen=True):
+    """What an observer put around the handler raised; the handler runs all the same."""
+
+    where: str
+    raised: Raised
+
+
 class LeftBehind(Said, frozen=True):
     """What of the process the handler has changed for good: what was put back, and what can't be,
     so that the process must be replaced."""
@@ -110,11 +129,13 @@ class LeftBehind(Said, frozen=True):
 
 
 class Logged(Frame, frozen=True):
-    """A structlog event of the child's."""
+    """A structlog event of the child's; ``created`` in seconds since 1970."""
 
     level: str
     event: str
     fields: dict[str, Any]
+    logger: str | None
+    created: float
 
 
 class Recorded(Frame, frozen=True):
@@ -122,14 +143,6 @@ class Recorded(Frame, frozen=True):
 
     record: dict[str, Any]
     fields: dict[str, Any]
-
-
-class Raised(msgspec.Struct, frozen=True):
-    """What the handler raised, for the worker's log."""
-
-    type: str
-    message: str
-    traceback: str
 
 
 class Returned(Said, frozen=True):
@@ -157,7 +170,8 @@ class HandedOver(Said, frozen=True):
 
 
 TaskEnd = Returned | Failed | Canceled | HandedOver
-ToWorker = Ready | Broken | Progress | Shortened | LeftBehind | Logged | Recorded | TaskEnd
+OfTask = Progress | Shortened | ObserverBroke | LeftBehind | TaskEnd
+ToWorker = Ready | Broken | Logged | Recorded | OfTask
 
 
 # --- frames on a socket -------------------------------------------------------------------------

@@ -10,13 +10,13 @@ from ...core import verdicts
 from ...core.heartbeats import (
     INTERVAL_UNKNOWN,
     INTERVAL_WHILE_LOOKING_UP,
-    LONGEST_DERIVED_INTERVAL,
-    derived_interval,
+    interval_registered,
+    interval_set,
 )
+from ...core.registered_types import seconds
 from ...definition import ActivityDefinition
 from ...errors import ServiceError
 from ...observations import HeartbeatIntervalGuessed, Observation
-from ...options import Duration
 from ...service.api import Backoff, RegisteredTimeouts, SwfService, Timers
 from ...task import ActivityType
 from ..threads.thread_pool import Job, Pool
@@ -51,7 +51,7 @@ class TimeoutLookups:
 
     def start(self, definitions: Iterable[ActivityDefinition]) -> None:
         """Look up the types whose interval nothing sets."""
-        wanted = [d.type for d in definitions if self._set_interval(d) is None]
+        wanted = [d.type for d in definitions if interval_set(d, self._worker_interval) is None]
         self._pending.update(wanted)
         if not wanted:
             self._looked_up.set()
@@ -72,7 +72,7 @@ class TimeoutLookups:
 
     def interval(self, definition: ActivityDefinition) -> float:
         """Seconds between the beats of this type's tasks, as far as is known now."""
-        known = self._set_interval(definition)
+        known = interval_set(definition, self._worker_interval)
         if known is not None:
             return known
         if definition.type in self._pending:
@@ -84,30 +84,15 @@ class TimeoutLookups:
             if why is not None:
                 self._observe(HeartbeatIntervalGuessed(definition.type, INTERVAL_UNKNOWN, why))
             return INTERVAL_UNKNOWN
-        if found.heartbeat is None:
-            return LONGEST_DERIVED_INTERVAL  # it can't time out, and a cancel is still heard
-        return derived_interval(found.heartbeat)
+        return interval_registered(found.heartbeat)
 
     def time_limit(self, definition: ActivityDefinition) -> float | None:
         """The start-to-close timeout that is registered: an estimate, never a kill."""
-        declared = _seconds(definition.options.start_to_close_timeout)
+        declared = seconds(definition.options.start_to_close_timeout)
         if declared is not None:
             return declared
         found = self._found.get(definition.type)
         return found.start_to_close if found else None
-
-    def _set_interval(self, definition: ActivityDefinition) -> float | None:
-        options = definition.options
-        if options.heartbeat_interval is not None:
-            return options.heartbeat_interval
-        timeout = _seconds(options.heartbeat_timeout)
-        derived = derived_interval(timeout) if timeout is not None else None
-        if self._worker_interval is not None:
-            # Never rarer than the type's own timeout bears.
-            return min(self._worker_interval, derived or self._worker_interval)
-        if options.heartbeat_timeout == "NONE":
-            return LONGEST_DERIVED_INTERVAL
-        return derived
 
     def _ask(self, activity_type: ActivityType, failures: int) -> None:
         def call() -> RegisteredTimeouts | ServiceError:
@@ -140,7 +125,3 @@ class TimeoutLookups:
         if not self._pending:
             self._looked_up.set()
         self._on_known(activity_type)
-
-
-def _seconds(duration: Duration | None) -> float | None:
-    return None if duration is None or duration == "NONE" else float(duration)

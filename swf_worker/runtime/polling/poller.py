@@ -18,6 +18,9 @@ from ..threads.clock import Clock
 from ..threads.scheduler import LOCK_LIMIT
 from ..threads.thread_pool import Job, Pool
 
+REFUSED_WITHIN = 2.0
+"""Seconds within which SWF refuses a poll that it won't hold; it does so at once."""
+
 
 @dataclass(slots=True)
 class Poller:
@@ -61,6 +64,11 @@ class Poller:
         """Open no more polls. Those that are open are waited for."""
         with self._lock:
             self._closed = True
+
+    def is_served(self) -> bool:
+        """Whether SWF takes the polls: it has accepted one, or holds one that it would have refused
+        by now. (An empty list's first poll is held for 60 s.)"""
+        return self.accepted or self.service.holds_poll(REFUSED_WITHIN)
 
     def free_slot(self) -> None:
         """A task's slot is free again."""

@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from .recorded import recorded
+
 _LAST_STANDARD = 2
 
 
@@ -18,6 +20,10 @@ def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()
+    for number in (1, 2):
+        with suppress(BaseException):
+            if (records := recorded(number)) is not None:
+                records.finish()
 
 
 def close_files() -> None:

@@ -18,7 +18,7 @@ _PATIENCE = 5.0
 """Seconds for which a stream that doesn't block is waited for, when it is full."""
 
 
-class _SafeFile(io.FileIO):
+class SafeFile(io.FileIO):
     """What can't be written is dropped."""
 
     lost = False
@@ -72,7 +72,7 @@ class _SafeFile(io.FileIO):
                 os.close(nowhere)
 
 
-class _SafeText(io.TextIOWrapper):
+class SafeText(io.TextIOWrapper):
     """One that handlers can't close for each other, and that takes any character."""
 
     def close(self) -> None:
@@ -96,12 +96,18 @@ def make_standard_streams_safe() -> None:
     hold_standard_descriptors()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, _SafeText) or stream is not getattr(sys, f"__{name}__"):
+        if isinstance(stream, SafeText) or stream is not getattr(sys, f"__{name}__"):
             continue
         safe = _safe(stream, name)
         if safe is not None:
             setattr(sys, name, safe)
             setattr(sys, f"__{name}__", safe)
+
+
+def write_all(number: int, data: bytes) -> None:
+    """Write into a descriptor. OSError."""
+    while data:
+        data = data[os.write(number, data) :]
 
 
 def write_line(stream: Any, line: str) -> None:
@@ -111,7 +117,8 @@ def write_line(stream: Any, line: str) -> None:
     raw = getattr(buffer, "raw", buffer)
     with suppress(OSError, ValueError):
         if raw is not None:
-            raw.write(f"{line}\n".encode(stream.encoding, "backslashreplace"))
+            write = getattr(raw, "as_it_is", raw.write)  # whose lines are records: this is one
+            write(f"{line}\n".encode(stream.encoding, "backslashreplace"))
         elif stream is not None:
             stream.write(f"{line}\n")
             stream.flush()
@@ -129,14 +136,14 @@ def _safe(stream: Any, name: str) -> io.TextIOWrapper | None:
         # Where there is none, its number may be something else's by now.
         number = stream.fileno() if stream is not None else os.open(os.devnull, os.O_WRONLY)
         os.set_inheritable(number, True)
-        raw = _SafeFile(number)
+        raw = SafeFile(number)
     except (OSError, ValueError, AttributeError):
         return None  # it is closed, or no file
     raw.name = f"<{name}>"
     with suppress(OSError, ValueError, AttributeError):
         stream.flush()
     unbuffered = isinstance(getattr(stream, "buffer", None), io.RawIOBase)
-    return _SafeText(
+    return SafeText(
         raw if unbuffered else io.BufferedWriter(raw),
         encoding=getattr(stream, "encoding", None) or "utf-8",
         errors="backslashreplace",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ...context import identity_in
 from ...core.messages import HandlerCanceled, HandlerFailed, HandlerHandedOver, HandlerReturned
+from ...log import raised_fields
 from ...observations import HandlerLeft
 from ...outcome import Completed, Failed
 from ..children import wire
@@ -16,7 +20,15 @@ from ..tasks.task_run import TaskRun
 
 class RemoteError(Exception):
     """What a handler raised in its process: the type's name and the message. The traceback is its
-    note."""
+    note; ``told`` has all three as the fields of a line."""
+
+    told: Mapping[str, str]
+
+    def __init__(self, raised: wire.Raised) -> None:
+        super().__init__(f"{raised.type}: {raised.message}" if raised.message else raised.type)
+        self.add_note(raised.traceback)
+        self.raised = raised
+        self.told = raised_fields(raised.type, raised.message, raised.traceback)
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +41,11 @@ class ChildTask:
     given_at: float
     left: HandlerLeft | None = None
 
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What each line of it in the log carries."""
+        return identity_in(self.run.context)
+
     def heard(self, frame: Frame) -> Ended | None:
         """The child said something about the task; how it ended, if that was it."""
         run = self.run
@@ -39,22 +56,17 @@ class ChildTask:
                 run.progress(details)
             case wire.Shortened(why=why):
                 run.shortened(why)
+            case wire.ObserverBroke(where=where, raised=raised):
+                run.observer_broke(RemoteError(raised), where)
             case wire.LeftBehind(put_back=put_back, stuck=stuck):
                 self.left = HandlerLeft(run.task, tuple(put_back), tuple(stuck))
             case wire.Returned(result=result):
                 return Ended(HandlerReturned(Completed(result)))
             case wire.Failed(reason=reason, details=details, raised=raised):
-                return Ended(HandlerFailed(Failed(reason, details)), _error(raised))
+                error = None if raised is None else RemoteError(raised)
+                return Ended(HandlerFailed(Failed(reason, details)), error)
             case wire.Canceled(details=details):
                 return Ended(HandlerCanceled(details))
             case wire.HandedOver():
                 return Ended(HandlerHandedOver())
         return None
-
-
-def _error(raised: wire.Raised | None) -> RemoteError | None:
-    if raised is None:
-        return None
-    error = RemoteError(f"{raised.type}: {raised.message}" if raised.message else raised.type)
-    error.add_note(raised.traceback)
-    return error

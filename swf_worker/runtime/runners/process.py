@@ -171,6 +171,7 @@ class ProcessRunner:
             wire.task_text(run.task),
             remaining,
             run.worker_stopping(),
+            [dict(each) for each in run.carriers],
         )
         self._pool.give(child, child_task, frame)
         run.handler_begins()
@@ -292,7 +293,9 @@ class ProcessRunner:
 
     def child_logged(self, frame: wire.Logged) -> None:
         """A handler, or something that it left behind, logged."""
-        self.observe(HandlerLogged(frame.level, frame.event, frame.fields))
+        self.observe(
+            HandlerLogged(frame.level, frame.event, frame.fields, frame.logger, frame.created)
+        )
 
     def child_recorded(self, frame: wire.Recorded) -> None:
         """A handler logged something with the standard library."""

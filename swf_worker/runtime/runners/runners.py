@@ -15,6 +15,7 @@ from ...task import ActivityType
 from ..children.setup import ChildSetup
 from ..platform import OnError, Platform
 from ..tasks.invocation import Invocation
+from ..tasks.surroundings import Attach, SurroundedInvocation
 from ..tasks.task_run import Runner, TaskRun
 from ..threads.thread_pool import Pool
 from .aio import AsyncRunner
@@ -45,6 +46,7 @@ class Runners:
         on_error: OnError,
         on_process_start: Callable[[], object] | None,
         on_loop_closed: Callable[[], None],
+        attaches: Sequence[tuple[Attach, str]] = (),
     ) -> None:
         self._on_loop_closed = on_loop_closed
         self._definitions = definitions
@@ -64,7 +66,7 @@ class Runners:
         inside = [each for each in definitions if each.mode == "process"]
         if inside:
             self._processes = ProcessRunner(
-                setup=ChildSetup.of(inside, options, on_process_start),
+                setup=ChildSetup.of(inside, options, on_process_start, attaches),
                 types=[each.type for each in inside],
                 most=options.max_concurrent_activities,
                 most_tasks=options.max_tasks_per_child,
@@ -121,7 +123,10 @@ class Runners:
 
     def _invocation(self, run: TaskRun) -> Invocation:
         assert run.definition is not None
-        return Invocation(run.definition, run.context, self._options.wrappers, self._wording)
+        call = (run.definition, run.context, self._options.wrappers, self._wording)
+        if run.around is None:
+            return Invocation(*call)
+        return SurroundedInvocation(*call, around=run.around)
 
     @property
     def loop(self) -> Loop:

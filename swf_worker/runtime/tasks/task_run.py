@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from ...observations import (
     DetailsShortened,
     HandlerStarted,
     HandlerStuck,
+    InternalError,
     Observation,
     StopAsked,
     TaskDecided,
@@ -95,6 +97,8 @@ class TaskServices:
     worker_stopping: Callable[[], bool]
     cancel_grace: float
     wording: FailureWording
+    place: Mapping[str, str]
+    """What each task's lines say of where it was polled."""
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
 
@@ -107,7 +111,12 @@ class TaskRun:
         definition, runner = served.definition, served.runner
         self.task = task
         self.definition = definition
-        self.context = ActivityContext(task, self, definition.codecs if definition else ())
+        codecs = definition.codecs if definition else ()
+        self.context = ActivityContext(task, self, codecs, services.place)
+        self.around: AbstractContextManager[None] | None = None
+        """What observers put around the handler, where it runs here;"""
+        self.carriers: Sequence[Mapping[str, str]] = ()
+        """where it runs in another process, what goes there with it."""
         self.thread_id: int | None = None
         """The thread a plain handler runs in."""
         self.on_handler_end: Callable[[TaskRun], None] | None = None
@@ -345,6 +354,10 @@ class TaskRun:
     def shortened(self, why: str) -> None:
         """Heartbeat details didn't fit."""
         self._services.observe(DetailsShortened(self.task, why))
+
+    def observer_broke(self, error: Exception, where: str) -> None:
+        """In the handler's process, what an observer put around it."""
+        self._services.observe(InternalError(where, error))
 
     def worker_stopping(self) -> bool:
         """Whether the worker was told to stop."""
