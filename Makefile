@@ -11,7 +11,7 @@ MINUTES ?= 3
 # Where it is set, every process that a test starts compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all fresh versions soak bench check coverage format mutants lock clean
+.PHONY: help demo test test-all fresh versions soak bench check docs coverage format mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make soak      a fleet under faults, kills and restarts, for minutes (MINUTES=3)"
 	@echo "make bench     speed, scale and idle costs against a hand-written loop, under 10 minutes"
 	@echo "make check     lint, types, layers, every branch of the core"
+	@echo "make docs      these pages and a reference made of the code, as a site in build/site"
 	@echo "make coverage  the tests of make test under coverage, which takes twice as long"
 	@echo "make mutants   plants defects in the core and the shell; a test must fail for each"
 	@echo "make format    formats the code"
@@ -59,6 +60,11 @@ check: .venv/.ready
 	@$(BIN)/coverage combine -q
 	$(BIN)/python tools/coverage_floor.py core
 
+# -W: whatever is missing, or leads nowhere, ends the build.
+docs: .venv/.ready
+	$(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees docs build/site
+	@echo "build/site/index.html"
+
 coverage: .venv/.ready
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not full and not fresh" $(PARALLEL)
@@ -82,4 +88,4 @@ lock:
 	  --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .venvs .venv-peers bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache
+	rm -rf .venv .venvs .venv-peers build bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         UnknownResourceFault,
     )
     from .handle import ActivityTaskHandle
-    from .observations import Observation, Observer
+    from .observer import Observation, Observer
     from .options import RetryPolicy, Wrapper
     from .outcome import Canceled, Completed, Failed, FailureReason, Outcome
     from .task import ActivityTask, ActivityType, CancelReason, WorkflowExecution

@@ -102,10 +102,15 @@ def activity(
         asked to stop before it (``CancelReason.TIMED_OUT``). Off by default.
     heartbeat_deadline: ask to stop (``LEASE_LOST``) when no beat was accepted for so many
         seconds. Off by default.
-    heartbeat_timeout, start_to_close_timeout, schedule_to_start_timeout,
-    schedule_to_close_timeout, default_task_list, description: the type's registration defaults
-        (RegisterActivityType). Timeouts are whole seconds or "NONE". A decider may override
-        each of them, so they set beat intervals and estimates, and never stop a handler.
+    heartbeat_timeout: a registration default (RegisterActivityType), as the next five: seconds
+        without a heartbeat after which SWF times a task out. Whole seconds or "NONE", as the other
+        timeouts. A decider may override each of them, so they set beat intervals and estimates,
+        and never stop a handler.
+    start_to_close_timeout: the seconds that a task may take once a worker has it.
+    schedule_to_start_timeout: the seconds that a task may wait for a worker.
+    schedule_to_close_timeout: the seconds that both may take together.
+    default_task_list: where tasks go whose decider names no task list.
+    description: the type's description, at most 1,024 characters.
     max_concurrent: how many tasks of this type run at once in a worker.
     converter: how this type's payloads are read and written; the worker's by default.
     codecs: what this type's texts go through behind the converter (``swf_worker.codecs``); the

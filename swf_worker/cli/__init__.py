@@ -12,13 +12,15 @@ import sys
 from itertools import pairwise
 from types import FrameType
 
+from ..exit_codes import ExitCode
+
 _SERVERS = ("run", "dev")
 """Commands that end well when they are told to."""
-_INTERRUPTED = 130
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os._exit(0 if sys.argv[1:2] and sys.argv[1] in _SERVERS else _INTERRUPTED)
+    serves = sys.argv[1:2] and sys.argv[1] in _SERVERS
+    os._exit(ExitCode.DONE if serves else ExitCode.INTERRUPTED)
 
 
 def at_work() -> None:

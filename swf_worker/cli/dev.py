@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..checks import check_number, check_whole
 from ..errors import ConfigurationError
+from ..exit_codes import ExitCode
 from ..runtime.stopping.signals import StoppedEarly, signal_inbox
 from .settings import UsageError
 
@@ -29,7 +30,7 @@ def dev(given: argparse.Namespace) -> int:
             inbox.starting = False
             if not inbox.stopped:
                 next(iter(inbox))
-    return 0
+    return ExitCode.DONE
 
 
 def load_local_swf() -> type[LocalSwf]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigurationError
+from ..exit_codes import ExitCode
 from ..service.clients import region_of
 from ..service.regions import meant, partition_of
 from ..worker import ActivityWorker
@@ -28,7 +29,7 @@ def iam_policy(given: argparse.Namespace) -> int:
     if wide:
         flags = " and ".join(f"--{name}" for name in wide)
         print(f"(It is for any {' and any '.join(wide)}: {flags} narrows it.)", file=sys.stderr)
-    return 0
+    return ExitCode.DONE
 
 
 def scopes_of(workers: Sequence[ActivityWorker], account: str) -> list[Scope]:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import SwfWorkerError
+from ..exit_codes import ExitCode
 from ..runtime.process.recorded import recorded, say_line
 from ..runtime.process.streams import hold_standard_descriptors
 from ..runtime.threads.clock import for_at_most
@@ -28,7 +29,6 @@ from .settings import (
 
 Command = Callable[[argparse.Namespace], int]
 
-FATAL, USAGE, INTERRUPTED = 1, 2, 130
 _SAYING = 1.0
 """Seconds for the last line."""
 
@@ -125,30 +125,32 @@ def _command(arguments: list[str], **parts: Any) -> int:
     try:
         given, unknown = parser.parse_known_args(arguments, argparse.Namespace(**parts))
     except UsageError as error:
-        return _say(error, USAGE)
+        return _say(error, ExitCode.USAGE)
     if unknown:
-        return _say(UsageError(_unknown(unknown[0], getattr(given, "settings", SETTINGS))), USAGE)
+        return _say(
+            UsageError(_unknown(unknown[0], getattr(given, "settings", SETTINGS))), ExitCode.USAGE
+        )
     given.arguments = arguments
     command: Command | None = getattr(given, "command", None)
     if command is None:
         parser.print_help(sys.stderr)
-        return USAGE
+        return ExitCode.USAGE
     try:
         at_work()
         check_environment(os.environ, SETTINGS)
         settled(given, getattr(given, "settings", ()))
         return command(given)
     except UsageError as error:
-        return _say(error, USAGE)
+        return _say(error, ExitCode.USAGE)
     except SwfWorkerError as error:
-        return _say(error, FATAL)
+        return _say(error, ExitCode.FATAL)
     except KeyboardInterrupt:
         if command in (_run, _dev, _demo):
-            return 0
-        return FATAL if command is _task else INTERRUPTED  # `task`: not accepted
+            return ExitCode.DONE
+        return ExitCode.FATAL if command is _task else ExitCode.INTERRUPTED  # `task`: not accepted
     except BrokenPipeError:
         _silence_stdout()
-        return 0
+        return ExitCode.DONE
 
 
 def _unknown(argument: str, settings: Sequence[Setting]) -> str:

@@ -12,6 +12,7 @@ from ..codecs import Codec, EncryptionCodec, GzipCodec, S3Codec
 from ..codecs.chain import checked, unapply
 from ..codecs.marks import FERNET, GZIP, S3
 from ..errors import CodecError
+from ..exit_codes import ExitCode
 from ..runtime.process.streams import make_standard_streams_safe
 from ..runtime.until_stopped import loading
 from ..text import NOT_JSON, utf16_units
@@ -36,7 +37,7 @@ def decode(given: argparse.Namespace) -> int:
     except (*NOT_JSON, UnicodeEncodeError):
         pass
     print(text)
-    return 0
+    return ExitCode.DONE
 
 
 def _undone(text: str, codecs: tuple[Codec, ...]) -> str:

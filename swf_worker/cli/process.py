@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..clock import now
+from ..exit_codes import ExitCode
 from ..runtime.notify.service_manager import taken_from
 from ..runtime.process.recorded import record_standard_streams, tell_uncaught_on_stderr
 from ..runtime.process.streams import make_standard_streams_safe
@@ -50,11 +51,11 @@ class Process:
 
     def run(self, command: Callable[[], int]) -> int:
         """Run ``command``, and arrange for the end with its exit code."""
-        code = 1  # where it raises what nobody expects
+        code: int = ExitCode.FATAL  # where it raises what nobody expects
         try:
             code = command()
         except StoppedEarly:
-            code = 0
+            code = ExitCode.DONE
         except SystemExit as error:  # argparse's
             code = error.code if isinstance(error.code, int) else code
             raise

@@ -16,11 +16,11 @@ from typing import Any
 from ..clock import now
 from ..core.one_activity import CLOSES
 from ..errors import ServiceError, ServiceUnavailableError, SwfWorkerError
+from ..exit_codes import ExitCode
 from ..service.clients import LOCAL_HINT, decider_client, is_local
 from ..service.one_activity import PASSING, OneActivity
 from .settings import UsageError
 
-COMPLETED, OTHER_OUTCOME, LEFT = 0, 3, 130
 PATIENCE = 5.0
 """Seconds after which it is said that nobody has taken the task."""
 _LOOK = 0.5
@@ -53,7 +53,7 @@ def schedule(given: argparse.Namespace) -> int:
     try:
         if not registered(activity, ask=not (is_local(reach) or given.yes)):
             _say("nothing was registered, and nothing scheduled")
-            return LEFT
+            return ExitCode.INTERRUPTED
         return _run(activity, given.input, wait=given.wait)
     except ServiceError as error:
         where = f"domain {given.domain!r}, region {client.meta.region_name!r}"
@@ -108,14 +108,14 @@ def _run(activity: OneActivity, text: str | None, *, wait: bool) -> int:
                 leave.set()  # there is nothing to close
     if last is None:
         _say(f"left to itself: {ids} is still open")
-        return LEFT
+        return ExitCode.INTERRUPTED
     kind = last["eventType"]
     if kind not in OUTCOMES:
-        return COMPLETED
+        return ExitCode.DONE
     outcome, members = OUTCOMES[kind], _members(last)
     kept = {name: members[name] for name in _KEPT if name in members}
     print(json.dumps({"outcome": outcome, **kept}, ensure_ascii=False))
-    return COMPLETED if outcome == "Completed" else OTHER_OUTCOME
+    return ExitCode.DONE if outcome == "Completed" else ExitCode.OTHER_OUTCOME
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.lifecycle import longest_stop
 from ..errors import SwfWorkerError
+from ..exit_codes import ExitCode
 from ..instrumentation.health.port import HealthPort, address_of
 from ..instrumentation.health.watched import WatchedProcess
 from ..observations import Observation, PollSucceeded, WorkerStopping
@@ -77,4 +78,4 @@ def run_supervised(process: Process, load: Callable[[], list[ActivityWorker]]) -
     except (UsageError, SwfWorkerError) as error:
         # The supervisor says it, once for all of us.
         tell(channel, f"{FATAL} {' '.join(safe_str(error).split())}")
-        return 2 if isinstance(error, UsageError) else 1
+        return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FATAL

@@ -20,6 +20,7 @@ import structlog
 from ..clock import now
 from ..core.lifecycle import LAST_ANSWERS, POLL_LIMIT
 from ..errors import ConfigurationError, SwfWorkerError
+from ..exit_codes import ExitCode
 from ..instrumentation.health.server import HealthServer
 from ..options import RetryPolicy
 from ..runtime.notify.notifier import Notifier, Standing
@@ -27,7 +28,6 @@ from ..runtime.notify.service_manager import Manager
 from ..runtime.process.interpreter import Imports, command
 from ..runtime.standing import clock_time
 from ..runtime.stopping.signals import ControlRequest, SignalInbox, signal_inbox
-from ..runtime.until_stopped import ABANDONED
 from ..service.retries import TenacityBackoff
 from ..text import how_it_ended
 from .channel import (
@@ -52,7 +52,7 @@ MARGIN = 10.0
 """Seconds that a worker process may take longer than its own bound of a stop."""
 LAST_STEP = 2.0
 """Seconds that the processes have after the third step, which ends them at once."""
-_FATAL = (1, 2)
+_FATAL = (ExitCode.FATAL, ExitCode.USAGE)
 
 
 @dataclass(slots=True)
@@ -199,7 +199,7 @@ class Supervisor:
         slot.process = None
         self._close(slot)
         log = self.log.bind(pid=pid, process=slot.number, how=how_it_ended(code))
-        crashed = code not in (0, ABANDONED)
+        crashed = code not in (ExitCode.DONE, ExitCode.ABANDONED)
         self.watch.left(slot.number, restarted=not self.steps)
         if code in _FATAL and not self.accepted:
             if self.code not in _FATAL:
@@ -208,7 +208,7 @@ class Supervisor:
                 self._request_stop()
             return
         if self.code == 0 and slot.polling and code != 0:
-            self.code = ABANDONED  # of a crash: whatever it ran is left to SWF's timeouts
+            self.code = ExitCode.ABANDONED  # of a crash: whatever it ran is left to SWF's timeouts
         if self.steps:
             if crashed and slot.polling:
                 log.error("worker process crashed")
@@ -347,7 +347,7 @@ class Supervisor:
                 slot.process = None
                 self.watch.left(slot.number)
                 if slot.polling:
-                    self.code = self.code or ABANDONED
+                    self.code = self.code or ExitCode.ABANDONED
             self._close(slot)
 
 
@@ -376,5 +376,9 @@ def supervise(
             supervisor.open_health(*health)
         code = supervisor.run()
     if supervisor.fatal is not None and code in _FATAL:
-        raise UsageError(supervisor.fatal) if code == 2 else SwfWorkerError(supervisor.fatal)
+        raise (
+            UsageError(supervisor.fatal)
+            if code == ExitCode.USAGE
+            else SwfWorkerError(supervisor.fatal)
+        )
     return code

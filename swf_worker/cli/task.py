@@ -8,6 +8,7 @@ from typing import Any
 
 from ..converter import TextConverter
 from ..errors import CancelNotRequestedError
+from ..exit_codes import ExitCode
 from ..handle import ActivityTaskHandle
 from .logging import configure_logging
 from .settings import UsageError
@@ -28,7 +29,7 @@ def task(given: argparse.Namespace) -> int:
         converter=TextConverter(),
     )
     _call(handle, given)
-    return 0
+    return ExitCode.DONE
 
 
 def _call(handle: ActivityTaskHandle, given: Any) -> None:

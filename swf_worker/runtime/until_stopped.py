@@ -15,6 +15,7 @@ from typing import NoReturn, Protocol
 from ..clock import now
 from ..core import lifecycle
 from ..errors import ConfigurationError
+from ..exit_codes import ExitCode
 from ..log import identity_of
 from ..task import ActivityTask
 from ..text import safe_str
@@ -39,8 +40,6 @@ from .stopping.process_exit import (
 from .stopping.signals import ControlRequest, StoppedEarly, signal_inbox
 from .threads.clock import for_at_most
 
-ABANDONED = 3
-"""The exit code of a stop that abandoned tasks or polls."""
 PROCESS_END = 1.0
 """Seconds of the bound that are kept for the end of the process itself."""
 _SAYING = 1.0
@@ -108,7 +107,7 @@ def run_as_process(workers: Sequence[Prepare], say: Say) -> int:
         try:
             ended = run_prepared(workers, control, notify)
         except StoppedEarly:
-            return 0
+            return ExitCode.DONE
     seconds = max(LEFT, ended.until - now())
     if left_behind(own) or atexit._ncallbacks() > registered:
         ProcessExit(say).after_main(ended.code, seconds, own=own, keeps_on=ended.left)
@@ -172,7 +171,9 @@ def run_until_stopped(
             break
     given_up = [task for worker in workers for task in _ended(worker)]
     running_on = [thread for worker in workers for thread in worker.left_threads]
-    return ExitPlan(ABANDONED if given_up else 0, *_time_left(driver), running_on)
+    return ExitPlan(
+        ExitCode.ABANDONED if given_up else ExitCode.DONE, *_time_left(driver), running_on
+    )
 
 
 def _time_left(driver: LifecycleDriver) -> tuple[float, float]:
@@ -221,7 +222,7 @@ def _exit_now(workers: Sequence[RunningWorker]) -> NoReturn:
             say_line(f"abandoned: {text}", "abandoned open polls", open_polls=polls)
 
     for_at_most(_SAYING, say)
-    os._exit(ABANDONED)
+    os._exit(ExitCode.ABANDONED)
 
 
 def _tell_abandoned(place: Mapping[str, str], task: ActivityTask) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...clock import now
 from ...errors import ConfigurationError, SwfWorkerError
+from ...exit_codes import ExitCode
 from ...extras import missing
 from ...outcome import Canceled, Completed, Failed
 from ..dev import load_local_swf
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from ...local import LocalActivity
 
 CANDIDATES = ("asyncio", "email", "encodings", "unittest", "xml", "multiprocessing", "json")
-INTERRUPTED = 130
 _CANCEL_AFTER_FILES = 60
 _LONGEST = 50.0
 
@@ -72,7 +72,7 @@ def demo(given: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         shutil.rmtree(into, ignore_errors=True)
         console.print("interrupted: the worker has ended, and what it wrote is removed")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 class _Interrupt:
@@ -127,7 +127,7 @@ def _show(console: Console, into: Path, port: int | None) -> int:
             _watch(console, rows, process, log)
         console.print(_table(rows))
         console.print(_summary(rows, into, log, now() - began), soft_wrap=True)
-    return 0 if all(_as_expected(row) for row in rows) else 1
+    return ExitCode.DONE if all(_as_expected(row) for row in rows) else ExitCode.FATAL
 
 
 _TARGET = "swf_worker.cli.demo.archiver:worker"
