@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
 
     from .backend import LocalBackend
-    from .execution import LocalExecution
-    from .tasks import LocalActivityTask
+    from .executions.execution import ActivityTask, Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class LocalActivity:
         self,
         client: SWFClient,
         backend: LocalBackend,
-        execution: LocalExecution,
+        execution: Execution,
     ) -> None:
         self._client = client
         self._backend = backend
@@ -46,7 +45,6 @@ class LocalActivity:
         self.domain: str = execution.domain.name
         self.workflow_id: str = execution.workflow_id
         self.run_id: str = execution.run_id
-        self._seen: LocalActivityTask | None = None
 
     def request_cancel(self) -> None:
         """Have the decider request the activity's cancellation; nothing if it has closed."""
@@ -63,8 +61,8 @@ class LocalActivity:
         self._wait(lambda: self._closing() is not None, timeout, "has not ended")
         event = self._closing()
         assert event is not None
-        members = event.event_attributes
-        match event.event_type:
+        members = event.attributes
+        match event.kind:
             case "ActivityTaskCompleted":
                 return Completed(members.get("result"))
             case "ActivityTaskCanceled":
@@ -103,10 +101,10 @@ class LocalActivity:
     def wait_until_scheduled(self, timeout: float) -> None:
         """Return when the decider has scheduled it; ValueError where SWF refused that."""
         self._wait(self._decided, timeout, "has not been scheduled")
-        for event in self._execution.events():
-            if event.event_type == "ScheduleActivityTaskFailed":
+        for event in self._execution.events:
+            if event.kind == "ScheduleActivityTaskFailed":
                 raise ValueError(
-                    f"SWF can't schedule the activity: {event.event_attributes['cause']} "
+                    f"SWF can't schedule the activity: {event.attributes['cause']} "
                     "(register the activity with LocalSwf.register first)"
                 )
 
@@ -114,14 +112,11 @@ class LocalActivity:
         return self._has("ActivityTaskScheduled") or self._has("ScheduleActivityTaskFailed")
 
     @property
-    def _task(self) -> LocalActivityTask | None:
-        if self._seen is None:
-            with self._backend.lock:
-                self._seen = self._backend.activity_of(self._execution)
-        return self._seen
+    def _task(self) -> ActivityTask | None:
+        return self._execution.first_activity
 
     def _has(self, event_type: str) -> bool:
-        return any(event.event_type == event_type for event in self._execution.events())
+        return any(event.kind == event_type for event in self._execution.events)
 
     def _closing(self) -> Any:
         kinds = (
@@ -130,7 +125,7 @@ class LocalActivity:
             "ActivityTaskFailed",
             "ActivityTaskTimedOut",
         )
-        return next((e for e in self._execution.events() if e.event_type in kinds), None)
+        return next((e for e in self._execution.events if e.kind in kinds), None)
 
     def _hint(self) -> str:
         if self._has("ActivityTaskCancelRequested") and self._closing() is None:

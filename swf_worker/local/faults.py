@@ -11,6 +11,9 @@ Where the texts come from:
 - "N validation errors detected: Value '…' at '…' failed to satisfy constraint: …": moto's
   validation of decisions, which keeps SWF's order of enum values.
 
+- "…DecisionAttributes must be specified for decision of type …": a public thread (aws-swf#2).
+- ``Specified token has exceeded its maximum lifetime``: the service's API reference.
+
 Those marked *ours* below nobody has seen from the service.
 """
 
@@ -27,7 +30,7 @@ def unknown_activity(scheduled_event_id: int) -> SWFClientError:
 
 
 def unknown_execution(workflow_id: str, run_id: str) -> SWFClientError:
-    """The token's execution is closed."""
+    """There is no such run; or it is closed, and a token of it was used."""
     return SWFUnknownResourceFault(
         "execution", f"WorkflowExecution=[workflowId={workflow_id}, runId={run_id}]"
     )
@@ -41,6 +44,55 @@ def unknown_decision(scheduled_event_id: int) -> SWFClientError:
 def invalid_token() -> SWFClientError:
     """Not a token of this service."""
     return SWFValidationException("Invalid token")
+
+
+def unknown_open_execution(workflow_id: str) -> SWFClientError:
+    """No execution with this id is open."""
+    return SWFUnknownResourceFault(f"execution, workflowId = {workflow_id}")
+
+
+def page_token_expired() -> SWFClientError:
+    """A page token that is older than a day."""
+    return SWFValidationException("Specified token has exceeded its maximum lifetime")
+
+
+def close_must_be_last() -> SWFClientError:
+    """A decision after one that closes the execution."""
+    return SWFValidationException("Close must be last decision in list")
+
+
+def attributes_missing(kind: str) -> SWFClientError:
+    """A decision without its attributes."""
+    return SWFValidationException(
+        f"{kind}DecisionAttributes must be specified for decision of type {kind}"
+    )
+
+
+def exclusive_filters(names: list[str]) -> SWFClientError:
+    """As moto words it: filters that can't be together."""
+    if len(names) == 2:
+        return SWFValidationException(f"Cannot specify both a {names[0]} and a {names[1]}")
+    return SWFValidationException(
+        f"Cannot specify more than one exclusive filters in the same query: {names}"
+    )
+
+
+def time_filter_needed() -> SWFClientError:
+    """As moto words it: a list of closed executions without a time filter."""
+    return SWFValidationException("Must specify time filter")
+
+
+def default_undefined(member: str) -> SWFClientError:
+    """Neither the call nor the type says it."""
+    return SWFClientError("com.amazonaws.swf.base.model#DefaultUndefinedFault", member)
+
+
+def too_many_executions() -> SWFClientError:
+    """Ours: the text for a domain that is full."""
+    return SWFClientError(
+        "com.amazonaws.swf.base.model#LimitExceededFault",
+        "Local SWF: 100,000 executions of the domain are open",
+    )
 
 
 def cancel_not_requested(scheduled_event_id: int) -> SWFClientError:

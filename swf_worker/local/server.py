@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import threading
 import uuid
@@ -10,13 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ..errors import ConfigurationError
-from . import operations
-from .backend import LocalBackend
+from .backend import REGION, LocalBackend
 from .injection import OWN_AGENT, Answer, Injector
+from .operations import answering
 
 HOST = "127.0.0.1"
 _LARGEST_REQUEST = 1_048_576
 _LARGEST_DISCARD = 16 * _LARGEST_REQUEST
+_CREDENTIAL = re.compile(r"Credential=[^/,\s]*/\d+/([\w-]+)/")
 _JSON = "application/x-amz-json-1.0"
 
 
@@ -45,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         if OWN_AGENT not in self.headers.get("User-Agent", ""):
             kind, answer = injector.before(target.rpartition(".")[2])
         if answer is None:
-            status, text = operations.answer(self.server.backend, target, body)
+            status, text = answering.answer(self.server.backend, target, body, self._region())
             answer = Answer(status, text.encode())
             if kind is not None:
                 answer = injector.after(kind, status, answer.body)
@@ -53,6 +55,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._send(answer.status, answer.body, request_id=answer.request_id)
+
+    def _region(self) -> str:
+        """The region that the request was signed for: the third part of its credential."""
+        signed = _CREDENTIAL.search(self.headers.get("Authorization", ""))
+        return signed[1] if signed else REGION
 
     def _discard(self, left: int) -> None:
         """Read what won't be used: a client that is still sending would not see the answer."""

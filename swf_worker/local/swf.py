@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
 from ..checks import check_duration
 from ..core.one_activity import ACTIVITY_ID
@@ -25,6 +26,7 @@ from .clock import LocalClock, SystemClock
 from .decider import Decider
 from .injection import OWN_AGENT, Fault, FaultKind, Injector
 from .server import HOST, LocalServer
+from .validation import models
 
 if TYPE_CHECKING:
     from types_boto3_swf import SWFClient
@@ -136,7 +138,10 @@ class LocalSwf:
         return self._new_client(OWN_AGENT)
 
     def _new_client(self, agent: str | None) -> SWFClient:
+        core = get_session()
+        core.register_component("data_loader", models())  # to read them takes most of the time
         session = boto3.Session(
+            botocore_session=core,
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 (no password)
             region_name=REGION,

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel
+from moto.swf.models import WorkflowExecution
 
 from ..text import utf16_units
 from . import faults
@@ -28,17 +29,35 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 # What the model says in words only, and where it says it.
 _NAME_RULE = "must not contain a"
 _STRIP_RULE = "must not start or end with whitespace"
-_DURATION_RULE = "an integer greater than or equal to"
+_NEVER_NONE = "cannot specify a value of"
 _FORBIDDEN = re.compile(r"[:/|\x00-\x1f\x7f-\x9f]")
+_FORBIDDEN_IN_IDS = re.compile(r"[/|\x00-\x1f\x7f-\x9f]")
+_IDS = ("WorkflowId", "ActivityId", "TimerId")
+_DIGITS, _INTEGER = re.compile("[0-9]+"), re.compile("-?[0-9]{1,10}")
+_OF_EXECUTIONS = "executionstarttoclosetimeout"
+_UNBOUNDED = 99_999_999
+"""Durations in seconds have 8 digits at most."""
+MAX_EXECUTION = 31_536_000
+"""Seconds: a year."""
+MAX_RETENTION = 90
+"""Days."""
+# In the order in which SWF names them, as moto's tests have it; the model's is another.
+KNOWN_DECISION_TYPES: list[str] = WorkflowExecution.KNOWN_DECISION_TYPES
 
 Check = Callable[[Any, str], Iterator[str]]
 """Yields what breaks a constraint; raises SerializationException for a wrong type."""
 
 
 @cache
+def models() -> Loader:
+    """The models that botocore ships, read once for all local SWFs and their clients."""
+    return create_loader()
+
+
+@cache
 def swf_model() -> ServiceModel:
-    """The model of SWF's API that botocore ships."""
-    return ServiceModel(Loader().load_service_model("swf", "service-2"), "swf")
+    """The model of SWF's API."""
+    return ServiceModel(models().load_service_model("swf", "service-2"), "swf")
 
 
 @cache
@@ -65,11 +84,11 @@ def _nothing(value: Any, path: str) -> Iterator[str]:
     return iter(())
 
 
-def _compiled(shape: Any, documentation: str) -> Check:
+def _compiled(shape: Any, documentation: str, name: str = "") -> Check:
     kind = shape.type_name
     allowed = _JSON_TYPES[kind]
     compile_inner = _INNER.get(kind)
-    inner = compile_inner(shape, documentation) if compile_inner else _nothing
+    inner = compile_inner(shape, documentation, name) if compile_inner else _nothing
 
     def checked(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
@@ -81,18 +100,21 @@ def _compiled(shape: Any, documentation: str) -> Check:
     return checked
 
 
-def _structure(shape: Any, documentation: str) -> Check:
+def _structure(shape: Any, documentation: str, name: str) -> Check:
     # A rule that is stated for a task list is a rule for its name.
     passed_on = documentation if set(shape.members) == {"name"} else ""
     members = {
-        name: (_compiled(member, passed_on or member.documentation), name in shape.required_members)
-        for name, member in shape.members.items()
+        key: (
+            _compiled(member, passed_on or member.documentation, key),
+            key in shape.required_members,
+        )
+        for key, member in sorted(shape.members.items(), key=lambda item: item[0] == "decisionType")
     }
 
     def inner(value: dict[str, Any], path: str) -> Iterator[str]:
-        for name, (member, required) in members.items():
-            where = f"{path}.{name}" if path else name
-            given = value.get(name)
+        for key, (member, required) in members.items():
+            where = f"{path}.{key}" if path else key
+            given = value.get(key)
             if given is not None:
                 yield from member(given, where)
             elif required:
@@ -103,7 +125,7 @@ def _structure(shape: Any, documentation: str) -> Check:
     return inner
 
 
-def _list(shape: Any, documentation: str) -> Check:
+def _list(shape: Any, documentation: str, name: str) -> Check:
     member = _compiled(shape.member, "")
     most = shape.metadata.get("max")
 
@@ -119,11 +141,9 @@ def _list(shape: Any, documentation: str) -> Check:
     return inner
 
 
-def _string(shape: Any, documentation: str) -> Check:
+def _string(shape: Any, documentation: str, name: str) -> Check:
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
-    is_name, is_stripped = _NAME_RULE in documentation, _STRIP_RULE in documentation
-    is_duration, enum = _DURATION_RULE in documentation, shape.enum
-    may_be_none = "NONE" in documentation
+    rules = list(_rules(shape, documentation, name))
 
     def inner(value: str, path: str) -> Iterator[str]:
         length = utf16_units(value)
@@ -132,19 +152,58 @@ def _string(shape: Any, documentation: str) -> Check:
             yield f"{shown}have length less than or equal to {most}"
         if length < least:
             yield f"{shown}have length greater than or equal to {least}"
-        if enum and value not in enum:
-            yield f"{shown}satisfy enum value set: [{', '.join(enum)}]"
-        if is_name and (_FORBIDDEN.search(value) or value == "arn"):
-            yield f"{shown}not contain ':', '/', '|' or control characters, nor be 'arn'"
-        if is_stripped and value != value.strip():
-            yield f"{shown}not start or end with whitespace"
-        if is_duration and value and not value.isdigit() and not (value == "NONE" and may_be_none):
-            yield f"{shown}be an integer >= 0{' or NONE' if may_be_none else ''}"
+        for holds, must in rules:
+            if not holds(value):
+                yield f"{shown}{must}"
 
     return inner
 
 
-def _integer(shape: Any, documentation: str) -> Check:
+def _rules(
+    shape: Any, documentation: str, name: str
+) -> Iterator[tuple[Callable[[str], bool], str]]:
+    """What else the model says of a text: whether it holds, and what must."""
+    if enum := KNOWN_DECISION_TYPES if shape.name == "DecisionType" else shape.enum:
+        yield enum.__contains__, f"satisfy enum value set: [{', '.join(enum)}]"
+    if _NAME_RULE in documentation:
+        # SWF has been seen to accept colons in ids, whatever its documentation says
+        no = _FORBIDDEN_IN_IDS if shape.name in _IDS else _FORBIDDEN
+        yield (
+            lambda value: value != "arn" and not no.search(value),
+            f"not contain {':, ' if no is _FORBIDDEN else ''}/, | or control characters, "
+            "nor be 'arn'",
+        )
+    if _STRIP_RULE in documentation:
+        yield lambda value: value == value.strip(), "not start or end with whitespace"
+    if shape.name == "TaskPriority":
+        yield _is_java_integer, "be an integer from -2147483648 to 2147483647"
+    if most := _longest(shape, name):
+        may_be_none = shape.name != "DurationInSeconds" and _NEVER_NONE not in documentation
+        must = "be an integer >= 0" if most == _UNBOUNDED else f"be an integer from 0 to {most}"
+        yield (
+            lambda value: (
+                not value
+                or (value == "NONE" and may_be_none)
+                or (_DIGITS.fullmatch(value) is not None and int(value) <= most)
+            ),
+            f"{must}{' or NONE' if may_be_none else ''}",
+        )
+
+
+def _is_java_integer(value: str) -> bool:
+    return _INTEGER.fullmatch(value) is not None and -(2**31) <= int(value) < 2**31
+
+
+def _longest(shape: Any, name: str) -> int | None:
+    """How long a duration may be; None where it isn't one."""
+    if shape.name == "DurationInDays":
+        return MAX_RETENTION
+    if not shape.name.startswith("Duration"):
+        return None
+    return MAX_EXECUTION if name.lower().endswith(_OF_EXECUTIONS) else _UNBOUNDED
+
+
+def _integer(shape: Any, documentation: str, name: str) -> Check:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
 
     def inner(value: int, path: str) -> Iterator[str]:
@@ -157,7 +216,7 @@ def _integer(shape: Any, documentation: str) -> Check:
     return inner
 
 
-_INNER: dict[str, Callable[[Any, str], Check]] = {
+_INNER: dict[str, Callable[[Any, str, str], Check]] = {
     "structure": _structure,
     "list": _list,
     "string": _string,

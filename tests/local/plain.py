@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
+import json
 from typing import Any
 
 import boto3
@@ -91,8 +93,10 @@ class Plain:
         return answer["cancelRequested"]
 
     def events(self, execution: dict[str, str]) -> list[dict[str, Any]]:
-        history = self.swf.get_workflow_execution_history(domain=self.domain, execution=execution)
-        return history["events"]
+        pages = self.swf.get_paginator("get_workflow_execution_history").paginate(
+            domain=self.domain, execution=execution
+        )
+        return [event for page in pages for event in page["events"]]
 
     def kinds(self, execution: dict[str, str]) -> list[str]:
         return [event["eventType"] for event in self.events(execution)]
@@ -110,3 +114,16 @@ def refused(call: Any, code: str, says: str = "", **given: Any) -> str:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert says in error["Message"]
     return error["Message"]
+
+
+def raw(
+    swf: Any, target: str, body: str | None, method: str = "POST", **headers: str
+) -> tuple[int, Any]:
+    """A request as it is, and its answer."""
+    connection = http.client.HTTPConnection(swf.endpoint_url.removeprefix("http://"))
+    try:
+        connection.request(method, "/", body, {"X-Amz-Target": target} | headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 import time
 
@@ -11,7 +9,7 @@ import pytest
 
 from swf_worker import ConfigurationError, activity
 from swf_worker.local import Canceled, Completed, Failed, LocalSwf
-from tests.local.plain import Plain, refused
+from tests.local.plain import Plain, raw, refused
 
 
 def test_lengths_are_checked_as_the_model_says(plain):
@@ -64,16 +62,6 @@ def test_unknown_domains_types_and_executions(plain):
         domain=plain.domain,
         startTimeFilter={"oldestDate": 0},
     )
-
-
-def raw(swf, target, body, method="POST", **headers):
-    connection = http.client.HTTPConnection(swf.endpoint_url.removeprefix("http://"))
-    try:
-        connection.request(method, "/", body, {"X-Amz-Target": target} | headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +119,7 @@ def test_closing_decisions_come_last(plain):
         "ValidationException",
         "not implemented",
         taskToken=task["taskToken"],
-        decisions=[{"decisionType": "ContinueAsNewWorkflowExecution"}],
+        decisions=[{"decisionType": "ScheduleLambdaFunction"}],
     )
 
 
@@ -234,11 +222,7 @@ def test_the_oldest_poll_gets_the_task(plain):
         waiting = threading.Thread(target=poll, args=(number,))
         waiting.start()
         threads.append(waiting)
-        while not any(
-            queue.polls
-            for key, queue in plain.backend._activity_queues.items()
-            if key[1] == f"list-{number // 2}"
-        ):
+        while not plain.backend.activity_lists.held("plain", f"list-{number // 2}"):
             time.sleep(0.001)  # the poll is on its way
         plain.decide(plain.schedule(taskList={"name": f"list-{number // 2}"}))
         poll(number + 1)

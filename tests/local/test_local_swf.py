@@ -117,6 +117,18 @@ def test_timers_fire_on_the_local_clock(plain, clock):
     assert counted["CancelTimerFailed"] == counted["StartTimerFailed"] == 1
 
 
+def test_a_thousand_timers_are_open_at_most(plain):
+    """SWF's limit, and the API reference's cause."""
+    execution = plain.start()
+    ids = [f"t{number}" for number in range(1001)]
+    plain.decide(*(("StartTimer", {"timerId": each, "startToFireTimeout": "9"}) for each in ids))
+    assert plain.attributes(execution, "StartTimerFailed") == {
+        "timerId": "t1000",
+        "cause": "OPEN_TIMERS_LIMIT_EXCEEDED",
+        "decisionTaskCompletedEventId": 4,
+    }
+
+
 def test_an_hour_of_timeouts_runs_in_a_moment(swf, clock):
     @activity(name="Work", version="1")
     def work(): ...
@@ -248,3 +260,14 @@ def test_histories_come_in_pages(plain):
         domain=plain.domain, execution=execution, PaginationConfig={"PageSize": 1}
     )
     assert [len(page["events"]) for page in pages] == [1, 1]
+
+
+def test_fractions_of_a_second_add_up(plain, clock):
+    """A deadline is met when its time has come, however the clock was moved there."""
+    for _ in range(50):
+        clock.advance(0.0007)
+        execution = plain.start(executionStartToCloseTimeout="1")
+        for _ in range(10):
+            assert plain.kinds(execution)[-1] != "WorkflowExecutionTimedOut"
+            clock.advance(0.1)
+        assert plain.kinds(execution)[-1] == "WorkflowExecutionTimedOut"

@@ -14,7 +14,7 @@ from moto.core import patch_client
 
 from swf_worker.local import LocalSwf
 from swf_worker.local.conformance import __main__ as conformance
-from swf_worker.local.conformance import contract
+from swf_worker.local.conformance import contract, questions
 from tests.local.plain import Plain, refused
 
 MOTO_PROVEN = ("5.1", "5.3")
@@ -29,6 +29,10 @@ DIFFERENCES = {
     "history": "moto may schedule a decision task an event; SWF has one waiting at most",
     "too long": "moto checks no lengths",
     "signal without input": "moto insists on an input",
+    "scheduled": "moto leaves the type's defaults out of ActivityTaskScheduled",
+    "pending decisions": "moto lets several decision tasks wait",
+    "pending decisions, one polled": "moto counts a polled decision task as pending",
+    "cancel requested": "moto takes a decision to cancel for a request",
 }
 
 
@@ -99,12 +103,11 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
         workflowId="fixed",
         workflowType={"name": "Flow", "version": "1"},
     )
-    swf.terminate_workflow_execution(
-        domain="both",
-        workflowId=swf.list_open_workflow_executions(
-            domain="both", startTimeFilter={"oldestDate": 0}
-        )["executionInfos"][0]["execution"]["workflowId"],
-    )
+    left = swf.list_open_workflow_executions(domain="both", startTimeFilter={"oldestDate": 0})
+    ids = [each["execution"]["workflowId"] for each in left["executionInfos"]]
+    assert len(ids) == 2
+    assert ids.pop(ids.index("fixed"))
+    swf.terminate_workflow_execution(domain="both", workflowId=ids[0])
     said["decision"] = {
         key: value
         for key, value in plain_form(
@@ -116,7 +119,7 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
         ).items()
         if key not in ("workflowExecution", "events")
     }
-    said["pending activities"] = None
+    said["scheduled"] = plain.attributes(execution, "ActivityTaskScheduled")
     first, second = plain.poll(), plain.poll()
     said["pending activities"] = tell(
         swf.count_pending_activity_tasks, domain="both", taskList={"name": "work"}
@@ -157,12 +160,27 @@ def the_same_calls(swf: Any) -> dict[str, Any]:
             "events"
         ]
     ]
+    said["pending decisions"] = tell(
+        swf.count_pending_decision_tasks, domain="both", taskList={"name": "decide"}
+    )
+    polled = swf.poll_for_decision_task(domain="both", taskList={"name": "decide"})
+    said["pending decisions, one polled"] = tell(
+        swf.count_pending_decision_tasks, domain="both", taskList={"name": "decide"}
+    )
+    said["decided nothing"] = tell(
+        swf.respond_decision_task_completed, taskToken=polled["taskToken"]
+    )
     said["terminated"] = tell(swf.terminate_workflow_execution, domain="both", workflowId="fixed")
     said["described"] = (
         tell(swf.describe_workflow_execution, domain="both", execution=execution)
         .get("executionInfo", {})
         .get("executionStatus")
     )
+    canceled = plain.start()
+    plain.decide(("CancelWorkflowExecution", {"details": "d"}))
+    told = swf.describe_workflow_execution(domain="both", execution=canceled)["executionInfo"]
+    said["canceled by decision"] = told["executionStatus"], told["closeStatus"]
+    said["cancel requested"] = told["cancelRequested"]
     for name, call in (
         ("deprecated", swf.deprecate_activity_type),
         ("deprecated again", swf.deprecate_activity_type),
@@ -214,6 +232,9 @@ def test_the_local_swf_conforms(capsys):
     assert "15 of 15 as expected" in out
     assert "told     Canceled without a request: refused" in out
     assert "the dead poll got the task" in out
+    assert "where 1,000 are asked: 100 of 157" in out
+    assert "a:b: accepted; a/b: refused" in out
+    assert "unclear" not in out
 
 
 def test_a_service_that_differs_is_told(capsys, monkeypatch):
@@ -253,7 +274,7 @@ def test_the_script_runs_against_an_endpoint(monkeypatch, capsys):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
     monkeypatch.setattr(conformance, "CONTRACT", (contract.lengths,))
-    monkeypatch.setattr(conformance, "QUESTIONS", (contract.units,))
+    monkeypatch.setattr(conformance, "QUESTIONS", (questions.units,))
     with LocalSwf(poll_hold=0.5) as local:
         arguments = ["--domain", "d", "--region", "us-east-1", "--endpoint-url", local.endpoint_url]
         assert conformance.main(arguments) == 0

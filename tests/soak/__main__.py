@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from swf_worker.local import Canceled, Completed, Failed, Fault, FaultKind, LocalSwf, TimedOut
+from swf_worker.local.operations.answering import OPERATIONS
 from tests.conftest import children
 from tests.proxy import Proxy
 from tests.soak.workers import worker
@@ -49,19 +50,19 @@ SHARES = {
 class Answers:
     """What the service is told, for each token."""
 
-    def __init__(self, swf: LocalSwf) -> None:
+    def __init__(self) -> None:
         self.sent: dict[str, set[str]] = {}
         self._lock = threading.Lock()
-        backend = swf._backend
-        for name in ("completed", "failed", "canceled"):
-            method = f"respond_activity_task_{name}"
-            setattr(backend, method, self._noting(name, getattr(backend, method)))
+        for name in ("Completed", "Failed", "Canceled"):
+            operation = f"RespondActivityTask{name}"
+            OPERATIONS[operation] = self._noting(name, OPERATIONS[operation])
 
     def _noting(self, name: str, respond: Any) -> Any:
-        def noted(token: str, *args: Any, **kwargs: Any) -> Any:
+        def noted(request: Any) -> Any:
+            given = dict(request.given)
             with self._lock:
-                self.sent.setdefault(token, set()).add(repr((name, args, kwargs)))
-            return respond(token, *args, **kwargs)
+                self.sent.setdefault(given.pop("taskToken"), set()).add(repr((name, given)))
+            return respond(request)
 
         return noted
 
@@ -228,7 +229,7 @@ def soak(seconds: float, rate: float, seed: int) -> dict[str, Any]:
     faults = [Fault("*", kind, share=share) for kind, share in SHARES.items()]
     with LocalSwf(poll_hold=3) as swf, Proxy(swf.endpoint_url) as proxy:
         swf.register(worker)
-        answers = Answers(swf)
+        answers = Answers()
         fleet = Fleet(proxy.url, chance)
         try:
             flow(5, swf, proxy, _Calm(), rate, chance)  # warm

@@ -12,7 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .contract import CONTRACT, QUESTIONS
+from .contract import CONTRACT
+from .questions import QUESTIONS
 from .run import NAME, Differs, Run
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _is_local(url: str) -> bool:
 def _said_yes(domain: str) -> bool:
     print(
         f"This is AWS. It registers the domain {domain!r} (which can be deprecated, never deleted) "
-        f"and types named {NAME!r} where they are missing, and runs about 20 short executions."
+        f"and types named {NAME!r} where they are missing, and runs about 30 short executions."
     )
     try:
         return input("Go on? [y/N] ").strip().lower() in ("y", "yes")

@@ -1,19 +1,9 @@
-"""The contract, check by check, and the questions that nobody could answer. Each returns what the
-service said."""
+"""The contract, check by check. Each returns what the service said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
-
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ...clock import now
-from .run import Run, code_of, expect, expect_code, refusal
-
-# --- the contract: each returns what the service said -------------------------------------------
+from .run import Run, expect, expect_code, refusal
 
 
 def task_members(run: Run) -> str:
@@ -197,65 +187,3 @@ CONTRACT = (
     lengths,
     malformed_token,
 )
-
-
-# --- what nobody could verify: any answer is news -----------------------------------------------
-
-
-def answered(call: Callable[..., Any], **given: Any) -> str:
-    """Accepted, or what it is refused with."""
-    try:
-        call(**given)
-    except ClientError as error:
-        return f"refused with {code_of(error)}: {error.response['Error']['Message'][:120]}"
-    except BotoCoreError as error:
-        return f"no answer: {error}"
-    return "accepted"
-
-
-def unrequested_cancel(run: Run) -> str:
-    """Canceled without a request"""
-    _, token = run.started_task()
-    return answered(run.swf.respond_activity_task_canceled, taskToken=token)
-
-
-def units(run: Run) -> str:
-    """what lengths count: UTF-16 units, code points or bytes"""
-    said = []
-    for what, result in (
-        ("16,385 emoji (32,770 UTF-16 units)", "😀" * 16_385),
-        ("20,000 é (40,000 bytes of UTF-8)", "é" * 20_000),
-    ):
-        _, token = run.started_task()
-        told = answered(run.swf.respond_activity_task_completed, taskToken=token, result=result)
-        said.append(f"{what}: {told.split(':')[0]}")
-    return "; ".join(said)
-
-
-def unknown_token(run: Run) -> str:
-    """a well-formed token of no task"""
-    _, token = run.started_task()
-    middle = len(token) // 2
-    other = "A" if token[middle] != "A" else "B"
-    changed = token[:middle] + other + token[middle + 1 :]
-    began = now()
-    said = answered(run.swf.record_activity_task_heartbeat, taskToken=changed)
-    return f"{said} after {now() - began:.1f} s"
-
-
-def dead_poller(run: Run) -> str:
-    """whether a poll whose client has gone is given a task"""
-    impatient = run.connect(Config(read_timeout=1, retries={"total_max_attempts": 1}))
-    execution = run.start()
-    with suppress(BotoCoreError, ClientError):
-        impatient.poll_for_activity_task(domain=run.domain, taskList={"name": run.list_name})
-    impatient.close()
-    run.decide(run.schedule())
-    answer = run.swf.poll_for_activity_task(domain=run.domain, taskList={"name": run.list_name})
-    if answer.get("taskToken"):
-        return "the living poll got the task"
-    run.event(execution, "ActivityTaskStarted")
-    return "the dead poll got the task: it is lost until it times out"
-
-
-QUESTIONS = (unrequested_cancel, units, unknown_token, dead_poller)

@@ -86,7 +86,7 @@ class Run:
         if f"domain {self.domain}" in created:
             self.swf.deprecate_domain(name=self.domain)
 
-    def start(self) -> WorkflowExecutionTypeDef:
+    def start(self, **given: Any) -> WorkflowExecutionTypeDef:
         """A new execution, with task lists of its own."""
         self.list_name = f"{NAME}-{uuid.uuid4().hex[:8]}"
         workflow_id = f"{NAME}-{uuid.uuid4().hex}"
@@ -95,6 +95,7 @@ class Run:
             workflowId=workflow_id,
             workflowType=TYPE,
             taskList={"name": self.list_name},
+            **given,
         )
         execution: WorkflowExecutionTypeDef = {"workflowId": workflow_id, "runId": run["runId"]}
         self.started.append(execution)
@@ -102,18 +103,23 @@ class Run:
 
     def decide(self, *decisions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
         """Take the next decision task and make these decisions; returns the task."""
-        for _ in range(3):
-            task = self.swf.poll_for_decision_task(
-                domain=self.domain, taskList={"name": self.list_name}
-            )
-            if task.get("taskToken"):
-                break
+        task = self.take_decision()
         made: Any = [
             {"decisionType": kind, f"{kind[0].lower()}{kind[1:]}DecisionAttributes": given}
             for kind, given in decisions
         ]
         self.swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=made)
-        return dict(task)
+        return task
+
+    def take_decision(self, **given: Any) -> dict[str, Any]:
+        """The next decision task."""
+        for _ in range(3):
+            task = self.swf.poll_for_decision_task(
+                domain=self.domain, taskList={"name": self.list_name}, **given
+            )
+            if task.get("taskToken"):
+                return dict(task)
+        raise Differs("no decision task came")
 
     def schedule(self, activity_id: str = "a", **given: Any) -> tuple[str, dict[str, Any]]:
         """The decision that schedules an activity; every timeout NONE unless given."""

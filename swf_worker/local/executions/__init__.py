@@ -1,0 +1,1 @@
+"""Workflow executions: their state, their history, how they and their tasks begin and end."""

@@ -1,0 +1,71 @@
+"""One request to one answer: the model's checks, then the operation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+
+from .. import faults, validation
+from ..backend import REGION, LocalBackend
+from . import executions, lists, registered, tasks
+from .request import Operation, Request
+
+_PREFIXES = ("SimpleWorkflowService.", "com.amazonaws.swf.service.model.SimpleWorkflowService.")
+"""The second is that of older clients (boto 2, older Go and Ruby)."""
+OPERATIONS: dict[str, Operation] = {
+    **registered.OPERATIONS,
+    **executions.OPERATIONS,
+    **tasks.OPERATIONS,
+    **lists.OPERATIONS,
+}
+
+
+def answer(
+    backend: LocalBackend, target: str, body: bytes, region: str = REGION
+) -> tuple[int, str]:
+    """The status and the body for a request with this X-Amz-Target, signed for a region."""
+    try:
+        return 200, _perform(backend, target, body, region)
+    except JsonRESTError as error:
+        return 400, str(error.description)
+
+
+def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> str:
+    name = target.rpartition(".")[2]
+    model = validation.operation_model(name) if target in [p + name for p in _PREFIXES] else None
+    if model is None:
+        raise faults.unknown_operation(target)
+    params = _parameters(body)
+    validation.check(model, params)
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise faults.not_implemented(name)
+    with backend.lock:
+        backend.tick()
+        try:
+            told = operation(Request(backend, params, region))
+        except JsonRESTError:
+            raise
+        except Exception as error:
+            # moto stumbles over a request that the model allows: SWF answers nonsense with 4xx.
+            raise faults.validation([f"{type(error).__name__}: {error}"]) from error
+        return "" if told is None else json.dumps(told)
+
+
+def _parameters(body: bytes) -> dict[str, Any]:
+    """The members of the request; null is as good as absent."""
+    try:
+        params = json.loads(body or b"{}", object_hook=_without_nulls)
+    except (ValueError, RecursionError):
+        raise faults.serialization("the body is not JSON") from None
+    if not isinstance(params, dict):
+        raise faults.serialization("the body is not a JSON object")
+    return params
+
+
+def _without_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    if None in members.values():
+        return {name: value for name, value in members.items() if value is not None}
+    return members
