@@ -48,7 +48,7 @@ def handed_over(quick_swf, make_worker, recorder):
         tokens.put(context.task.task_token)
 
     with make_worker(hand):
-        scheduled = quick_swf.schedule("Hand", "1", heartbeat_timeout=10)
+        scheduled = quick_swf.schedule("Hand", "1", heartbeat_timeout=60)
         token = tokens.get(timeout=20)
         assert recorder.wait_for(TaskEnded)[0].disposition == "handed_over"
         yield scheduled, token
