@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from shlex import quote
 
+from ..exit_codes import ExitCode
 from .checking import handlers, reach, registered
 from .checking.asking import gather
 from .checking.facts import WorkerFacts
@@ -16,7 +17,6 @@ from .checking.findings import Finding, Level, counted
 from .run import load_quietly
 from .settings import whole
 
-FINE, NOT_FINE = 0, 1
 _MOST = 100_000
 
 
@@ -34,7 +34,8 @@ def check(given: argparse.Namespace) -> int:
         for finding in found:
             print(finding)
         print(counted(found))
-    return NOT_FINE if any(finding.level is Level.ERROR for finding in found) else FINE
+    stops = any(finding.level is Level.ERROR for finding in found)
+    return ExitCode.FATAL if stops else ExitCode.DONE
 
 
 def findings(facts: Sequence[WorkerFacts], fleet: int, targets: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..core.registered_types import RegisteredType, registration
 from ..definition import ActivityDefinition
 from ..errors import ServiceError, ServiceUnavailableError, SwfWorkerError, UnknownResourceFault
+from ..exit_codes import ExitCode
 from ..service.clients import LOCAL_HINT, OPERATOR_CALLS
 from ..service.operator_calls import Credentials, OperatorCalls, patiently
 from ..service.refusals import refusal
@@ -23,7 +24,6 @@ from .settings import whole
 
 Result = TypeVar("Result")
 
-DONE, NOT_DONE = 0, 1
 FIRST = 5.0
 PATIENCE = 30.0
 """Seconds in which the first call, and a later one, is made again, throttled say."""
@@ -51,7 +51,8 @@ def register(given: argparse.Namespace) -> int:
     finally:
         for domain in domains:
             domain.close()
-    return NOT_DONE if any(domain.failed for domain in domains) else DONE
+    failed = any(domain.failed for domain in domains)
+    return ExitCode.FATAL if failed else ExitCode.DONE
 
 
 def _groups(workers: Sequence[ActivityWorker]) -> list[list[ActivityWorker]]:
