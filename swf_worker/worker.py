@@ -243,6 +243,7 @@ class ActivityWorker(WorkerAttributes):
         ``on_fatal_error`` at once. RuntimeError on the event loop that the handlers are to run on,
         which it would block: use ``async with worker:``."""
         check_not_loading("start()")
+        self._check_constructed()
         refuse_on_own_loop(self._options.event_loop)
         running = self._prepare(LifecycleDriver(), process_exits=False)
         atexit.register(self._at_exit)

@@ -173,15 +173,21 @@ _QUOTED = re.compile(r"Value '.*?' at '", re.DOTALL)
 def fields_of(record: Observation) -> dict[str, Any]:
     """A record's values, as fields of a line."""
     told: dict[str, Any] = {}
-    for each in fields(record):
-        if each.name == "at":
-            continue  # a line has its own time
-        value = getattr(record, each.name)
+    for name in _names[type(record)]:
+        value = getattr(record, name)
         if isinstance(value, (str, int)):  # most are, and need no words
-            told[each.name] = value
+            told[name] = value
+        elif isinstance(value, float):
+            told[name] = round(value, 3)
         elif value is not None:
-            told |= _told(value, each.name)
+            told |= _told(value, name)
     return told
+
+
+_names: dict[type[Observation], tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind) if each.name != "at")  # a line has its own time
+    for kind in LINES
+}
 
 
 @singledispatch
@@ -208,11 +214,6 @@ def _(value: Completed | Canceled, name: str) -> dict[str, Any]:
 @_told.register
 def _(value: Failed, name: str) -> dict[str, Any]:
     return {"outcome": "Failed", "reason": value.reason}
-
-
-@_told.register
-def _(value: float, name: str) -> dict[str, Any]:
-    return {name: round(value, 3)}
 
 
 @_told.register
