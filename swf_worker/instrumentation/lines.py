@@ -34,6 +34,12 @@ from ..observations import (
     HeartbeatLate,
     InputUnclear,
     InternalError,
+    JournalEntryExpired,
+    JournalEntryLeft,
+    JournalFailed,
+    JournalPutAside,
+    JournalRestored,
+    JournalTakenUp,
     LoopBlocked,
     LoopFreed,
     Observation,
@@ -156,6 +162,16 @@ LINES: dict[type[Observation], Line] = {
     TaskDecided: Line("debug", "handler ended", _level_of_decision),
     AnswerRetried: Line("warning", "answer not accepted yet", _level_of_call),
     TaskEnded: Line("info", "task ended", _level_of_end),
+    JournalTakenUp: Line("info", "answers of an earlier run are sent"),
+    JournalFailed: Line(
+        "error", "the journal can't be written: answers go out without it, and none is touched"
+    ),
+    JournalRestored: Line("warning", "the journal can be written again"),
+    JournalPutAside: Line("error", "the journal was corrupt, and is put aside: there is a new one"),
+    JournalEntryLeft: Line(
+        "warning", "an answer in the journal belongs to another SWF or domain: it is left there"
+    ),
+    JournalEntryExpired: Line("error", "an answer lay too long in the journal: it is dropped"),
     HandlerStuck: Line(
         "error", "handler is past its deadline and can't be killed; its beats stopped"
     ),
