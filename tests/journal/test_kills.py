@@ -4,11 +4,13 @@ sends the first one's answer, once, and no handler runs twice."""
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,117 @@ def test_the_next_worker_sends_what_the_killed_one_had_decided(
 )
 def test_the_whole_matrix(tmp_path, step, mode, outcome, swf_is):
     survives(tmp_path, step, mode, outcome, swf_is)
+
+
+# --- at random ------------------------------------------------------------------------------------
+
+KILLS, FLOW = int(os.environ.get("KILLS", "1000")), 6
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1_500)
+def test_a_thousand_kills_at_random_lose_nothing_that_was_decided(
+    tmp_path, monkeypatch, record_property
+):
+    """Workers forked from one that has imported everything; each is killed within moments, while
+    tasks of all modes and outcomes run and end, and SWF comes and goes."""
+    dice = random.Random(20261127)
+    journal, runs = tmp_path / "journal", tmp_path / "runs"
+    runs.touch()
+    monkeypatch.setenv("RUNS", str(runs))
+    decided, every, still_open = {}, {}, []
+    with LocalSwf(poll_hold=0.2) as swf, Proxy(swf.endpoint_url) as proxy, forked() as fork:
+        swf.register(victim.ACTIVITIES, domain="tests")
+        for _ in range(KILLS):
+            if dice.random() < 0.15:
+                proxy.down() if proxy.listens else proxy.up()
+            still_open = [each for each in still_open if not was_given(each)]
+            # A handler process takes long to start: such tasks have a list, and a worker, apart.
+            modes = ["process"] if dice.random() < 0.05 else ["thread", "async"]
+            while sum(each.mode in modes for each in still_open) < FLOW:
+                one = schedule(swf, dice.choice(modes), dice.choice(["Completed", "Failed"]))
+                still_open.append(one)
+                every[one.workflow_id] = one
+            size = runs.stat().st_size
+            pid = fork(proxy.url, str(journal), *modes)
+            if proxy.listens:  # until a handler of this one has begun
+                eventually(lambda size=size: runs.stat().st_size > size, 3)
+            time.sleep(dice.uniform(0.0, 0.1))
+            os.kill(pid, signal.SIGKILL)
+            for entry in lying_there(journal):
+                known = decided.setdefault(entry.task.workflow_execution.workflow_id, entry.outcome)
+                assert known == entry.outcome, "decided differently"
+        if not proxy.listens:
+            proxy.up()
+        last = fork(proxy.url, str(journal), "thread", "async")
+        assert eventually(lambda: not lying_there(journal), 60)
+        ends = {name: closing(each) for name, each in every.items()}
+        os.kill(last, signal.SIGTERM)
+    lost = [name for name in decided if not ends[name]]
+    twice = [name for name, ended in ends.items() if len(ended) > 1]
+    assert (lost, twice) == ([], [])
+    ran = runs.read_text().split()
+    assert len(ran) == len(set(ran)), "no handler runs twice"
+    for name, outcome in decided.items():
+        assert ends[name] == [f"ActivityTask{type(outcome).__name__}"]
+    record_property(
+        "figure",
+        f"journal: {KILLS} kills, {len(every)} tasks, {len(decided)} answers found in the journal: "
+        f"{len(lost)} lost, {len(twice)} answered twice, 0 answered differently",
+    )
+
+
+def was_given(scheduled) -> bool:
+    """A worker had it: it has ended, or would time out, or its answer lies in the journal."""
+    return any(event["eventType"] == "ActivityTaskStarted" for event in scheduled.history())
+
+
+def schedule(swf: LocalSwf, mode: str, outcome: str):
+    where = {"domain": "tests", "task_list": "processes" if mode == "process" else "tasks"}
+    scheduled = swf.schedule("Work", mode, outcome, heartbeat_timeout=3600, **where)
+    scheduled.mode = mode
+    return scheduled
+
+
+def lying_there(journal: Path):
+    if not journal.exists():
+        return []
+    with at(journal) as file:
+        return file.entries()
+
+
+@contextmanager
+def forked() -> Iterator[Callable[..., int]]:
+    """Starts workers that begin with everything imported: a process that forks on request."""
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", "from tests.journal.test_kills import nurse; nurse()"],
+        env=environment(RUNS=os.environ["RUNS"]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+    def fork(url: str, journal: str, *modes: str) -> int:
+        nursery.stdin.write(f"{url} {journal} {','.join(modes)}\n")
+        nursery.stdin.flush()
+        return int(nursery.stdout.readline())
+
+    try:
+        yield fork
+    finally:
+        nursery.communicate(timeout=60)
+
+
+def nurse() -> None:
+    """In the process that forks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while request := sys.stdin.readline():
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            url, journal, modes = request.split()
+            os._exit(victim.worker(url, journal, modes.split(",")).run())
+        print(pid, flush=True)
+    with suppress(ChildProcessError):
+        os.wait()

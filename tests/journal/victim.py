@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,15 @@ def in_process(context: ActivityContext, outcome: str) -> str:
 ACTIVITIES = [in_thread, on_loop, in_process]
 
 
-def worker(url: str, journal: str, **options: Any) -> ActivityWorker:
+def worker(url: str, journal: str, modes: Sequence[str] = ()) -> ActivityWorker:
+    by_mode = dict(zip(("thread", "async", "process"), ACTIVITIES, strict=True))
     return ActivityWorker(
         domain="tests",
-        task_list="tasks",
-        activities=ACTIVITIES,
+        task_list="processes" if modes == ["process"] else "tasks",
+        activities=[by_mode[mode] for mode in modes or by_mode],
         endpoint_url=url,
         journal=journal,
         retry_policy=RetryPolicy(max_wait=0.5),
-        **options,
     )
 
 

@@ -44,6 +44,8 @@ class JournalFile:
         self.path = path
         self._connection = connection
         self._inode = path.stat().st_ino
+        self._log = path.with_name(f"{path.name}-wal")
+        self._size = 0
 
     @classmethod
     def opened(cls, path: Path, sync: Sync = "process", *, new: bool = True) -> JournalFile:
@@ -57,7 +59,12 @@ class JournalFile:
         connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
         try:
             with _as_corrupt():
-                connection.execute("PRAGMA journal_mode=WAL")
+                (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                if mode != "wal":
+                    raise ConfigurationError(
+                        f"the journal {path} can't be shared safely where it lies (SQLite's mode "
+                        f"is {mode}): name a file on a disk of this machine"
+                    )
                 connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
                 _prepare(connection, path)
             return cls(path, connection)
@@ -70,11 +77,14 @@ class JournalFile:
         self._connection.close()
 
     def is_in_place(self) -> bool:
-        """Whether its path still leads to it: it may have been deleted, or replaced."""
+        """Whether its path still leads to it, and nothing was cut off: SQLite itself would go on
+        writing into what is deleted, replaced or truncated, and nobody would find it there."""
         try:
-            return self.path.stat().st_ino == self._inode
+            there, log = self.path.stat(), self._log.stat()
         except OSError:
             return False
+        before, self._size = self._size, log.st_size
+        return there.st_ino == self._inode and there.st_size > 0 and log.st_size >= before
 
     # --- entries --------------------------------------------------------------------------------
 
@@ -167,6 +177,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"the journal {path} was written by a later version of swf_worker (schema {version}, "
             f"this one knows {VERSION}): run that one until it is empty, or choose another path"
         )
+    (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if sound != "ok":
+        raise CorruptJournal(sound)
     connection.execute(f"{_WHAT} LIMIT 1").fetchall()
 
 
