@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,77 +49,51 @@ class Entry:
         return self.attempted is not Attempted.WAITING
 
 
-Row = tuple[str | bytes | int | float | None, ...]
-COLUMNS = (
-    *("token", "owner", "service", "domain", "task_list", "activity_id", "type_name"),
-    *("type_version", "workflow_id", "run_id", "started_event_id", "kind", "reason", "payload"),
-    *("attempted", "kept_at"),
-)
+Row = tuple[bytes, str, str, float, str]
+"""Token, owner, attempted, kept_at, and the rest as JSON."""
+
+
+def key_of(token: str) -> bytes:
+    """A token as the file has it."""
+    return token.encode("utf-8", "surrogatepass")
 
 
 def row_of(entry: Entry) -> Row:
-    """As the file has it. Text as UTF-8 that passes lone surrogates, which SWF may have sent."""
+    """As the file has it. (The JSON is ASCII: what SWF sent may hold lone surrogates.)"""
     task, outcome, place = entry.task, entry.outcome, entry.place
-    reason = outcome.reason if isinstance(outcome, Failed) else None
-    payload = outcome.result if isinstance(outcome, Completed) else outcome.details
     execution, kind = task.workflow_execution, task.activity_type
-    texts = (
-        *(task.task_token, entry.owner, place.service, place.domain, place.task_list),
-        *(task.activity_id, kind.name, kind.version, execution.workflow_id, execution.run_id),
-    )
-    outcome_is = type(outcome).__name__
-    return (
-        *(_packed(text) for text in texts),
-        task.started_event_id,
-        outcome_is,
-        _packed(reason),
-        _packed(payload),
-        entry.attempted.value,
-        entry.kept_at,
-    )
+    rest = [
+        *(place.service, place.domain, place.task_list, task.activity_id, kind.name, kind.version),
+        *(execution.workflow_id, execution.run_id, task.started_event_id, type(outcome).__name__),
+        outcome.reason if isinstance(outcome, Failed) else None,
+        outcome.result if isinstance(outcome, Completed) else outcome.details,
+    ]
+    kept = (entry.owner, entry.attempted.value, entry.kept_at, json.dumps(rest))
+    return (key_of(task.task_token), *kept)
 
 
 def entry_of(row: Row) -> Entry:
     """Out of the file. ValueError for what is none."""
-    texts = [_unpacked(each) for each in row[:10]]
-    token, owner, service, domain, task_list, activity_id, name, version, workflow, run = texts
-    started, outcome_is, reason, payload, attempted, kept_at = row[10:]
-    if not isinstance(started, int) or not isinstance(kept_at, (int, float)):
-        raise ValueError("no numbers")
-    return Entry(
-        ActivityTask(
-            token,
+    token, owner, attempted, kept_at, rest = row
+    try:
+        service, domain, task_list, activity_id, name, version, *more = json.loads(rest)
+        workflow_id, run_id, started, kind, reason, payload = more
+        task = ActivityTask(
+            bytes(token).decode("utf-8", "surrogatepass"),
             activity_id,
             ActivityType(name, version),
-            WorkflowExecution(workflow, run),
+            WorkflowExecution(workflow_id, run_id),
             started,
             None,
-        ),
-        _outcome(outcome_is, reason, payload),
-        Attempted(str(attempted)),
-        Place(service, domain, task_list),
-        float(kept_at),
-        owner,
-    )
+        )
+        outcome = Failed(reason, payload) if kind == "Failed" else _WITH_TEXT[kind](payload)
+        where = Place(service, domain, task_list)
+        return Entry(task, outcome, Attempted(attempted), where, float(kept_at), owner)
+    except (TypeError, KeyError) as error:
+        raise ValueError(str(error)) from None
 
 
-def _outcome(kind: object, reason: object, payload: object) -> Outcome:
-    text = None if payload is None else _unpacked(payload)
-    match kind:
-        case "Completed":
-            return Completed(text)
-        case "Canceled":
-            return Canceled(text)
-        case "Failed":
-            return Failed(_unpacked(reason), text)
-    raise ValueError(f"an outcome {kind!r}")
-
-
-def _packed(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogatepass")
-
-
-def _unpacked(value: object) -> str:
-    if not isinstance(value, bytes):
-        raise ValueError("no text")
-    return value.decode("utf-8", "surrogatepass")
+_WITH_TEXT: dict[str, type[Completed] | type[Canceled]] = {
+    "Completed": Completed,
+    "Canceled": Canceled,
+}

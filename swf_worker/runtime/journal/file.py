@@ -15,19 +15,18 @@ from typing import Literal
 
 from ...clock import now
 from ...errors import ConfigurationError
-from .entries import COLUMNS, Attempted, Entry, Row, entry_of, row_of
+from .entries import Attempted, Entry, Row, entry_of, key_of, row_of
 
 VERSION = 1
 BUSY = 1.0
 """Seconds for which another process's transaction is waited for."""
 OPENING = 5.0
+LOG_PAGES = 4_000
+"""Of 4 KiB: how much is written before SQLite puts it in its place, which waits for the disk."""
 _SCHEMA = """
 CREATE TABLE entries (
-    token BLOB PRIMARY KEY, owner BLOB NOT NULL, service BLOB NOT NULL, domain BLOB NOT NULL,
-    task_list BLOB NOT NULL, activity_id BLOB NOT NULL, type_name BLOB NOT NULL,
-    type_version BLOB NOT NULL, workflow_id BLOB NOT NULL, run_id BLOB NOT NULL,
-    started_event_id INTEGER NOT NULL, kind TEXT NOT NULL, reason BLOB, payload BLOB,
-    attempted TEXT NOT NULL, kept_at REAL NOT NULL
+    token BLOB PRIMARY KEY, owner TEXT NOT NULL, attempted TEXT NOT NULL, kept_at REAL NOT NULL,
+    entry TEXT NOT NULL
 ) WITHOUT ROWID
 """
 Sync = Literal["process", "full"]
@@ -41,10 +40,10 @@ class JournalFile:
     """One connection. Not thread-safe. Its methods raise sqlite3.Error and OSError."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
+        self._name = str(path)
         self._connection = connection
         self._inode = path.stat().st_ino
-        self._log = path.with_name(f"{path.name}-wal")
+        self._log = f"{path}-wal"
         self._size = 0
 
     @classmethod
@@ -65,6 +64,7 @@ class JournalFile:
                         f"the journal {path} can't be shared safely where it lies (SQLite's mode "
                         f"is {mode}): name a file on a disk of this machine"
                     )
+                connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
                 connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
                 _prepare(connection, path)
             return cls(path, connection)
@@ -80,7 +80,7 @@ class JournalFile:
         """Whether its path still leads to it, and nothing was cut off: SQLite itself would go on
         writing into what is deleted, replaced or truncated, and nobody would find it there."""
         try:
-            there, log = self.path.stat(), self._log.stat()
+            there, log = os.stat(self._name), os.stat(self._log)
         except OSError:
             return False
         before, self._size = self._size, log.st_size
@@ -95,19 +95,13 @@ class JournalFile:
         dropped: Iterable[str] = (),
     ) -> None:
         """All of it in one transaction."""
-        marks = ", ".join("?" * len(COLUMNS))
-        with _as_corrupt(), self._transaction() as connection:
-            connection.executemany(
-                f"INSERT OR REPLACE INTO entries ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
-                map(row_of, kept),
-            )
-            connection.executemany(
-                "UPDATE entries SET attempted = ? WHERE token = ?",
-                [(how.value, _key(token)) for token, how in attempted],
-            )
-            connection.executemany(
-                "DELETE FROM entries WHERE token = ?", [(_key(token),) for token in dropped]
-            )
+        with _transaction(self._connection) as connection:
+            for each in kept:
+                connection.execute(_KEEP, row_of(each))
+            for token, how in attempted:
+                connection.execute(_TELL, (how.value, key_of(token)))
+            for token in dropped:
+                connection.execute(_DROP, (key_of(token),))
 
     def entries(self) -> list[Entry]:
         """All that lie there, the oldest first."""
@@ -117,34 +111,50 @@ class JournalFile:
     def adopt(self, owner: str, entries: Sequence[Entry]) -> list[Entry]:
         """Make those ``owner``'s that are still whose they were: somebody else may have been
         quicker. Returns them."""
-        with _as_corrupt(), self._transaction() as connection:
+        with _transaction(self._connection) as connection:
             return [each for each in entries if _adopted(connection, owner, each)]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+
+class _transaction:  # noqa: N801 (a function's name: a generator would cost more than the work)
+    """A transaction, committed or undone. sqlite3.Error; CorruptJournal for what is none."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
         try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            raise _as_what_it_is(error) from error
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._connection.execute("COMMIT")
+                return
+        except sqlite3.DatabaseError as failed:
+            error = failed
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.DatabaseError):
+            raise _as_what_it_is(error) from error
 
 
-_WHAT = f"SELECT {', '.join(COLUMNS)} FROM entries"  # noqa: S608
+_COLUMNS = "token, owner, attempted, kept_at, entry"
+_KEEP = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_TELL = "UPDATE entries SET attempted = ? WHERE token = ?"
+_DROP = "DELETE FROM entries WHERE token = ?"
+_WHAT = f"SELECT {_COLUMNS} FROM entries"  # noqa: S608
 _SELECT = f"{_WHAT} ORDER BY kept_at, token"
-
-
-def _key(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
     changed = connection.execute(
         "UPDATE entries SET owner = ? WHERE token = ? AND owner = ?",
-        (_key(owner), _key(entry.task.task_token), _key(entry.owner)),
+        (owner, key_of(entry.task.task_token), entry.owner),
     )
     return changed.rowcount == 1
 
@@ -188,12 +198,13 @@ def _as_corrupt() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if isinstance(error, CorruptJournal):
-            raise
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error):
-            raise CorruptJournal(str(error)) from error
-        raise
+        raise _as_what_it_is(error) from error
+
+
+def _as_what_it_is(error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    corrupt = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error)
+    return CorruptJournal(str(error)) if corrupt else error
 
 
 def _check_private(path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Keeps one worker's answers: what is ready together is written together, by a thread of its own,
-and whatever goes wrong with the file touches no task."""
+"""Keeps one worker's answers: what is ready together is written together, and whatever goes wrong
+with the file touches no task."""
 
 from __future__ import annotations
 
@@ -30,12 +30,19 @@ from .owners import Owner, is_alive
 
 PATIENCE = 2.0
 """Seconds for which an answer waits until it is written; then it goes out without."""
+SLOW = 0.1
+"""Seconds of a transaction after which the next one is left to the journal's own thread."""
 AGAIN = 10.0
 """Seconds between two tries to open a journal that has failed."""
 COMPANY, AT_LEAST = 0.02, 1.0
 """Seconds for which what nobody waits for waits for company in its transaction: after others were
 written, and in any case."""
 _WRONG = (sqlite3.Error, OSError, ConfigurationError)
+
+
+_Written = threading.Lock
+"""Released when an answer is written: whoever sends it waits for that. (An Event would cost more
+than all the rest.)"""
 
 
 class Journal:
@@ -59,10 +66,17 @@ class Journal:
         self._changed = threading.Condition()
         self._dirty: set[str] = set()
         """Tokens whose entry has changed since it was written."""
-        self._waiting: list[threading.Event] = []
+        self._waiting: list[_Written] = []
         self._closed = False
         self._file: JournalFile | None = None
         self._owner: Owner | None = None
+        self._writing = False
+        """A thread writes: there is one at a time."""
+        self._sleeps = False
+        """The journal's own thread has nothing to look after."""
+        self._slow = False
+        """The last transaction took long: the journal's own thread makes them, and whoever has an
+        answer to send waits for it, and not for the disk."""
         self._try_at = 0.0
         self._thread: threading.Thread | None = None
 
@@ -98,8 +112,22 @@ class Journal:
                 entry = replace(entry, attempted=Attempted.SENDING)
             else:
                 return
-            written = self._change(token, entry, waits=True)
-        if written is not None and not written.wait(PATIENCE):
+            self._change(token, entry)
+            if self._file is None:
+                return
+            writes_itself = not self._writing and not self._slow
+            if writes_itself:
+                self._writing = True
+                if self._sleeps:  # it writes what nobody waits for
+                    self._changed.notify()
+            else:
+                written = threading.Lock()
+                written.acquire()
+                self._waiting.append(written)
+                self._changed.notify()
+        if writes_itself:
+            self._write_all()
+        elif not written.acquire(timeout=PATIENCE):
             self._failed_slowly()
 
     def after_attempt(self, task: ActivityTask, error: ServiceError) -> None:
@@ -117,20 +145,33 @@ class Journal:
             if task.task_token in self._live:
                 self._change(task.task_token, None)
 
-    def _change(
-        self, token: str, entry: Entry | None, *, waits: bool = False
-    ) -> threading.Event | None:
+    def _change(self, token: str, entry: Entry | None) -> None:
         if entry is None:
             del self._live[token]
         else:
             self._live[token] = entry
         self._dirty.add(token)
-        if not waits or self._file is None:
-            return None
-        written = threading.Event()
-        self._waiting.append(written)
-        self._changed.notify()
-        return written
+
+    def _write_all(self) -> None:
+        """By a thread that has an answer to send: a hand-over would take longer than the disk. What
+        others have ready meanwhile is its next transaction."""
+        goes_on = True
+        while goes_on:
+            with self._changed:
+                file, entries, waiting = self._taken()
+            if file is not None and entries:
+                self._write(file, entries)
+            for each in waiting:
+                each.release()
+            with self._changed:
+                goes_on = self._writing = bool(self._waiting) and not self._slow
+                if self._waiting or self._closed:
+                    self._changed.notify()
+
+    def _taken(self) -> tuple[JournalFile | None, dict[str, Entry | None], list[_Written]]:
+        dirty, self._dirty = self._dirty, set()
+        waiting, self._waiting = self._waiting, []
+        return self._file, {token: self._live.get(token) for token in dirty}, waiting
 
     # --- what an earlier run has left -----------------------------------------------------------
 
@@ -184,21 +225,28 @@ class Journal:
         while True:
             with self._changed:
                 while not self._waiting and not self._closed:
-                    if not self._changed.wait(self._patience()) and self._is_due():
+                    patience = self._patience()
+                    self._sleeps = patience is None
+                    if not self._changed.wait(patience) and self._is_due():
                         break
+                self._sleeps = False
+                while self._writing:
+                    self._changed.wait(COMPANY)
+                self._writing = True
                 reopens = self._file is None and now() >= self._try_at
-                dirty, self._dirty = self._dirty, set()
-                waiting, self._waiting = self._waiting, []
-                tokens = self._live.keys() if reopens else dirty
-                entries = {token: self._live.get(token) for token in tokens}
-                file, ends = self._file, self._closed
+                file, entries, waiting = self._taken()
+                if reopens:
+                    entries = dict(self._live)
+                ends = self._closed
             # Nothing that takes time happens under the lock: answers wait for it.
             if reopens:
                 self._reopen(entries)
             elif file is not None and entries:
                 self._write(file, entries)
             for each in waiting:
-                each.set()
+                each.release()
+            with self._changed:
+                self._writing = False
             if ends:
                 self._end()
                 return
@@ -214,6 +262,7 @@ class Journal:
         return bool(self._dirty) or self._file is None
 
     def _write(self, file: JournalFile, entries: dict[str, Entry | None]) -> None:
+        began = now()
         try:
             if not file.is_in_place():
                 raise OSError("it was deleted, or another file was put in its place")
@@ -223,6 +272,7 @@ class Journal:
             )
         except Exception as error:  # also a bug of ours: answers go out without it
             self._fail(error, again=0.0)  # once at once: it may just have been deleted
+        self._slow = now() - began > SLOW
 
     def _end(self) -> None:
         with self._changed:
@@ -250,7 +300,7 @@ class Journal:
             self._try_at = now() + again
             waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.set()
+            each.release()
         if file is not None:
             with suppress(sqlite3.Error):
                 file.close()
