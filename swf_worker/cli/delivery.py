@@ -11,7 +11,7 @@ from typing import Self
 
 from ..clock import now
 from ..core import execution, messages, verdicts
-from ..core.execution import Execution
+from ..core.kept_answers import kept
 from ..core.messages import Disposition, Event
 from ..errors import ServiceError
 from ..log import Log
@@ -69,7 +69,7 @@ class Delivery:
         attempt, before it and after it."""
         calls = self._of(entry.place.service)
         until, retries = now() + LONGEST, 0
-        state = Execution.kept(execution.Policy(), entry.outcome, ambiguous=entry.may_be_accepted)
+        state = kept(execution.Policy(), entry.outcome, ambiguous=entry.may_be_accepted)
         event: Event = messages.Redelivered()
         while True:
             state, commands = execution.step(state, event)

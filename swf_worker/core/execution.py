@@ -99,20 +99,6 @@ class Execution:
     """Some attempt of this answer may have been carried out."""
     disposition: Disposition | None = None
 
-    @classmethod
-    def kept(cls, policy: Policy, answer: Outcome, *, ambiguous: bool) -> Execution:
-        """Of an answer that an earlier worker has decided, and that SWF has not accepted: over for
-        that one, and to be sent again (``Redelivered``)."""
-        return cls(
-            policy,
-            Phase.ENDED,
-            beating=False,
-            handler_done=True,
-            answer=answer,
-            ambiguous=ambiguous,
-            disposition=Disposition.ABANDONED,
-        )
-
     @property
     def closed(self) -> bool:
         """SWF said that the task is closed."""

@@ -88,7 +88,7 @@ def assemble(
     observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
-    journal = journal_of(options, service.place, observe, platform.start_thread)
+    journal = journal_of(options, service, observe, platform.start_thread)
     backoff = platform.backoff(options.retry_policy)
     wording = FailureWording(options.failure_tracebacks).of(
         options.converter, tuple(options.codecs)

@@ -22,6 +22,7 @@ from ...journal_observations import (
 from ...observer import Observation
 from ...options import Options
 from ...outcome import Outcome
+from ...service.api import SwfService
 from ...task import ActivityTask
 from ..threads.clock import StartThread
 from .entries import Attempted, Entry, Place
@@ -327,7 +328,7 @@ class Journal:
 
 def journal_of(
     options: Options,
-    service: str,
+    service: SwfService,
     observe: Callable[[Observation], None],
     start_thread: StartThread,
 ) -> Journal | None:
@@ -335,7 +336,7 @@ def journal_of(
     if options.journal is None:
         return None
     path = Path(options.journal).absolute()
-    place = Place(service, options.domain, options.task_list)
+    place = Place(service.place, options.domain, options.task_list)
     return Journal(path, options.journal_sync, place, observe, start_thread)
 
 

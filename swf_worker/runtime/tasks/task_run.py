@@ -19,6 +19,7 @@ from ...context import ActivityContext, ask_to_stop
 from ...core import execution, messages, verdicts
 from ...core.execution import Execution, Phase
 from ...core.heartbeats import INTERVAL_UNKNOWN
+from ...core.kept_answers import kept
 from ...core.messages import Disposition, Event
 from ...definition import ActivityDefinition
 from ...errors import ServiceError
@@ -174,7 +175,7 @@ class TaskRun:
         """Send the answer that an earlier worker has decided. It takes no slot."""
         with self._lock:
             self._slot_freed = True
-            self.state = Execution.kept(self.state.policy, outcome, ambiguous=ambiguous)
+            self.state = kept(self.state.policy, outcome, ambiguous=ambiguous)
         self.apply(messages.Redelivered())
 
     def launch(self, runner: Runner) -> None:
