@@ -26,6 +26,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "list": (list,),
 }
+_JSON_WORDS = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
 # What the model says in words only, and where it says it.
 _NAME_RULE = "must not contain a"
 _STRIP_RULE = "must not start or end with whitespace"
@@ -92,9 +93,8 @@ def _compiled(shape: Any, documentation: str, name: str = "") -> Check:
 
     def checked(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise faults.serialization(
-                f"{path or 'the request'}: a {type(value).__name__} is no {kind}"
-            )
+            word = _JSON_WORDS.get(type(value), "a number")
+            raise faults.serialization(f"{path or 'the request'}: {word} is no {kind}")
         return inner(value, path)
 
     return checked

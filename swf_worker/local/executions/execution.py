@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from moto.swf.models.domain import Domain
-
 from .. import faults
+from ..registry import RegisteredType, in_words
 from .history import Event
 
 NONE = "NONE"
@@ -159,15 +158,28 @@ class Execution:
         return event.id
 
 
-class LocalDomain(Domain):
-    """moto's domain, which has the types; its executions are found without a search."""
+class LocalDomain:
+    """A domain: its types, its tags, its executions, each found without a search."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str, retention: str, description: str | None) -> None:
+        self.name = name
+        self.retention = retention
+        self.description = description
+        self.deprecated = False
+        self.tags: dict[str, str] = {}
+        self.types: dict[tuple[str, str, str], RegisteredType] = {}
+        """By kind, name and version."""
         self.executions: list[Execution] = []
         """In the order of their starts."""
         self._runs: dict[tuple[str, str], Execution] = {}
         self._open: dict[str, Execution] = {}
+
+    def type(self, kind: str, name: str, version: str) -> RegisteredType:
+        """A type; UnknownResourceFault where there is none."""
+        found = self.types.get((kind, name, version))
+        if found is None:
+            raise faults.unknown_type(in_words(kind, name, version))
+        return found
 
     def add(self, execution: Execution) -> None:
         """Add one; nothing with its workflow id may be open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -12,6 +13,7 @@ from ..backend import REGION, LocalBackend
 from . import executions, lists, registered, tasks
 from .request import Operation, Request
 
+_log = logging.getLogger(__name__)
 _PREFIXES = ("SimpleWorkflowService.", "com.amazonaws.swf.service.model.SimpleWorkflowService.")
 """The second is that of older clients (boto 2, older Go and Ruby)."""
 OPERATIONS: dict[str, Operation] = {
@@ -30,6 +32,9 @@ def answer(
         return 200, _perform(backend, target, body, region)
     except JsonRESTError as error:
         return 400, str(error.description)
+    except Exception:
+        _log.exception("an error in the local SWF itself, in %s", target)
+        return 500, str(faults.internal().description)
 
 
 def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> str:
@@ -44,14 +49,8 @@ def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> st
         raise faults.not_implemented(name)
     with backend.lock:
         backend.tick()
-        try:
-            told = operation(Request(backend, params, region))
-        except JsonRESTError:
-            raise
-        except Exception as error:
-            # moto stumbles over a request that the model allows: SWF answers nonsense with 4xx.
-            raise faults.validation([f"{type(error).__name__}: {error}"]) from error
-        return "" if told is None else json.dumps(told)
+        told = operation(Request(backend, name, params, region))
+    return "" if told is None else json.dumps(told)
 
 
 def _parameters(body: bytes) -> dict[str, Any]:
