@@ -24,6 +24,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
+        self.answers: list[tuple[str, Any]] = []
         self.backend = LocalBackend(self.clock, poll_hold=0)
         self.call(
             "RegisterDomain",
@@ -56,7 +57,7 @@ class World:
         self.call("TerminateWorkflowExecution", domain="plain", workflowId="closed")
         polled = {"domain": "plain", "taskList": {"name": "l"}}
         first = self.call("PollForDecisionTask", **polled)["taskToken"]
-        schedule = {"activityId": "a", "activityType": WORK}
+        schedule = {"activityId": "a", "activityType": WORK, "heartbeatTimeout": "30"}
         self.call(
             "RespondDecisionTaskCompleted",
             taskToken=first,
@@ -91,7 +92,10 @@ class World:
         status, text = answering.answer(
             self.backend, f"SimpleWorkflowService.{operation}", json.dumps(members).encode()
         )
-        return status, json.loads(text or "{}")
+        answer = json.loads(text or "{}")
+        if status == 200:
+            self.answers.append((operation, answer))
+        return status, answer
 
     def close(self) -> None:
         self.backend.close()
@@ -102,8 +106,10 @@ class World:
 TOKENS = st.sampled_from(["the activity", "the decision"])
 """Stand for those of the world."""
 KNOWN: dict[str, st.SearchStrategy[Any]] = {
-    "DomainName": st.just("plain"),
+    "DomainName": st.sampled_from(["plain", "plain", "plain", "new"]),
     "Name": st.sampled_from(["Work", "Flow", "l"]),
+    "ActivityType": st.just(WORK),
+    "WorkflowType": st.just(FLOW),
     "Version": st.just("1"),
     "VersionOptional": st.sampled_from(["", "1"]),
     "TaskToken": TOKENS,
@@ -134,8 +140,8 @@ ODD = (
 
 def requests(shape: Any) -> st.SearchStrategy[Any]:
     """Values for a shape, nearly all of them as it wants them, and some that are odd."""
-    # one part in twenty is odd: a request has to get past the first check, too
-    return st.integers(0, 19).flatmap(lambda dice: ODD if dice == 0 else _as_wanted(shape))
+    # one part in forty is odd: a request has to get past the first check, too
+    return st.integers(0, 39).flatmap(lambda dice: ODD if dice == 0 else _as_wanted(shape))
 
 
 def _as_wanted(shape: Any) -> st.SearchStrategy[Any]:
