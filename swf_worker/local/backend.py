@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 from . import faults, ids
 from .clock import LocalClock
 from .deadlines import Deadlines
-from .executions import activities, deciding
+from .executions import activities, closing, deciding
 from .executions.execution import ActivityTask, DecisionTask, Execution, LocalDomain
 from .pages import PageTokens
+from .quotas import MAX_POLLERS, Quotas
 from .task_lists import TaskLists
 
 REGION = "us-east-1"
@@ -23,15 +24,23 @@ class LocalBackend:
     """All of it. Every operation runs under ``lock``."""
 
     def __init__(
-        self, clock: LocalClock, poll_hold: float, accept_unrequested_cancel: bool = False
+        self,
+        clock: LocalClock,
+        poll_hold: float,
+        *,
+        accept_unrequested_cancel: bool = False,
+        shuffle: int | None = None,
+        throttle: bool = False,
     ) -> None:
         self.domains: dict[str, LocalDomain] = {}
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         """Notified whenever any history changes."""
         self.accept_unrequested_cancel = accept_unrequested_cancel
-        self.activity_lists: TaskLists[ActivityTask] = TaskLists(self.lock)
-        self.decision_lists: TaskLists[DecisionTask] = TaskLists(self.lock)
+        self.quotas = Quotas() if throttle else None
+        max_polls = MAX_POLLERS if throttle else None
+        self.activity_lists: TaskLists[ActivityTask] = TaskLists(self.lock, shuffle, max_polls)
+        self.decision_lists: TaskLists[DecisionTask] = TaskLists(self.lock, shuffle, max_polls)
         self.polled: set[tuple[str, str]] = set()
         """Domains and task lists that somebody has polled for activity tasks."""
         self._poll_hold = poll_hold
@@ -66,6 +75,11 @@ class LocalBackend:
     def offer_decision(self, task: DecisionTask) -> None:
         """A decision task waits in its list."""
         self.decision_lists.put(task.execution.domain.name, task)
+
+    def history_is_full(self, execution: Execution) -> None:
+        """It is terminated when what happens now has happened: as on SWF, a batch of decisions
+        may go a little over the limit."""
+        self.call_later(0, lambda: closing.end_of_history(execution))
 
     # --- time and end ---------------------------------------------------------------------------
 

@@ -149,6 +149,19 @@ def too_many_executions() -> SWFClientError:
     )
 
 
+def throttled() -> SWFClientError:
+    """A call over its quota. Text and type: live captures."""
+    return SWFClientError("com.amazon.coral.availability#ThrottlingException", "Rate exceeded")
+
+
+def too_many_pollers() -> SWFClientError:
+    """One poll too many; the text is from a public thread (simpleflow#250)."""
+    return SWFClientError(
+        f"{_MODEL}LimitExceededFault",
+        "Limit on maximum concurrent poll requests per task list reached",
+    )
+
+
 def cancel_not_requested(scheduled_event_id: int) -> SWFClientError:
     """Ours: what the service says to Canceled without a request is not known."""
     return SWFValidationException(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import socket
 import threading
 import uuid
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -44,10 +46,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, target: str, body: bytes) -> None:
         injector = self.server.injector
         kind, answer = None, None
-        if OWN_AGENT not in self.headers.get("User-Agent", ""):
+        own = OWN_AGENT in self.headers.get("User-Agent", "")
+        if not own:
             kind, answer = injector.before(target.rpartition(".")[2])
         if answer is None:
-            status, text = answering.answer(self.server.backend, target, body, self._region())
+            status, text = answering.answer(
+                self.server.backend, target, body, self._region(), own=own
+            )
             answer = Answer(status, text.encode())
             if kind is not None:
                 answer = injector.after(kind, status, answer.body)
@@ -67,7 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def do_GET(self) -> None:
-        self._send(200, b'{"service": "a local SWF of swf_worker", "protocol": "POST"}')
+        told: dict[str, Any] = {"service": "a local SWF of swf_worker", "protocol": "POST"}
+        backend = self.server.backend
+        if backend.quotas is not None:
+            with backend.lock:
+                told["quota"] = {n: asdict(use) for n, use in backend.quotas.report().items()}
+        self._send(200, json.dumps(told).encode())
 
     def _send(self, status: int, body: bytes, *, request_id: bool = True) -> None:
         self.send_response(status)

@@ -13,6 +13,8 @@ from ..registry import RegisteredType, in_words
 from .history import Event
 
 NONE = "NONE"
+MAX_EVENTS = 25_000
+"""Of a history, more or less: then SWF terminates the execution."""
 
 
 class Host(Protocol):
@@ -22,6 +24,7 @@ class Host(Protocol):
     def one_moment(self) -> AbstractContextManager[None]: ...
     def call_later(self, delay: float, function: Callable[[], None], /) -> None: ...
     def note_change(self) -> None: ...
+    def history_is_full(self, execution: Execution, /) -> None: ...
     def offer_activity(self, task: ActivityTask, /) -> None: ...
     def offer_decision(self, task: DecisionTask, /) -> None: ...
 
@@ -155,6 +158,8 @@ class Execution:
         event = Event(len(self.events) + 1, kind, self.host.now(), given)
         self.events.append(event)
         self.host.note_change()
+        if event.id == MAX_EVENTS:
+            self.host.history_is_full(self)
         return event.id
 
 

@@ -25,11 +25,12 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def answer(
-    backend: LocalBackend, target: str, body: bytes, region: str = REGION
+    backend: LocalBackend, target: str, body: bytes, region: str = REGION, *, own: bool = False
 ) -> tuple[int, str]:
-    """The status and the body for a request with this X-Amz-Target, signed for a region."""
+    """The status and the body for a request with this X-Amz-Target, signed for a region. The local
+    SWF's ``own`` are outside of all quotas."""
     try:
-        return 200, _perform(backend, target, body, region)
+        return 200, _perform(backend, target, body, region, own)
     except JsonRESTError as error:
         return 400, str(error.description)
     except Exception:
@@ -37,11 +38,14 @@ def answer(
         return 500, str(faults.internal().description)
 
 
-def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> str:
+def _perform(backend: LocalBackend, target: str, body: bytes, region: str, own: bool) -> str:
     name = target.rpartition(".")[2]
     model = validation.operation_model(name) if target in [p + name for p in _PREFIXES] else None
     if model is None:
         raise faults.unknown_operation(target)
+    if backend.quotas is not None and not own:
+        with backend.lock:
+            backend.quotas.take(name, backend.now())
     params = _parameters(body)
     validation.check(model, params)
     operation = OPERATIONS.get(name)
