@@ -146,10 +146,13 @@ class LocalServer:
                     f"port {port} of {HOST} is taken: choose another, or 0 for any free one"
                 ) from None
             raise ConfigurationError(f"port {port} of {HOST} can't be used: {error}") from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="local-swf-server", daemon=True
-        )
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="local-swf-server", daemon=True)
         self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            self._server.handle_request()
 
     @property
     def port(self) -> int:
@@ -158,7 +161,11 @@ class LocalServer:
 
     def close(self) -> None:
         """Stop listening, and end all connections."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._closed = True
+        try:
+            socket.create_connection((HOST, self.port), 1).close()  # wakes its thread
+        except OSError:
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        self._server.server_close()
         self._server.hang_up()

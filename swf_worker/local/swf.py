@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -94,7 +95,6 @@ class LocalSwf:
         except BaseException:
             self._backend.close()
             raise
-        self._client = self._own_client()
         return self
 
     def stop(self) -> None:
@@ -152,6 +152,10 @@ class LocalSwf:
         """A plain boto3 client for it, with credentials that mean nothing; ``stop``
         closes it."""
         return self._new_client(None)
+
+    @cached_property
+    def _client(self) -> SWFClient:
+        return self._own_client()
 
     def _own_client(self) -> SWFClient:
         return self._new_client(OWN_AGENT)

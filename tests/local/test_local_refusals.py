@@ -225,7 +225,7 @@ def test_the_oldest_poll_gets_the_task(plain):
         if plain.poll(f"list-{number // 2}").get("taskToken"):
             order.append(number)
 
-    for number in range(0, 20, 2):
+    for number in range(0, 10, 2):
         plain.start()
         waiting = threading.Thread(target=poll, args=(number,))
         waiting.start()
@@ -237,4 +237,4 @@ def test_the_oldest_poll_gets_the_task(plain):
     for thread in threads:
         thread.join()
     assert order == sorted(order)
-    assert set(order) == set(range(0, 20, 2))
+    assert set(order) == set(range(0, 10, 2))
