@@ -12,9 +12,9 @@ from contextlib import suppress
 import pytest
 from moto.swf.exceptions import SWFClientError
 
-from swf_worker import activity
-from swf_worker.local import LocalSwf, backend, quotas
-from tests.conftest import eventually
+from swf_worker import ActivityWorker, activity
+from swf_worker.local import Completed, LocalSwf, backend, quotas
+from tests.conftest import eventually, started
 from tests.local.plain import Plain, client, raw, refused
 from tests.local.world import World
 
@@ -255,3 +255,29 @@ def test_a_child_policy_reaches_hundreds_of_generations():
         assert counted["count"] == 602  # and the world's own
     finally:
         world.close()
+
+
+def test_a_worker_bears_it(monkeypatch):
+    """Its polls and answers back off, and every task is answered once."""
+    for name in ("PollForActivityTask", "RespondActivityTaskCompleted"):
+        monkeypatch.setitem(quotas.RATES, name, quotas.Rate(2, 20))
+
+    @activity(name="Work", version="1")
+    def work(number: int) -> int:
+        return number
+
+    with LocalSwf(poll_hold=0.3, throttle=True) as swf:
+        swf.register([work])
+        scheduled = [swf.schedule("Work", "1", number) for number in range(12)]
+        worker = ActivityWorker(
+            activities=[work],
+            domain="local",
+            task_list="default",
+            endpoint_url=swf.endpoint_url,
+            region_name="us-east-1",
+        )
+        with started(worker):
+            outcomes = [each.outcome() for each in scheduled]
+        told = swf.quota
+    assert outcomes == [Completed(str(number)) for number in range(12)]
+    assert told["PollForActivityTask"].throttled + told["RespondActivityTaskCompleted"].throttled

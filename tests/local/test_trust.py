@@ -238,14 +238,15 @@ def test_the_local_swf_conforms(capsys):
         created = run.prepare()
         assert len(created) == 3
         assert conformance.check(run) == 0, capsys.readouterr().out
-        run.clean_up(created)
         assert run.prepare() == []
+        run.clean_up(created)
         left = swf.list_open_workflow_executions(
             domain="conformance", startTimeFilter={"oldestDate": 0}
         )
         assert left["executionInfos"] == []
         told = swf.describe_domain(name="conformance")
         assert told["domainInfo"]["status"] == "DEPRECATED"
+        assert run.prepare() == created, "another run uses them again"
     out = capsys.readouterr().out
     assert "15 of 15 as expected" in out
     assert "told     Canceled without a request: refused" in out
