@@ -45,8 +45,8 @@ def _used(quota: dict[str, QuotaUse]) -> str:
     lines = [f"{'operation':30}{'calls':>10}{'throttled':>11}   the bucket: least held of its size"]
     for name, use in quota.items():
         bucket = "none here"
-        if use.rate is not None and use.lowest is not None:
-            bucket = f"{use.lowest:,.0f} of {use.rate.size:,}, {use.rate.refill:,} more a second"
+        if use.size is not None:
+            bucket = f"{use.lowest:,.0f} of {use.size:,}, {use.refill:,} more a second"
         lines.append(f"{name:30}{use.calls:>10,}{use.throttled:>11,}   {bucket}")
     return "\n".join(lines)
 

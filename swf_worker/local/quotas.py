@@ -51,10 +51,12 @@ class QuotaUse:
     """How many came."""
     throttled: int
     """How many of them were refused with "Rate exceeded"."""
-    rate: Rate | None
-    """Its bucket; None: it has none here."""
+    size: int | None
+    """The calls that its bucket holds; None: it has none here."""
+    refill: int | None
+    """How many more the bucket gets each second."""
     lowest: float | None
-    """The fewest tokens that the bucket has held: at 0 calls are refused."""
+    """The fewest that it has held: below 1 calls are refused."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,9 @@ class Quotas:
         """By operation, those that were called."""
         told = {}
         for name, used in sorted(self._used.items()):
-            rate = used.bucket.rate if used.bucket else None
-            lowest = used.lowest if used.bucket else None
-            told[name] = QuotaUse(used.calls, used.throttled, rate, lowest)
+            bucket: tuple[int | None, int | None, float | None] = (None, None, None)
+            if used.bucket is not None:
+                rate = used.bucket.rate
+                bucket = (rate.size, rate.refill, used.lowest)
+            told[name] = QuotaUse(used.calls, used.throttled, *bucket)
         return told
