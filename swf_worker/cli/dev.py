@@ -13,7 +13,7 @@ from ..runtime.stopping.signals import StoppedEarly, signal_inbox
 from .settings import UsageError
 
 if TYPE_CHECKING:
-    from ..local import LocalSwf
+    from ..local import LocalSwf, QuotaUse
 
 
 def dev(given: argparse.Namespace) -> int:
@@ -25,12 +25,30 @@ def dev(given: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     with suppress(StoppedEarly), signal_inbox(starting=True) as inbox:
         local_swf = load_local_swf()  # takes a second
-        with local_swf(poll_hold=given.poll_hold, port=given.port) as swf:
+        with local_swf(
+            poll_hold=given.poll_hold,
+            port=given.port,
+            shuffle=given.shuffle,
+            throttle=bool(given.throttle),
+        ) as swf:
             print(f"local SWF listens at {swf.endpoint_url}", flush=True)
             inbox.starting = False
             if not inbox.stopped:
                 next(iter(inbox))
+            if given.throttle:
+                print(_used(swf.quota), flush=True)
     return ExitCode.DONE
+
+
+def _used(quota: dict[str, QuotaUse]) -> str:
+    """A line an operation."""
+    lines = [f"{'operation':30}{'calls':>10}{'throttled':>11}   the bucket: least held of its size"]
+    for name, use in quota.items():
+        bucket = "none here"
+        if use.size is not None:
+            bucket = f"{use.lowest:,.0f} of {use.size:,}, {use.refill:,} more a second"
+        lines.append(f"{name:30}{use.calls:>10,}{use.throttled:>11,}   {bucket}")
+    return "\n".join(lines)
 
 
 def load_local_swf() -> type[LocalSwf]:

@@ -24,6 +24,7 @@ from .settings import (
     add_settings,
     check_environment,
     settled,
+    switch,
     wants_records,
 )
 
@@ -88,6 +89,17 @@ SCHEDULE_SETTINGS = (
 DEV_SETTINGS = (
     Setting("port", int, "the port to listen on (default: 8765; 0: any free one)", default=8765),
     Setting("poll-hold", float, "seconds an empty poll is held (default: 60)", default=60.0),
+    Setting(
+        "shuffle",
+        int,
+        "hand waiting tasks out in another order, the same for the same seed: SWF promises none",
+    ),
+    Setting(
+        "throttle",
+        switch,
+        "hold SWF's quotas (Rate exceeded); what the calls did to them is printed at the end, and "
+        "answered to GET",
+    ),
 )
 
 DEMO_SETTINGS = (_HEALTH_PORT,)

@@ -16,6 +16,7 @@ from ..outcome import Canceled, Completed, Failed
 from .activity import LocalActivity, TimedOut
 from .clock import ManualClock, SystemClock
 from .injection import Fault, FaultKind
+from .quotas import QuotaUse
 from .swf import LocalSwf
 
 del _moto, missing
@@ -29,6 +30,7 @@ __all__ = [
     "LocalActivity",
     "LocalSwf",
     "ManualClock",
+    "QuotaUse",
     "SystemClock",
     "TimedOut",
 ]

@@ -1,40 +1,46 @@
-"""The state of a local SWF: moto's backend has the domains, the types and their tags; beside it one
-lock, the time, the task lists and the tokens. What operations do with it is in ``operations/``."""
+"""The state of a local SWF: its domains, one lock, the time, the task lists and the tokens. What
+operations do with it is in ``operations/``."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
-
-from moto.swf.exceptions import SWFDomainAlreadyExistsFault
-from moto.swf.models import SWFBackend
 
 from . import faults, ids
 from .clock import LocalClock
 from .deadlines import Deadlines
-from .executions import activities, deciding
+from .executions import activities, closing, deciding
 from .executions.execution import ActivityTask, DecisionTask, Execution, LocalDomain
 from .pages import PageTokens
+from .quotas import MAX_POLLERS, Quotas
 from .task_lists import TaskLists
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
+REGION = "us-east-1"
+"""Of requests that aren't signed for one."""
 
 
-class LocalBackend(SWFBackend):
+class LocalBackend:
     """All of it. Every operation runs under ``lock``."""
 
     def __init__(
-        self, clock: LocalClock, poll_hold: float, accept_unrequested_cancel: bool = False
+        self,
+        clock: LocalClock,
+        poll_hold: float,
+        *,
+        accept_unrequested_cancel: bool = False,
+        shuffle: int | None = None,
+        throttle: bool = False,
     ) -> None:
-        super().__init__(REGION, ACCOUNT)
+        self.domains: dict[str, LocalDomain] = {}
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         """Notified whenever any history changes."""
         self.accept_unrequested_cancel = accept_unrequested_cancel
-        self.activity_lists: TaskLists[ActivityTask] = TaskLists(self.lock)
-        self.decision_lists: TaskLists[DecisionTask] = TaskLists(self.lock)
+        self.quotas = Quotas() if throttle else None
+        max_polls = MAX_POLLERS if throttle else None
+        self.activity_lists: TaskLists[ActivityTask] = TaskLists(self.lock, shuffle, max_polls)
+        self.decision_lists: TaskLists[DecisionTask] = TaskLists(self.lock, shuffle, max_polls)
         self.polled: set[tuple[str, str]] = set()
         """Domains and task lists that somebody has polled for activity tasks."""
         self._poll_hold = poll_hold
@@ -70,6 +76,11 @@ class LocalBackend(SWFBackend):
         """A decision task waits in its list."""
         self.decision_lists.put(task.execution.domain.name, task)
 
+    def history_is_full(self, execution: Execution) -> None:
+        """It is terminated when what happens now has happened: as on SWF, a batch of decisions
+        may go a little over the limit."""
+        self.call_later(0, lambda: closing.end_of_history(execution))
+
     # --- time and end ---------------------------------------------------------------------------
 
     def tick(self) -> float | None:
@@ -87,31 +98,11 @@ class LocalBackend(SWFBackend):
 
     # --- domains --------------------------------------------------------------------------------
 
-    def register_domain(
-        self,
-        name: str,
-        workflow_execution_retention_period_in_days: Any,
-        description: str | None = None,
-        tags: list[dict[str, str]] | None = None,
-    ) -> None:
-        """moto's, with a domain of ours."""
-        if self._get_domain(name, ignore_empty=True):
-            raise SWFDomainAlreadyExistsFault(name)
-        domain = LocalDomain(
-            name,
-            workflow_execution_retention_period_in_days,
-            account_id=self.account_id,
-            region_name=self.region_name,
-            description=description,
-        )
-        self.domains.append(domain)
-        if tags:
-            self.tagger.tag_resource(domain.to_short_dict()["arn"], tags)
-
     def domain(self, name: str) -> LocalDomain:
         """A domain; UnknownResourceFault where there is none."""
-        found = self._get_domain(name)
-        assert isinstance(found, LocalDomain)
+        found = self.domains.get(name)
+        if found is None:
+            raise faults.unknown_domain(name)
         return found
 
     def execution(self, domain_name: str, workflow_id: str, run_id: str) -> Execution:

@@ -19,9 +19,63 @@ Those marked *ours* below nobody has seen from the service.
 
 from __future__ import annotations
 
-from moto.swf.exceptions import SWFClientError, SWFUnknownResourceFault, SWFValidationException
+from moto.swf.exceptions import (
+    SWFClientError,
+    SWFDomainAlreadyExistsFault,
+    SWFDomainDeprecatedFault,
+    SWFUnknownResourceFault,
+    SWFValidationException,
+)
 
 _CORAL = "com.amazon.coral.service#"
+_MODEL = "com.amazonaws.swf.base.model#"
+
+
+def unknown_domain(name: str) -> SWFClientError:
+    """There is no such domain."""
+    return SWFUnknownResourceFault("domain", name)
+
+
+def domain_exists(name: str) -> SWFClientError:
+    """Registered already; or not deprecated, and to be undeprecated."""
+    return SWFDomainAlreadyExistsFault(name)
+
+
+def domain_deprecated(name: str) -> SWFClientError:
+    """Deprecated already; or deprecated, and something is to be started or registered in it."""
+    return SWFDomainDeprecatedFault(name)
+
+
+def unknown_type(which: str) -> SWFClientError:
+    """There is no such type."""
+    return SWFUnknownResourceFault("type", which)
+
+
+def type_exists(which: str) -> SWFClientError:
+    """Registered already; or not deprecated, and to be undeprecated."""
+    return SWFClientError(f"{_MODEL}TypeAlreadyExistsFault", which)
+
+
+def type_deprecated(which: str) -> SWFClientError:
+    """Deprecated already; or to be started."""
+    return SWFClientError(f"{_MODEL}TypeDeprecatedFault", which)
+
+
+def type_not_deprecated(which: str) -> SWFClientError:
+    """To be deleted; the fault is the API reference's, the text ours, as those above."""
+    return SWFClientError(f"{_MODEL}TypeNotDeprecatedFault", which)
+
+
+def unknown_resource(arn: str) -> SWFClientError:
+    """Ours: the text for an ARN that is no domain's."""
+    return SWFUnknownResourceFault("resource", arn)
+
+
+def too_many_tags(most: int) -> SWFClientError:
+    """The fault is the API reference's; the text is ours."""
+    return SWFClientError(
+        f"{_MODEL}TooManyTagsFault", f"Local SWF: a domain has {most} tags at most"
+    )
 
 
 def unknown_activity(scheduled_event_id: int) -> SWFClientError:
@@ -84,14 +138,27 @@ def time_filter_needed() -> SWFClientError:
 
 def default_undefined(member: str) -> SWFClientError:
     """Neither the call nor the type says it."""
-    return SWFClientError("com.amazonaws.swf.base.model#DefaultUndefinedFault", member)
+    return SWFClientError(f"{_MODEL}DefaultUndefinedFault", member)
 
 
 def too_many_executions() -> SWFClientError:
     """Ours: the text for a domain that is full."""
     return SWFClientError(
-        "com.amazonaws.swf.base.model#LimitExceededFault",
+        f"{_MODEL}LimitExceededFault",
         "Local SWF: 100,000 executions of the domain are open",
+    )
+
+
+def throttled() -> SWFClientError:
+    """A call over its quota. Text and type: live captures."""
+    return SWFClientError("com.amazon.coral.availability#ThrottlingException", "Rate exceeded")
+
+
+def too_many_pollers() -> SWFClientError:
+    """One poll too many; the text is from a public thread (simpleflow#250)."""
+    return SWFClientError(
+        f"{_MODEL}LimitExceededFault",
+        "Limit on maximum concurrent poll requests per task list reached",
     )
 
 
@@ -106,6 +173,13 @@ def cancel_not_requested(scheduled_event_id: int) -> SWFClientError:
 def not_implemented(what: str) -> SWFClientError:
     """Ours: a part of SWF that the local one doesn't have."""
     return SWFValidationException(f"Local SWF: {what} is not implemented")
+
+
+def internal() -> SWFClientError:
+    """Something is wrong with the local SWF itself; its log says what."""
+    return SWFClientError(
+        f"{_CORAL}InternalFailure", "Local SWF: an error of its own, which its log tells"
+    )
 
 
 def unknown_operation(target: str) -> SWFClientError:

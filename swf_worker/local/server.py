@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import socket
 import threading
 import uuid
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -44,10 +46,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, target: str, body: bytes) -> None:
         injector = self.server.injector
         kind, answer = None, None
-        if OWN_AGENT not in self.headers.get("User-Agent", ""):
+        own = OWN_AGENT in self.headers.get("User-Agent", "")
+        if not own:
             kind, answer = injector.before(target.rpartition(".")[2])
         if answer is None:
-            status, text = answering.answer(self.server.backend, target, body, self._region())
+            status, text = answering.answer(
+                self.server.backend, target, body, self._region(), own=own
+            )
             answer = Answer(status, text.encode())
             if kind is not None:
                 answer = injector.after(kind, status, answer.body)
@@ -67,7 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def do_GET(self) -> None:
-        self._send(200, b'{"service": "a local SWF of swf_worker", "protocol": "POST"}')
+        told: dict[str, Any] = {"service": "a local SWF of swf_worker", "protocol": "POST"}
+        backend = self.server.backend
+        if backend.quotas is not None:
+            with backend.lock:
+                told["quota"] = {n: asdict(use) for n, use in backend.quotas.report().items()}
+        self._send(200, json.dumps(told).encode())
 
     def _send(self, status: int, body: bytes, *, request_id: bool = True) -> None:
         self.send_response(status)
@@ -136,10 +146,13 @@ class LocalServer:
                     f"port {port} of {HOST} is taken: choose another, or 0 for any free one"
                 ) from None
             raise ConfigurationError(f"port {port} of {HOST} can't be used: {error}") from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="local-swf-server", daemon=True
-        )
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="local-swf-server", daemon=True)
         self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            self._server.handle_request()
 
     @property
     def port(self) -> int:
@@ -148,7 +161,11 @@ class LocalServer:
 
     def close(self) -> None:
         """Stop listening, and end all connections."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._closed = True
+        try:
+            socket.create_connection((HOST, self.port), 1).close()  # wakes its thread
+        except OSError:
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        self._server.server_close()
         self._server.hang_up()

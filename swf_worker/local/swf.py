@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -25,6 +26,7 @@ from .backend import REGION, LocalBackend
 from .clock import LocalClock, SystemClock
 from .decider import Decider
 from .injection import OWN_AGENT, Fault, FaultKind, Injector
+from .quotas import QuotaUse
 from .server import HOST, LocalServer
 from .validation import models
 
@@ -44,6 +46,11 @@ class LocalSwf:
     port: the port to listen on; 0 for any free one.
     faults: scripted faults (``Fault``), to see how handlers and workers bear them; ``set_faults``
         changes them.
+    shuffle: the seed of another order in which waiting tasks of one priority are handed out: SWF
+        promises none, and what relies on one is found so. The same seed, the same order.
+    throttle: whether SWF's quotas hold: the token buckets of polls, heartbeats, answers, counts,
+        DescribeActivityType and RegisterActivityType ("Rate exceeded"), filled by ``clock``, and
+        1,000 polls in a task list; ``quota`` tells what they met.
     accept_unrequested_cancel: whether RespondActivityTaskCanceled is accepted though nothing
         requested it. What SWF does then is not known; by default it is refused.
     """
@@ -55,12 +62,18 @@ class LocalSwf:
         *,
         port: int = 0,
         faults: Iterable[Fault] = (),
+        shuffle: int | None = None,
+        throttle: bool = False,
         accept_unrequested_cancel: bool = False,
     ) -> None:
         self._poll_hold = poll_hold
         self._clock = clock
         self._port = port
-        self._accept_unrequested_cancel = accept_unrequested_cancel
+        self._options: dict[str, Any] = {
+            "accept_unrequested_cancel": accept_unrequested_cancel,
+            "shuffle": shuffle,
+            "throttle": throttle,
+        }
         self._injector = Injector()
         self._injector.set(faults)
         self._server: LocalServer | None = None
@@ -76,15 +89,12 @@ class LocalSwf:
         """Begin to listen. ConfigurationError if the port is taken."""
         if self._server is not None:
             raise RuntimeError("this LocalSwf has been started already")
-        self._backend = LocalBackend(
-            self._clock or SystemClock(), self._poll_hold, self._accept_unrequested_cancel
-        )
+        self._backend = LocalBackend(self._clock or SystemClock(), self._poll_hold, **self._options)
         try:
             self._server = LocalServer(self._port, self._backend, self._injector)
         except BaseException:
             self._backend.close()
             raise
-        self._client = self._own_client()
         return self
 
     def stop(self) -> None:
@@ -129,10 +139,23 @@ class LocalSwf:
         """How many calls have met each kind of fault."""
         return dict(self._injector.injected)
 
+    @property
+    def quota(self) -> dict[str, QuotaUse]:
+        """What the calls so far did to SWF's quotas, by operation (its own deciders' aside).
+        RuntimeError without ``throttle=True``."""
+        if self._server is None or self._backend.quotas is None:
+            raise RuntimeError("quotas hold in a started LocalSwf(throttle=True)")
+        with self._backend.lock:
+            return self._backend.quotas.report()
+
     def client(self) -> SWFClient:
         """A plain boto3 client for it, with credentials that mean nothing; ``stop``
         closes it."""
         return self._new_client(None)
+
+    @cached_property
+    def _client(self) -> SWFClient:
+        return self._own_client()
 
     def _own_client(self) -> SWFClient:
         return self._new_client(OWN_AGENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import random
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ..clock import now
+from . import faults
 
 
 class Waiting(Protocol):
@@ -39,16 +41,22 @@ class HeldPoll(Generic[T]):
 
 @dataclass(slots=True)
 class TaskList(Generic[T]):
-    """The tasks that wait, higher priorities first, then older ones; or the polls, the oldest
-    first."""
+    """The tasks that wait, higher priorities first, then older ones, unless ``chance`` draws lots;
+    or the polls, the oldest first."""
 
-    items: list[tuple[int, int, T]] = field(default_factory=list)
+    chance: random.Random | None
+    items: list[tuple[int, float, int, T]] = field(default_factory=list)
     polls: deque[HeldPoll[T]] = field(default_factory=deque)
+
+    def push(self, item: T, number: int) -> None:
+        """A task that waits."""
+        lot = self.chance.random() if self.chance else 0.0
+        heapq.heappush(self.items, (-item.priority, lot, number, item))
 
     def pop(self) -> T | None:
         """The first item that is still wanted, or None; the others are dropped."""
         while self.items:
-            item = heapq.heappop(self.items)[2]
+            item = heapq.heappop(self.items)[-1]
             if item.wanted:
                 return item
         return None
@@ -56,10 +64,19 @@ class TaskList(Generic[T]):
 
 class TaskLists(Generic[T]):
     """All task lists for one kind of task, by domain and name. As on SWF, a task is also handed to
-    a poll whose client has gone."""
+    a poll whose client has gone.
 
-    def __init__(self, lock: threading.RLock) -> None:
+    shuffle: the seed of another order among the tasks of one priority that wait in a list; None:
+        older ones first, which SWF doesn't promise.
+    max_polls: the most polls that wait in a list; None: any number.
+    """
+
+    def __init__(
+        self, lock: threading.RLock, shuffle: int | None = None, max_polls: int | None = None
+    ) -> None:
         self._lock = lock
+        self._shuffle = shuffle
+        self._max_polls = max_polls
         self._order = itertools.count()
         self._lists: dict[tuple[str, str], TaskList[T]] = {}
         self._closed = False
@@ -72,16 +89,19 @@ class TaskLists(Generic[T]):
             poll.item = item
             poll.ready.notify()
         else:
-            heapq.heappush(chosen.items, (-item.priority, next(self._order), item))
+            chosen.push(item, next(self._order))
 
     def take(self, domain: str, name: str, hold: float) -> T | None:
-        """What comes within ``hold`` seconds, in real time also on a manual clock."""
+        """What comes within ``hold`` seconds, in real time also on a manual clock.
+        LimitExceededFault where too many wait already."""
         chosen = self._list(domain, name)
         until = now() + hold
         while (item := chosen.pop()) is None:
             left = until - now()
             if left <= 0 or self._closed:
                 return None
+            if self._max_polls is not None and len(chosen.polls) >= self._max_polls:
+                raise faults.too_many_pollers()
             poll: HeldPoll[T] = HeldPoll(threading.Condition(self._lock))
             chosen.polls.append(poll)
             poll.ready.wait(left)
@@ -94,7 +114,7 @@ class TaskLists(Generic[T]):
     def waiting(self, domain: str, name: str) -> int:
         """How many tasks wait to be handed out."""
         chosen = self._lists.get((domain, name))
-        return sum(item.wanted for _, _, item in chosen.items) if chosen else 0
+        return sum(item.wanted for *_, item in chosen.items) if chosen else 0
 
     def held(self, domain: str, name: str) -> int:
         """How many polls wait."""
@@ -112,4 +132,9 @@ class TaskLists(Generic[T]):
             yield from each.polls
 
     def _list(self, domain: str, name: str) -> TaskList[T]:
-        return self._lists.setdefault((domain, name), TaskList())
+        found = self._lists.get((domain, name))
+        if found is None:
+            seed = None if self._shuffle is None else f"{self._shuffle} {domain} {name}"
+            chance = None if seed is None else random.Random(seed)  # noqa: S311 (a test's chance)
+            found = self._lists[domain, name] = TaskList(chance)
+        return found

@@ -26,13 +26,14 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "list": (list,),
 }
+_JSON_WORDS = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
 # What the model says in words only, and where it says it.
 _NAME_RULE = "must not contain a"
 _STRIP_RULE = "must not start or end with whitespace"
 _NEVER_NONE = "cannot specify a value of"
-_FORBIDDEN = re.compile(r"[:/|\x00-\x1f\x7f-\x9f]")
-_FORBIDDEN_IN_IDS = re.compile(r"[/|\x00-\x1f\x7f-\x9f]")
-_IDS = ("WorkflowId", "ActivityId", "TimerId")
+# SWF accepts more in ids, whatever its documentation says: colons have been seen, and AWS's Flow
+# framework calls a child by its parent's run id, a colon and a number: run ids have slashes.
+_ALLOWED_IN = {"WorkflowId": ":/", "ActivityId": ":", "TimerId": ":"}
 _DIGITS, _INTEGER = re.compile("[0-9]+"), re.compile("-?[0-9]{1,10}")
 _OF_EXECUTIONS = "executionstarttoclosetimeout"
 _UNBOUNDED = 99_999_999
@@ -92,9 +93,8 @@ def _compiled(shape: Any, documentation: str, name: str = "") -> Check:
 
     def checked(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise faults.serialization(
-                f"{path or 'the request'}: a {type(value).__name__} is no {kind}"
-            )
+            word = _JSON_WORDS.get(type(value), "a number")
+            raise faults.serialization(f"{path or 'the request'}: {word} is no {kind}")
         return inner(value, path)
 
     return checked
@@ -166,12 +166,11 @@ def _rules(
     if enum := KNOWN_DECISION_TYPES if shape.name == "DecisionType" else shape.enum:
         yield enum.__contains__, f"satisfy enum value set: [{', '.join(enum)}]"
     if _NAME_RULE in documentation:
-        # SWF has been seen to accept colons in ids, whatever its documentation says
-        no = _FORBIDDEN_IN_IDS if shape.name in _IDS else _FORBIDDEN
+        never = [each for each in ":/|" if each not in _ALLOWED_IN.get(shape.name, "")]
+        found = re.compile(rf"[{''.join(never)}\x00-\x1f\x7f-\x9f]").search
         yield (
-            lambda value: value != "arn" and not no.search(value),
-            f"not contain {':, ' if no is _FORBIDDEN else ''}/, | or control characters, "
-            "nor be 'arn'",
+            lambda value: value != "arn" and not found(value),
+            f"not contain {', '.join(never)} or control characters, nor be 'arn'",
         )
     if _STRIP_RULE in documentation:
         yield lambda value: value == value.strip(), "not start or end with whitespace"

@@ -73,7 +73,7 @@ def test_variables_that_kubernetes_makes_of_a_service_are_not_ours(proto, monkey
     made = {name: value.replace("tcp:", f"{proto}:") for name, value in KUBERNETES.items()}
     for name, value in made.items():
         monkeypatch.setenv(name, value)
-    given = argparse.Namespace(port=None, poll_hold=None)
+    given = argparse.Namespace(**{each.attribute: None for each in DEV_SETTINGS})
     settled(given, DEV_SETTINGS)
     assert given.port == 8765
     with subprocess.Popen(

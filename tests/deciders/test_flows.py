@@ -291,6 +291,71 @@ def test_simpleflows_flow(simpleflow, swf, place, working, orders, tmp_path):
     assert came_back(events) == {"Completed": 2, "Failed": 1, "Canceled": 1}
 
 
+FAMILY = ("simpleflow_family.Family", "simpleflow_family.Child")
+OF_A_FAMILY = {
+    "MarkerRecorded",
+    "TimerStarted",
+    "TimerFired",
+    "WorkflowExecutionSignaled",
+    "StartChildWorkflowExecutionInitiated",
+    "ChildWorkflowExecutionStarted",
+    "ChildWorkflowExecutionCompleted",
+}
+"""What happens in a workflow with a marker, a timer, a signal and a child."""
+
+
+def test_simpleflow_decides_and_works_with_a_child_a_timer_a_signal_and_a_marker(
+    simpleflow, swf, place, tmp_path
+):
+    """Nothing of ours but the local SWF."""
+    env = place | {"PYTHONPATH": str(REAL), "SIMPLEFLOW_DISABLE_SETPROCTITLE": "1"}
+    lists = {
+        kind: ("--domain", DOMAIN, "--task-list", f"family-{kind}")
+        for kind in ("decisions", "tasks")
+    }
+    one = ("--nb-processes", "1")
+    started = (*lists["decisions"], "--workflow-id", "w", "--input", "[21]", FAMILY[0])
+    run(simpleflow, "workflow.start", *started, env=os.environ | env)
+    decides = (simpleflow, "decider.start", *one, *lists["decisions"], *FAMILY)
+    works = (simpleflow, "worker.start", *one, *lists["tasks"])
+    with (
+        process(*decides, log=tmp_path / "decider", **env) as told,
+        process(*works, log=tmp_path / "worker", **env),
+    ):
+        go = {"signalName": "go", "input": '{"args": ["now"], "kwargs": {}}'}
+        swf.signal_workflow_execution(domain=DOMAIN, workflowId="w", **go)
+        read = told.line()
+        events = closed(swf, "w")
+    assert read["child"] == 42
+    assert read["marker"] == [{"number": 21}]
+    assert "now" in json.dumps(read["signal"])
+    assert {event["type"] for event in events} >= OF_A_FAMILY
+
+
+def test_simpleflow_terminates_the_workflow_that_it_is_told(simpleflow, swf, place):
+    """It looks for the run by a filter of the list: with filters that were ignored it ended
+    another."""
+    swf.register_workflow_type(domain=DOMAIN, name="Flow", version="1")
+    ids = [f"w{number}" for number in range(3)]
+    for each in ids:
+        swf.start_workflow_execution(
+            domain=DOMAIN,
+            workflowId=each,
+            workflowType={"name": "Flow", "version": "1"},
+            taskList={"name": DECISIONS},
+            childPolicy="TERMINATE",
+            executionStartToCloseTimeout="600",
+            taskStartToCloseTimeout="60",
+        )
+    env = os.environ | place | {"SIMPLEFLOW_DISABLE_SETPROCTITLE": "1"}
+    run(simpleflow, "workflow.terminate", DOMAIN, "w1", env=env)
+    every = {"domain": DOMAIN, "startTimeFilter": {"oldestDate": 0}}
+    left = swf.list_open_workflow_executions(**every)["executionInfos"]
+    assert [each["execution"]["workflowId"] for each in left] == ["w2", "w0"]
+    (ended,) = swf.list_closed_workflow_executions(**every)["executionInfos"]
+    assert (ended["execution"]["workflowId"], ended["closeStatus"]) == ("w1", "TERMINATED")
+
+
 # --- botoflow -----------------------------------------------------------------------------------
 
 
@@ -367,6 +432,33 @@ def test_botoflow_reads_the_details_of_a_cancellation(botoflows_flow, orders):
     assert read["wait"]["canceled"] is True
 
 
+def test_botoflow_decides_and_works_with_a_child_a_timer_and_a_signal(
+    botoflow, swf, place, tmp_path
+):
+    """Nothing of ours but the local SWF. It calls a child by its own run's id, which has slashes,
+    a colon and a number."""
+    _, python, env = botoflow
+    script = REAL / "botoflow_family.py"
+
+    def begun(what):
+        return process(python, script, what, log=tmp_path / what, **place | env)
+
+    with begun("decide") as decides, begun("work") as works:
+        assert (decides.line(), works.line()) == ("deciding", "working")
+        with begun("start") as starts:
+            workflow_id = starts.line(0)
+            swf.signal_workflow_execution(
+                domain=DOMAIN, workflowId=workflow_id, signalName="go", input="[[], {}]"
+            )
+            read = starts.line(1)
+        assert read["child"] == 42
+        assert "/" in read["id"]
+        assert ":" in read["id"]
+        assert decides.line(1) == read
+        happened = {event["type"] for event in closed(swf, workflow_id)}
+    assert happened >= OF_A_FAMILY - {"MarkerRecorded"}
+
+
 # --- JavaScript ---------------------------------------------------------------------------------
 
 
@@ -377,15 +469,18 @@ def javascript(tmp_path_factory):
         pytest.skip("there is no node with npm: install them (node 20 or newer)")
     folder = tmp_path_factory.mktemp("javascript")
     run(npm, "install", "--silent", "--no-audit", "--no-fund", CLIENT_SWF, cwd=folder)
-    shutil.copy(REAL / "decider.mjs", folder)  # imports are looked for beside the script
-    return node, folder / "decider.mjs"
+    for script in ("decider.mjs", "family.mjs"):
+        shutil.copy(REAL / script, folder)  # imports are looked for beside the script
+    return node, folder
 
 
-def test_a_flow_in_javascript(javascript, quick_swf, swf, place, working, orders, tmp_path):
-    swf.register_workflow_type(domain=DOMAIN, name="Flow", version="1")
-    orders.undone = {"undone": "A-17"}
-    decides = (*javascript, quick_swf.endpoint_url, DOMAIN, DECISIONS, TASKS)
-    with working(), process(*decides, log=tmp_path / "log", **place) as told:
+@pytest.fixture
+def flow(swf):
+    """Starts one in JavaScript."""
+    for name in ("Flow", "Child"):
+        swf.register_workflow_type(domain=DOMAIN, name=name, version="1")
+
+    def start():
         swf.start_workflow_execution(
             domain=DOMAIN,
             workflowId="w",
@@ -396,6 +491,36 @@ def test_a_flow_in_javascript(javascript, quick_swf, swf, place, working, orders
             taskStartToCloseTimeout="60",
             input='{"order":"A-17"}',
         )
+
+    return start
+
+
+def test_a_family_in_javascript(javascript, quick_swf, swf, flow, place, working, tmp_path):
+    """A marker, a timer, a signal, and a child whose activity our worker does."""
+    node, folder = javascript
+    decides = (node, folder / "family.mjs", quick_swf.endpoint_url, DOMAIN, DECISIONS, TASKS)
+    with working(), process(*decides, log=tmp_path / "log", **place) as told:
+        flow()
+        swf.signal_workflow_execution(domain=DOMAIN, workflowId="w", signalName="go", input="now")
+        read = told.line()
+        events = closed(swf, "w")
+    assert read == {
+        "child": {"order": "A-17", "amount": 1},
+        "id": "w/child",
+        "signal": "now",
+        "sender": 0,
+        "marker": {"order": "A-17"},
+        "timer": "soon",
+    }
+    assert {event["type"] for event in events} >= OF_A_FAMILY
+
+
+def test_a_flow_in_javascript(javascript, quick_swf, swf, flow, place, working, orders, tmp_path):
+    node, folder = javascript
+    orders.undone = {"undone": "A-17"}
+    decides = (node, folder / "decider.mjs", quick_swf.endpoint_url, DOMAIN, DECISIONS, TASKS)
+    with working(), process(*decides, log=tmp_path / "log", **place) as told:
+        flow()
         cancel(swf, orders, "w")
         read = told.line()
         events = closed(swf, "w")

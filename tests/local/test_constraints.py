@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,12 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from swf_worker.local import ManualClock, validation
-from swf_worker.local.backend import LocalBackend
-from swf_worker.local.operations import answering
 from tests.local.plain import Plain, client, refused
 
 
@@ -38,7 +32,7 @@ def test_names_follow_the_rules_of_the_model(plain, name):
         (swf.poll_for_activity_task, {"domain": "plain", "taskList": {"name": name}}),
     )
     flow = {"domain": "plain", "workflowId": name, "workflowType": {"name": "Flow", "version": "1"}}
-    if name != "a:b":  # ids may have colons
+    if name not in ("a:b", "a/b"):  # these ids may have both
         calls = (*calls, (swf.start_workflow_execution, flow))
     for call, asked in calls:
         refused(call, "ValidationException", "failed to satisfy constraint", **asked)
@@ -88,61 +82,6 @@ def test_the_other_failures_of_scheduling(plain):
     )["events"]
     told = latest[1]["scheduleActivityTaskFailedEventAttributes"]
     assert (told["activityId"], told["cause"]) == ("a1000", "OPEN_ACTIVITIES_LIMIT_EXCEEDED")
-
-
-NONSENSE = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text(max_size=8)
-    | st.sampled_from(["plain", "1"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "domain",
-                    "name",
-                    "version",
-                    "taskList",
-                    "taskToken",
-                    "workflowId",
-                    "runId",
-                    "execution",
-                    "activityType",
-                    "workflowType",
-                    "decisions",
-                    "decisionType",
-                    "status",
-                    "startTimeFilter",
-                    "oldestDate",
-                    "registrationStatus",
-                    "tagFilter",
-                    "tag",
-                ]
-            ),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(validation.swf_model().operation_names), NONSENSE)
-def test_no_nonsense_is_a_500(operation, body):
-    backend = LocalBackend(ManualClock(), poll_hold=0)
-    try:
-        backend.register_domain("plain", "1")
-        status, text = answering.answer(
-            backend, f"SimpleWorkflowService.{operation}", json.dumps(body).encode()
-        )
-    finally:
-        backend.close()
-    assert status in (200, 400)
-    if status == 400:
-        assert json.loads(text)["__type"]
 
 
 @pytest.fixture

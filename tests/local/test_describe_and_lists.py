@@ -90,16 +90,21 @@ def test_lists_have_filters_an_order_and_pages(plain, clock, kind):
         for number in range(6):
             plain.swf.terminate_workflow_execution(domain="plain", workflowId=f"w{number}")
     listed = getattr(plain.swf, f"list_{kind}_workflow_executions")
+    counted = getattr(plain.swf, f"count_{kind}_workflow_executions")
 
     def ids(**given):
         given.setdefault("startTimeFilter", {"oldestDate": 0})
         infos = listed(domain="plain", **given)["executionInfos"]
+        if not given.keys() & {"reverseOrder", "maximumPageSize"}:
+            told = counted(domain="plain", **given)
+            assert (told["count"], told["truncated"]) == (len(infos), False)
         return "".join(info["execution"]["workflowId"][1:] for info in infos)
 
     assert ids() == "543210"
     assert ids(reverseOrder=True) == "012345"
     assert ids(executionFilter={"workflowId": "w3"}) == "3"
     assert ids(typeFilter={"name": "Flow"}) == "53210"
+    assert ids(typeFilter={"name": "Flow", "version": ""}) == "53210"
     assert ids(typeFilter={"name": "Other", "version": "2"}) == "4"
     assert ids(typeFilter={"name": "Other", "version": "1"}) == ""
     assert ids(tagFilter={"tag": "even"}) == "420"
@@ -114,10 +119,26 @@ def test_lists_have_filters_an_order_and_pages(plain, clock, kind):
         every = {"oldestDate": 0}
         for status, wanted in (("TERMINATED", "543210"), ("COMPLETED", "")):
             assert ids(closeStatusFilter={"status": status}) == wanted
+            given = {"closeTimeFilter": every, "closeStatusFilter": {"status": status}}
+            assert counted(domain="plain", **given)["count"] == len(wanted)
         given = {"domain": "plain", "closeTimeFilter": every}
         assert len(listed(**given)["executionInfos"]) == 6
-        refused(listed, "ValidationException", "", **given, startTimeFilter=every)
-        refused(listed, "ValidationException", "Must specify time filter", domain="plain")
+        for call in (listed, counted):
+            refused(call, "ValidationException", "", **given, startTimeFilter=every)
+            refused(call, "ValidationException", "Must specify time filter", domain="plain")
+    two = {"tagFilter": {"tag": "even"}, "typeFilter": {"name": "Flow"}}
+    for call in (listed, counted):
+        given = {"domain": "plain", "startTimeFilter": {"oldestDate": 0}} | two
+        refused(call, "ValidationException", "Cannot specify both", **given)
+
+
+def test_executions_that_began_in_one_moment_keep_their_order(plain):
+    """The newest first, also among those of one timestamp; the reverse is the mirror."""
+    begun = [plain.start()["workflowId"] for _ in range(5)]
+    given = {"domain": "plain", "startTimeFilter": {"oldestDate": 0}}
+    for reverse, wanted in ((True, begun), (False, begun[::-1])):
+        told = plain.swf.list_open_workflow_executions(**given, reverseOrder=reverse)
+        assert [each["execution"]["workflowId"] for each in told["executionInfos"]] == wanted
 
 
 def test_2000_closed_executions_are_listed_with_a_filter_in_no_time(

@@ -48,6 +48,31 @@ def test_colons_are_accepted_in_ids(plain):
     assert started["workflowExecution"]["workflowId"] in ("a:b", "a:c")
 
 
+def test_a_child_may_be_called_by_its_parents_run(plain):
+    """AWS's Flow framework for Java (GenericWorkflowClientImpl.generateUniqueId) and botoflow make
+    a child's workflowId of the parent's runId, a colon and a number: it has slashes."""
+    execution = plain.start()
+    name = f"{execution['runId']}:1"
+    assert "/" in name
+    plain.decide(
+        (
+            "StartChildWorkflowExecution",
+            {"workflowId": name, "workflowType": {"name": "Flow", "version": "1"}},
+        )
+    )
+    told = plain.attributes(execution, "ChildWorkflowExecutionStarted")
+    assert told["workflowExecution"]["workflowId"] == name
+    for wrong in ("a|b", "arn"):
+        refused(
+            plain.swf.start_workflow_execution,
+            "ValidationException",
+            "not contain | or control characters",
+            domain=plain.domain,
+            workflowId=wrong,
+            workflowType={"name": "Flow", "version": "1"},
+        )
+
+
 def test_retention_is_90_days_at_most(plain):
     """SWF.md 7 [M]."""
     for days in ("91", "-1", "soon", "1.5"):

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -41,13 +42,14 @@ class Run:
     # --- the small parts every check is made of -------------------------------------------------
 
     def prepare(self) -> list[str]:
-        """Register what is missing; returns what was created."""
+        """Register what is missing, undeprecate what an earlier run deprecated; returns what."""
         created = []
-        for what, call, given in (
+        for what, call, given, again in (
             (
                 f"domain {self.domain}",
                 self.swf.register_domain,
                 {"name": self.domain, "workflowExecutionRetentionPeriodInDays": "1"},
+                lambda: self.swf.undeprecate_domain(name=self.domain),
             ),
             (
                 f"workflow type {NAME}",
@@ -59,19 +61,17 @@ class Run:
                     "defaultTaskStartToCloseTimeout": "120",
                     "defaultExecutionStartToCloseTimeout": "900",
                 },
+                lambda: self.swf.undeprecate_workflow_type(domain=self.domain, workflowType=TYPE),
             ),
             (
                 f"activity type {NAME}",
                 self.swf.register_activity_type,
                 {"domain": self.domain, **TYPE, "defaultTaskHeartbeatTimeout": "600"},
+                lambda: self.swf.undeprecate_activity_type(domain=self.domain, activityType=TYPE),
             ),
         ):
-            try:
-                call(**given)
+            if _done(partial(call, **given)) or _done(again):
                 created.append(what)
-            except ClientError as error:
-                if not code_of(error).endswith("AlreadyExistsFault"):
-                    raise
         return created
 
     def clean_up(self, created: Sequence[str]) -> None:
@@ -176,6 +176,17 @@ class Run:
         """What a heartbeat says."""
         answer = self.swf.record_activity_task_heartbeat(taskToken=token, details=details)
         return answer["cancelRequested"]
+
+
+def _done(call: Callable[[], object]) -> bool:
+    """Whether it was of use: it isn't where something is registered already."""
+    try:
+        call()
+    except ClientError as error:
+        if not code_of(error).endswith("AlreadyExistsFault"):
+            raise
+        return False
+    return True
 
 
 def code_of(error: ClientError) -> str:

@@ -6,32 +6,32 @@ from typing import Any
 
 from ..executions import activities
 from ..executions.execution import ActivityTask, Execution
+from ..registry import RegisteredType
 
 MAX_OPEN = 1_000
-_TIMEOUTS = (
-    ("scheduleToStartTimeout", "schedule_to_start_timeout"),
-    ("scheduleToCloseTimeout", "schedule_to_close_timeout"),
-    ("startToCloseTimeout", "start_to_close_timeout"),
-    ("heartbeatTimeout", "heartbeat_timeout"),
-)
+_TIMEOUTS = {
+    "scheduleToStartTimeout": "SCHEDULE_TO_START_TIMEOUT",
+    "scheduleToCloseTimeout": "SCHEDULE_TO_CLOSE_TIMEOUT",
+    "startToCloseTimeout": "START_TO_CLOSE_TIMEOUT",
+    "heartbeatTimeout": "HEARTBEAT_TIMEOUT",
+}
 
 
 def schedule(execution: Execution, event_id: int, given: dict[str, Any]) -> None:
     """The ScheduleActivityTask decision."""
     name, version = given["activityType"]["name"], given["activityType"]["version"]
-    activity_type = execution.domain.get_type("activity", name, version, ignore_empty=True)
+    activity_type = execution.domain.types.get(("activity", name, version))
     common = {
         "activityId": given["activityId"],
         "activityType": {"name": name, "version": version},
         "decisionTaskCompletedEventId": event_id,
     }
     cause, task_list, timeouts = _schedulable(execution, activity_type, given)
-    if cause is not None:
+    if activity_type is None or cause is not None:
         execution.add_event("ScheduleActivityTaskFailed", cause=cause, **common)
         execution.decision_wanted = True
         return
-    default = getattr(activity_type, "default_task_priority", None)
-    priority = given.get("taskPriority") or default
+    priority = given.get("taskPriority") or activity_type.default("taskPriority")
     scheduled = execution.add_event(
         "ActivityTaskScheduled",
         **common,
@@ -55,27 +55,27 @@ def schedule(execution: Execution, event_id: int, given: dict[str, Any]) -> None
 
 
 def _schedulable(
-    execution: Execution, activity_type: Any, given: dict[str, Any]
+    execution: Execution, activity_type: RegisteredType | None, given: dict[str, Any]
 ) -> tuple[str | None, str, dict[str, str]]:
     """The cause of a ScheduleActivityTaskFailed, or the task list and the timeouts."""
     if activity_type is None:
         return "ACTIVITY_TYPE_DOES_NOT_EXIST", "", {}
-    if activity_type.status == "DEPRECATED":
+    if activity_type.deprecated is not None:
         return "ACTIVITY_TYPE_DEPRECATED", "", {}
     if given["activityId"] in execution.activities:
         return "ACTIVITY_ID_ALREADY_IN_USE", "", {}
     if len(execution.activities) >= MAX_OPEN:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED", "", {}
-    task_list = (given.get("taskList") or {}).get("name") or activity_type.task_list
+    task_list = given.get("taskList") or activity_type.default("taskList")
     if not task_list:
         return "DEFAULT_TASK_LIST_UNDEFINED", "", {}
     timeouts: dict[str, str] = {}
-    for member, attribute in _TIMEOUTS:
-        value = given.get(member) or getattr(activity_type, f"default_task_{attribute}", None)
+    for member, in_capitals in _TIMEOUTS.items():
+        value = given.get(member) or activity_type.default(member)
         if not value:
-            return f"DEFAULT_{attribute.upper()}_UNDEFINED", "", {}
+            return f"DEFAULT_{in_capitals}_UNDEFINED", "", {}
         timeouts[member] = value
-    return None, task_list, timeouts
+    return None, task_list["name"], timeouts
 
 
 def request_cancel(execution: Execution, event_id: int, given: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from . import deciding, outside
 from .execution import Execution
 
 CHILD_POLICY_APPLIED = "CHILD_POLICY_APPLIED"
+EVENT_LIMIT_EXCEEDED = "EVENT_LIMIT_EXCEEDED"
 OPERATOR_INITIATED = "OPERATOR_INITIATED"
 _CLOSES = {
     "COMPLETED": "Completed",
@@ -73,11 +74,23 @@ def time_out(execution: Execution) -> None:
         _apply(policy, execution)
 
 
+def end_of_history(execution: Execution) -> None:
+    """It has as many events as a history may have."""
+    if execution.open:
+        terminate(execution, EVENT_LIMIT_EXCEEDED)
+
+
 def _apply(policy: str, execution: Execution) -> None:
-    for child in list(execution.children.values()):
-        if child is None or not child.open:
-            continue
-        if policy == "TERMINATE":  # its own policy goes for its own children
-            terminate(child, CHILD_POLICY_APPLIED)
-        elif policy == "REQUEST_CANCEL":
-            outside.request_cancel(child, cause=CHILD_POLICY_APPLIED)
+    """Down the generations, each by the policy of its own; there may be thousands."""
+    left = [(policy, execution)]
+    while left:
+        policy, parent = left.pop()
+        for child in list(parent.children.values()):
+            if child is None or not child.open:
+                continue
+            if policy == "TERMINATE":
+                own = child.configuration["childPolicy"]
+                close(child, "TERMINATED", childPolicy=own, cause=CHILD_POLICY_APPLIED)
+                left.append((own, child))
+            elif policy == "REQUEST_CANCEL":
+                outside.request_cancel(child, cause=CHILD_POLICY_APPLIED)

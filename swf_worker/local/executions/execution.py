@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from moto.swf.models.domain import Domain
-
 from .. import faults
+from ..registry import RegisteredType, in_words
 from .history import Event
 
 NONE = "NONE"
+MAX_EVENTS = 25_000
+"""Of a history, more or less: then SWF terminates the execution."""
 
 
 class Host(Protocol):
@@ -23,6 +24,7 @@ class Host(Protocol):
     def one_moment(self) -> AbstractContextManager[None]: ...
     def call_later(self, delay: float, function: Callable[[], None], /) -> None: ...
     def note_change(self) -> None: ...
+    def history_is_full(self, execution: Execution, /) -> None: ...
     def offer_activity(self, task: ActivityTask, /) -> None: ...
     def offer_decision(self, task: DecisionTask, /) -> None: ...
 
@@ -156,18 +158,33 @@ class Execution:
         event = Event(len(self.events) + 1, kind, self.host.now(), given)
         self.events.append(event)
         self.host.note_change()
+        if event.id == MAX_EVENTS:
+            self.host.history_is_full(self)
         return event.id
 
 
-class LocalDomain(Domain):
-    """moto's domain, which has the types; its executions are found without a search."""
+class LocalDomain:
+    """A domain: its types, its tags, its executions, each found without a search."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, name: str, retention: str, description: str | None) -> None:
+        self.name = name
+        self.retention = retention
+        self.description = description
+        self.deprecated = False
+        self.tags: dict[str, str] = {}
+        self.types: dict[tuple[str, str, str], RegisteredType] = {}
+        """By kind, name and version."""
         self.executions: list[Execution] = []
         """In the order of their starts."""
         self._runs: dict[tuple[str, str], Execution] = {}
         self._open: dict[str, Execution] = {}
+
+    def type(self, kind: str, name: str, version: str) -> RegisteredType:
+        """A type; UnknownResourceFault where there is none."""
+        found = self.types.get((kind, name, version))
+        if found is None:
+            raise faults.unknown_type(in_words(kind, name, version))
+        return found
 
     def add(self, execution: Execution) -> None:
         """Add one; nothing with its workflow id may be open."""

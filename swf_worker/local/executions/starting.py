@@ -32,27 +32,18 @@ class Start:
 
 def choose(domain: LocalDomain, workflow_type: dict[str, str], given: dict[str, Any]) -> Start:
     """What the members of a call or a decision say, completed by what the type has registered."""
-    found = domain.get_type(
-        "workflow", workflow_type["name"], workflow_type["version"], ignore_empty=True
-    )
-    if found is None or found.status == "DEPRECATED":
+    found = domain.types.get(("workflow", workflow_type["name"], workflow_type["version"]))
+    if found is None or found.deprecated is not None:
         cause = f"WORKFLOW_TYPE_{'DOES_NOT_EXIST' if found is None else 'DEPRECATED'}"
         return Start(workflow_type, given, {}, cause)
     chosen: dict[str, Any] = {}
     for name in (*_NEEDED, *_OPTIONAL):
-        value = given.get(name) or _default(found, name)
+        value = given.get(name) or found.default(name)
         if value:
             chosen[name] = value
         elif name in _NEEDED:
             return Start(workflow_type, given, {}, f"DEFAULT_{_snake(name)}_UNDEFINED", name)
     return Start(workflow_type, given, chosen)
-
-
-def _default(workflow_type: Any, name: str) -> Any:
-    """moto keeps a type's defaults as attributes."""
-    if name == "taskList":
-        return workflow_type.task_list and {"name": workflow_type.task_list}
-    return getattr(workflow_type, f"default_{_snake(name).lower()}", None)
 
 
 def _snake(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -12,6 +13,7 @@ from ..backend import REGION, LocalBackend
 from . import executions, lists, registered, tasks
 from .request import Operation, Request
 
+_log = logging.getLogger(__name__)
 _PREFIXES = ("SimpleWorkflowService.", "com.amazonaws.swf.service.model.SimpleWorkflowService.")
 """The second is that of older clients (boto 2, older Go and Ruby)."""
 OPERATIONS: dict[str, Operation] = {
@@ -23,20 +25,27 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def answer(
-    backend: LocalBackend, target: str, body: bytes, region: str = REGION
+    backend: LocalBackend, target: str, body: bytes, region: str = REGION, *, own: bool = False
 ) -> tuple[int, str]:
-    """The status and the body for a request with this X-Amz-Target, signed for a region."""
+    """The status and the body for a request with this X-Amz-Target, signed for a region. The local
+    SWF's ``own`` are outside of all quotas."""
     try:
-        return 200, _perform(backend, target, body, region)
+        return 200, _perform(backend, target, body, region, own)
     except JsonRESTError as error:
         return 400, str(error.description)
+    except Exception:
+        _log.exception("an error in the local SWF itself, in %s", target)
+        return 500, str(faults.internal().description)
 
 
-def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> str:
+def _perform(backend: LocalBackend, target: str, body: bytes, region: str, own: bool) -> str:
     name = target.rpartition(".")[2]
     model = validation.operation_model(name) if target in [p + name for p in _PREFIXES] else None
     if model is None:
         raise faults.unknown_operation(target)
+    if backend.quotas is not None and not own:
+        with backend.lock:
+            backend.quotas.take(name, backend.now())
     params = _parameters(body)
     validation.check(model, params)
     operation = OPERATIONS.get(name)
@@ -44,14 +53,8 @@ def _perform(backend: LocalBackend, target: str, body: bytes, region: str) -> st
         raise faults.not_implemented(name)
     with backend.lock:
         backend.tick()
-        try:
-            told = operation(Request(backend, params, region))
-        except JsonRESTError:
-            raise
-        except Exception as error:
-            # moto stumbles over a request that the model allows: SWF answers nonsense with 4xx.
-            raise faults.validation([f"{type(error).__name__}: {error}"]) from error
-        return "" if told is None else json.dumps(told)
+        told = operation(Request(backend, name, params, region))
+    return "" if told is None else json.dumps(told)
 
 
 def _parameters(body: bytes) -> dict[str, Any]:

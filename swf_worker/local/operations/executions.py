@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.swf.exceptions import SWFTypeDeprecatedFault, SWFWorkflowExecutionAlreadyStartedFault
+from moto.swf.exceptions import SWFWorkflowExecutionAlreadyStartedFault
 
 from .. import faults
 from ..executions import closing, describing, outside, starting
@@ -17,9 +17,11 @@ MAX_PAGE = 1_000
 def _start(request: Request) -> dict[str, Any]:
     domain, given = request.domain, request.given
     wanted = given["workflowType"]
-    workflow_type = domain.get_type("workflow", wanted["name"], wanted["version"])
-    if workflow_type.status == "DEPRECATED":
-        raise SWFTypeDeprecatedFault(workflow_type)
+    workflow_type = domain.type("workflow", wanted["name"], wanted["version"])
+    if workflow_type.deprecated is not None:
+        raise faults.type_deprecated(str(workflow_type))
+    if domain.deprecated:
+        raise faults.domain_deprecated(domain.name)
     chosen = starting.choose(domain, wanted, given)
     if chosen.undefined is not None:
         raise faults.default_undefined(chosen.undefined)

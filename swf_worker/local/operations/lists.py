@@ -1,48 +1,37 @@
-"""Lists of executions, by their filters, in pages."""
+"""Lists of executions and their counts, by the same filters."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
-
-from moto.swf.exceptions import SWFDomainDeprecatedFault
 
 from .. import faults
 from ..executions.describing import info
 from ..executions.execution import Execution
+from .paging import page
 from .request import Operation, Request
 
-MAX_PAGE = 1_000
 _TIMES = {"startTimeFilter": "start_timestamp", "closeTimeFilter": "close_timestamp"}
 _FILTERS = ("executionFilter", "typeFilter", "tagFilter", "closeStatusFilter")
 
 
-def _list_open(request: Request) -> dict[str, Any]:
-    return _listed(request, [each for each in request.domain.executions if each.open])
+def _open(request: Request) -> list[Execution]:
+    return _found(request, [each for each in request.domain.executions if each.open])
 
 
-def _list_closed(request: Request) -> dict[str, Any]:
-    return _listed(request, [each for each in request.domain.executions if not each.open])
+def _closed(request: Request) -> list[Execution]:
+    return _found(request, [each for each in request.domain.executions if not each.open])
 
 
-def _listed(request: Request, executions: list[Execution]) -> dict[str, Any]:
+def _found(request: Request, executions: list[Execution]) -> list[Execution]:
     """The newest first, unless the reverse is asked for."""
-    given, pages = request.given, request.backend.pages
-    if request.domain.status == "DEPRECATED":
-        raise SWFDomainDeprecatedFault(request.domain.name)
+    given = request.given
     time = _time_filter(given)
     if sum(name in given for name in _FILTERS) > 1:
         raise faults.exclusive_filters([name for name in _FILTERS if name in given])
     found = [each for each in executions if _matches(each, given, time)]
-    found.sort(key=lambda each: getattr(each, _TIMES[time]), reverse=not given.get("reverseOrder"))
-    subject = json.dumps({n: v for n, v in given.items() if n != "nextPageToken"}, sort_keys=True)
-    token = given.get("nextPageToken")
-    start = pages.read(token, subject)[0] if token else 0
-    end = start + min(given.get("maximumPageSize") or MAX_PAGE, MAX_PAGE)
-    answer: dict[str, Any] = {"executionInfos": [info(each) for each in found[start:end]]}
-    if end < len(found):
-        answer["nextPageToken"] = pages.make(subject, end)
-    return answer
+    found.sort(key=lambda each: getattr(each, _TIMES[time]))
+    return found if given.get("reverseOrder") else found[::-1]
 
 
 def _time_filter(given: dict[str, Any]) -> str:
@@ -60,7 +49,8 @@ def _matches(execution: Execution, given: dict[str, Any], time: str) -> bool:
     if "executionFilter" in given:
         return bool(execution.workflow_id == given["executionFilter"]["workflowId"])
     if "typeFilter" in given:  # with a version or without
-        return given["typeFilter"].items() <= execution.workflow_type.items()
+        wanted = {name: text for name, text in given["typeFilter"].items() if text}
+        return wanted.items() <= execution.workflow_type.items()
     if "tagFilter" in given:
         return given["tagFilter"]["tag"] in execution.tag_list
     if "closeStatusFilter" in given:
@@ -68,7 +58,17 @@ def _matches(execution: Execution, given: dict[str, Any], time: str) -> bool:
     return True
 
 
+def _listed(find: Callable[[Request], list[Execution]]) -> Operation:
+    return lambda request: page(request, "executionInfos", find(request), info)
+
+
+def _counted(find: Callable[[Request], list[Execution]]) -> Operation:
+    return lambda request: {"count": len(find(request)), "truncated": False}
+
+
 OPERATIONS: dict[str, Operation] = {
-    "ListOpenWorkflowExecutions": _list_open,
-    "ListClosedWorkflowExecutions": _list_closed,
+    "ListOpenWorkflowExecutions": _listed(_open),
+    "ListClosedWorkflowExecutions": _listed(_closed),
+    "CountOpenWorkflowExecutions": _counted(_open),
+    "CountClosedWorkflowExecutions": _counted(_closed),
 }

@@ -15,6 +15,7 @@ class Request:
     """The members of a request, checked against the model, and who asks whom."""
 
     backend: LocalBackend
+    operation: str
     given: dict[str, Any]
     region: str = REGION
     """The region that signed it."""

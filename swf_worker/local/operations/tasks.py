@@ -97,7 +97,10 @@ def _poll_for_activity(request: Request) -> dict[str, Any]:
 
 
 def _heartbeat(request: Request) -> dict[str, Any]:
-    task = request.backend.open_activity(request.given["taskToken"])
+    backend = request.backend
+    task = backend.open_activity(request.given["taskToken"])
+    if backend.quotas is not None:
+        backend.quotas.take_heartbeat(task.execution.run_id, backend.now())
     return {"cancelRequested": activities.beat(task, request.given.get("details"))}
 
 
