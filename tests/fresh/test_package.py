@@ -64,7 +64,7 @@ def core(built, tmp_path_factory):
 
 def installed(binaries):
     listed = run(binaries / "python", "-m", "pip", "list", "--format=freeze")
-    return {line.partition("==")[0].lower() for line in listed.splitlines()}
+    return {line.partition("==")[0].lower().replace("_", "-") for line in listed.splitlines()}
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built):
