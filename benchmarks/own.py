@@ -30,6 +30,7 @@ class Free:
     """SWF, as an object: so many tasks, each accepted at once."""
 
     why_boto3 = None
+    place = "free"
 
     def __init__(self) -> None:
         self.given = self.answered = 0

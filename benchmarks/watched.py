@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,7 +49,12 @@ def _traced(share: float) -> Callable[[], dict[str, Any]]:
     return make
 
 
+def _journal() -> dict[str, Any]:
+    return {"journal": f"{tempfile.mkdtemp()}/journal"}
+
+
 WATCHED: dict[str, Callable[[], dict[str, Any]]] = {
+    "journal": _journal,
     "bare": _bare,
     "metrics": _metrics,
     "sampled": _traced(0.1),

@@ -60,7 +60,7 @@ NAV = {
     ),
     "On the wire": ("payloads", "codecs", "deciders", "failures"),
     "In production": (
-        *("command-line", "before-deploy", "deploy", "operating", "logging", "traces"),
+        *("command-line", "before-deploy", "deploy", "operating", "journal", "logging", "traces"),
         *("reliability", "performance"),
     ),
     "Reference": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -56,6 +57,12 @@ def check_number(what: str, value: object, low: float, high: float) -> None:
         raise ConfigurationError(
             f"{what} is {value!r}: a number from {low:g} to {high:,.10g} is allowed"
         )
+
+
+def check_path(what: str, value: object) -> None:
+    """The path of a file."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ConfigurationError(f"{what} is {value!r}: the path of a file is needed")
 
 
 def check_duration(what: str, value: object) -> None:

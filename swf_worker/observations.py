@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ServiceError
+from .journal_observations import JournalEntryExpired as JournalEntryExpired
+from .journal_observations import JournalEntryLeft as JournalEntryLeft
+from .journal_observations import JournalFailed as JournalFailed
+from .journal_observations import JournalPutAside as JournalPutAside
+from .journal_observations import JournalRestored as JournalRestored
+from .journal_observations import JournalTakenUp as JournalTakenUp
 from .observer import Observation as Observation
 from .observer import Observer as Observer
 from .outcome import Outcome

@@ -10,7 +10,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
-from .checks import check_converter, check_name, check_number, check_reach, check_text, check_whole
+from .checks import (
+    check_converter,
+    check_name,
+    check_number,
+    check_path,
+    check_reach,
+    check_text,
+    check_whole,
+)
 from .codecs.chain import checked
 from .errors import ConfigurationError, SwfWorkerError
 from .outcome import MAX_NAME
@@ -87,6 +95,9 @@ class WorkerOptions(TypedDict, total=False):
     calls: Literal["boto3"] | None
     health_port: int | None
     health_host: str | None
+    journal: str | os.PathLike[str] | None
+    journal_keep: float | None
+    journal_sync: Literal["process", "full"] | None
 
 
 class WorkerAttributes:
@@ -119,6 +130,9 @@ class WorkerAttributes:
     calls: Literal["boto3"] | None
     health_port: int | None
     health_host: str
+    journal: str | os.PathLike[str] | None
+    journal_keep: float
+    journal_sync: Literal["process", "full"]
 
 
 def default_identity() -> str:
@@ -156,6 +170,9 @@ class Options:
     calls: Literal["boto3"] | None = None
     health_port: int | None = None
     health_host: str = "127.0.0.1"
+    journal: str | os.PathLike[str] | None = None
+    journal_keep: float = 86_400.0
+    journal_sync: Literal["process", "full"] = "process"
 
     @classmethod
     def settled(cls, whose: str, settings: Mapping[str, Any]) -> Options:
@@ -213,6 +230,14 @@ class Options:
         if self.health_port is not None:
             check_whole("health_port", self.health_port, 0, 65_535)
         check_text("health_host", self.health_host, 255)
+        if self.journal is not None:
+            check_path("journal", self.journal)
+        check_number("journal_keep", self.journal_keep, 1, 31_536_000)
+        if self.journal_sync not in ("process", "full"):
+            raise ConfigurationError(
+                f"journal_sync is {self.journal_sync!r}: 'process' survives the death of the "
+                "process, 'full' the machine's as well"
+            )
         check_reach(self)
         self._check_parts()
 

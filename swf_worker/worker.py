@@ -92,6 +92,11 @@ class ActivityWorker(WorkerAttributes):
     health_port, health_host: serve probes, metrics and a page of what the worker does
         (``/livez``, ``/readyz``, ``/metrics``, ``/status``, ``/scale``, ``/``) on this port, 0 for
         any free one, of this address (127.0.0.1). None by default.
+    journal: the file where answers are kept until SWF has accepted them, so that the next start
+        sends those of a worker that was killed. Several workers and processes may share it. None
+        by default.
+    journal_keep: seconds after which an answer that lies there is no longer sent (a day).
+    journal_sync: "process" survives the death of the process, "full" the machine's as well.
     """
 
     def __init__(self, **options: Unpack[WorkerOptions]) -> None:
@@ -243,6 +248,7 @@ class ActivityWorker(WorkerAttributes):
         ``on_fatal_error`` at once. RuntimeError on the event loop that the handlers are to run on,
         which it would block: use ``async with worker:``."""
         check_not_loading("start()")
+        self._check_constructed()
         refuse_on_own_loop(self._options.event_loop)
         running = self._prepare(LifecycleDriver(), process_exits=False)
         atexit.register(self._at_exit)

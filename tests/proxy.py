@@ -145,6 +145,10 @@ class Proxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def listens(self) -> bool:
+        return self._listener is not None
+
     def __enter__(self) -> Self:
         self.up()
         return self

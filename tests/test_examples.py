@@ -145,6 +145,17 @@ def test_completed_elsewhere():
         assert swf.schedule("Approve", "1.0", "too much").outcome() == Failed("Refused", "too much")
 
 
+def test_journal():
+    program = ROOT / "examples" / "journal.py"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, str(program)], env=clean, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    killed = re.search(r"process (\d+) was killed", done.stdout)[1]
+    assert f'"by_process":{killed}' in done.stdout.splitlines()[1]
+
+
 def test_process_isolation():
     with running("process_isolation") as swf:
         assert swf.schedule("CountPrimes", "1.0", 10_000).outcome() == Completed("1229")

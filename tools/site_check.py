@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import swf_worker
-from swf_worker import instrumentation, observations, status
+from swf_worker import instrumentation, journal_observations, observations, status
 from swf_worker.cli.main import _parser
 from swf_worker.core.messages import Disposition
 from swf_worker.definition import ActivityOptions
@@ -47,7 +47,8 @@ def public_names() -> set[str]:
     for each in map(import_module, MODULES):
         again = {n for n in each.__all__ if getattr(swf_worker, n, None) is getattr(each, n)}
         found |= {f"{each.__name__}.{name}" for name in set(each.__all__) - again}
-    found |= {*_classes(observations, ""), *_classes(status, "")}
+    found |= {*_classes(observations, ""), *_classes(journal_observations, "")}
+    found |= set(_classes(status, ""))
     for each in pkgutil.iter_modules(instrumentation.__path__, "swf_worker.instrumentation."):
         found |= set(_classes(import_module(each.name), "Observer"))
     return found - {"swf_worker.observations.Observer", "swf_worker.observations.Observation"}

@@ -3,6 +3,7 @@ format, for a person or as JSON lines, each with the ids of the task in whose ha
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -20,11 +21,14 @@ from ..context import current_identity
 from ..log import Moment, apart, extra_of, flat, tell_exception, with_identity
 from ..runtime.process.streams import write_line
 from ..runtime.threads.clock import start_daemon
+from ..text import safe_str
 
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 """Their debug records hold requests whole, with payloads, task tokens and signatures."""
 
 
+_encode = json.JSONEncoder(default=safe_str).encode
+"""Made once: for each line, json.dumps with arguments would make one."""
 _FORK_PATIENCE = 0.5
 """Seconds for which a fork waits for the line that is being written."""
 _OURS = frozenset(
@@ -201,7 +205,7 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
         [
             tell_exception,
             _flattened,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_as_json),
         ]
         if as_json
         else [
@@ -252,6 +256,14 @@ def _when_and_by_whom(logger: _Named, method: str, event: dict[str, Any]) -> dic
     return event
 
 
+def _as_json(event: dict[str, Any], **_: Any) -> str:
+    return _encode(event)
+
+
 def _flattened(logger: _Named, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """No lists, nor anything else that is nested."""
-    return {name: flat(value) for name, value in event.items()}
+    return {
+        # Most are text or whole numbers: a call for each would be half of a line's cost.
+        name: value if isinstance(value, (str, int)) else flat(value)
+        for name, value in event.items()
+    }

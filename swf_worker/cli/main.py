@@ -68,6 +68,7 @@ RUN_SETTINGS = (
     ),
     _HEALTH_PORT,
     Setting("health-host", str, "the address of that port (default: 127.0.0.1)"),
+    Setting("journal", str, "keep answers in this file until SWF has accepted them"),
     Setting("processes", int, "supervise so many processes of it, each with the limits above"),
     *LOG_SETTINGS,
 )
@@ -102,6 +103,12 @@ DEV_SETTINGS = (
 )
 
 DEMO_SETTINGS = (_HEALTH_PORT,)
+JOURNAL_SETTINGS = (
+    Setting(
+        "drop", str, "remove the answer of this activity, by its id or WORKFLOW_ID/ACTIVITY_ID"
+    ),
+    *_REACH,
+)
 
 PAYLOAD_SETTINGS = (
     Setting("codecs", str, "MODULE:ATTRIBUTE of a list of codecs, or of a worker that has them"),
@@ -110,6 +117,7 @@ PAYLOAD_SETTINGS = (
 SETTINGS = (
     *RUN_SETTINGS,
     *DEV_SETTINGS,
+    *JOURNAL_SETTINGS,
     *SCHEDULE_SETTINGS,
     *PAYLOAD_SETTINGS,
     *before_deploy.SETTINGS,
@@ -233,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_schedule(commands)
     _add_task(commands)
     _add_payload(commands)
+    _add_journal(commands)
 
     demo = commands.add_parser(
         "demo",
@@ -298,6 +307,21 @@ def _add_payload(commands: Any) -> None:
     decode.set_defaults(command=_payload, settings=PAYLOAD_SETTINGS)
 
 
+def _add_journal(commands: Any) -> None:
+    journal = commands.add_parser(
+        "journal",
+        help="list, send or drop the answers that lie in a journal",
+        description="A line for each answer that SWF has not accepted yet. With --send, those "
+        "whose worker has ended are sent as it would have sent them, each for a minute at most. "
+        "Exit codes: 0 listed, dropped, or all that were sent are accepted; 1 not there, or not "
+        "all accepted; 2 usage.",
+    )
+    journal.add_argument("path", metavar="PATH", help="the file that --journal names")
+    journal.add_argument("--send", action="store_true", help="send them, without a worker")
+    add_settings(journal, JOURNAL_SETTINGS)
+    journal.set_defaults(command=_journal, settings=JOURNAL_SETTINGS)
+
+
 # The commands import their own parts: `run` must not pay for the local SWF.
 
 
@@ -329,6 +353,12 @@ def _payload(given: argparse.Namespace) -> int:
     from .payload import decode
 
     return decode(given)
+
+
+def _journal(given: argparse.Namespace) -> int:
+    from .journal import journal
+
+    return journal(given)
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -40,6 +40,7 @@ OPTIONS = {
     "on_drain_timeout": "on_drain_timeout",
     "health_port": "health_port",
     "health_host": "health_host",
+    "journal": "journal",
 }
 """Flags that are options of a worker."""
 

@@ -34,6 +34,12 @@ from ..observations import (
     HeartbeatLate,
     InputUnclear,
     InternalError,
+    JournalEntryExpired,
+    JournalEntryLeft,
+    JournalFailed,
+    JournalPutAside,
+    JournalRestored,
+    JournalTakenUp,
     LoopBlocked,
     LoopFreed,
     Observation,
@@ -156,6 +162,16 @@ LINES: dict[type[Observation], Line] = {
     TaskDecided: Line("debug", "handler ended", _level_of_decision),
     AnswerRetried: Line("warning", "answer not accepted yet", _level_of_call),
     TaskEnded: Line("info", "task ended", _level_of_end),
+    JournalTakenUp: Line("info", "answers of an earlier run are sent"),
+    JournalFailed: Line(
+        "error", "the journal can't be written: answers go out without it, and none is touched"
+    ),
+    JournalRestored: Line("warning", "the journal can be written again"),
+    JournalPutAside: Line("error", "the journal was corrupt, and is put aside: there is a new one"),
+    JournalEntryLeft: Line(
+        "warning", "an answer in the journal belongs to another SWF or domain: it is left there"
+    ),
+    JournalEntryExpired: Line("error", "an answer lay too long in the journal: it is dropped"),
     HandlerStuck: Line(
         "error", "handler is past its deadline and can't be killed; its beats stopped"
     ),
@@ -173,15 +189,21 @@ _QUOTED = re.compile(r"Value '.*?' at '", re.DOTALL)
 def fields_of(record: Observation) -> dict[str, Any]:
     """A record's values, as fields of a line."""
     told: dict[str, Any] = {}
-    for each in fields(record):
-        if each.name == "at":
-            continue  # a line has its own time
-        value = getattr(record, each.name)
+    for name in _names[type(record)]:
+        value = getattr(record, name)
         if isinstance(value, (str, int)):  # most are, and need no words
-            told[each.name] = value
+            told[name] = value
+        elif isinstance(value, float):
+            told[name] = round(value, 3)
         elif value is not None:
-            told |= _told(value, each.name)
+            told |= _told(value, name)
     return told
+
+
+_names: dict[type[Observation], tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind) if each.name != "at")  # a line has its own time
+    for kind in LINES
+}
 
 
 @singledispatch
@@ -208,11 +230,6 @@ def _(value: Completed | Canceled, name: str) -> dict[str, Any]:
 @_told.register
 def _(value: Failed, name: str) -> dict[str, Any]:
     return {"outcome": "Failed", "reason": value.reason}
-
-
-@_told.register
-def _(value: float, name: str) -> dict[str, Any]:
-    return {name: round(value, 3)}
 
 
 @_told.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,14 @@ from ..observations import (
     WorkerStarted,
 )
 from ..status import WorkerStatus, WorkerView
-from ..task import ActivityType, CancelReason
+from ..task import ActivityTask, ActivityType, CancelReason
 from ..text import printable
 from .lines import LINES
 from .metric_table import COMBINED as COMBINED
 from .metric_table import METRICS as METRICS
 from .metric_table import SUPERVISOR_METRICS as SUPERVISOR_METRICS
 from .metric_table import Metric as Metric
+from .tallies import Counter, Histogram, Labels
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -84,20 +86,47 @@ class PrometheusObserver:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         try:
-            import prometheus_client
+            from prometheus_client import CollectorRegistry
         except ImportError:
             raise ConfigurationError(missing("PrometheusObserver", "prometheus")) from None
-        own = prometheus_client.CollectorRegistry()
-        self.registry = registry or prometheus_client.CollectorRegistry()
-        self._own = own
+        self.registry = registry or CollectorRegistry()
+        self._lock = threading.Lock()
+        """Each worker tells it in a thread of its own, and scrapes come in others."""
         self._views: list[WorkerView] = []
         self._types: dict[ActivityType, str] = {}
-        self._retries: dict[tuple[str, str], Any] = {}
-        made = {
-            each.name.removeprefix(PREFIX): _made(each, own)
-            for each in METRICS
-            if each.kind != "gauge"
+        self._counters = {m.name: Counter(m) for m in METRICS if m.kind == "counter"}
+        self._histograms = {m.name: Histogram(m) for m in METRICS if m.kind == "histogram"}
+        self._polls = self._series("polls_total")
+        self._beats = self._series("heartbeats_total")
+        self._outcomes = self._series("activities_total")
+        self._retries = self._series("retries_total")
+        self._events = self._series("events_total")
+        self._duration = self._histograms["swf_worker_activity_duration_seconds"]
+        self._to_start = self._histograms["swf_worker_poll_to_start_seconds"]
+        self._answer = self._histograms["swf_worker_answer_seconds"]
+        self._late = self._histograms["swf_worker_heartbeat_late_seconds"]
+        self._told: dict[type[Observation], Callable[[Any], None]] = {
+            PollSucceeded: self._poll_succeeded,
+            PollCut: lambda record: self._count(self._polls, "cut"),
+            PollFailed: self._poll_failed,
+            HandlerStarted: lambda record: self._to_start.add(record.seconds),
+            TaskDecided: self._decided,
+            TaskEnded: self._ended,
+            HeartbeatAccepted: self._beat_accepted,
+            HeartbeatFailed: self._beat_failed,
+            AnswerRetried: lambda record: self._retried(record.error),
+            HandlerProcessDied: lambda record: self._count(self._series("child_restarts_total")),
+            StopAsked: self._stop_asked,
+            WorkerStarted: self._started,
         }
+        # There from the start: an alert that waits for a rise must see it begin at 0.
+        self._names = {kind: (event_name(kind),) for kind in LINES if kind not in _UNCOUNTED}
+        for name in self._names.values():
+            self._events[name] = 0
+        for result in ("task", "empty", "cut", "failed"):
+            self._polls[result,] = 0
+        for result in ("accepted", "cancel_requested", "failed", "closed"):
+            self._beats[result,] = 0
         try:
             self.registry.register(self)
         except ValueError:
@@ -105,129 +134,87 @@ class PrometheusObserver:
                 "this registry has a PrometheusObserver's metrics already: one observer may serve "
                 "several workers"
             ) from None
-        self._metrics: dict[str, Any] = made
-        self._polls = {
-            name: made["polls_total"].labels(name) for name in ("task", "empty", "cut", "failed")
-        }
-        self._beats = {
-            name: made["heartbeats_total"].labels(name)
-            for name in ("accepted", "cancel_requested", "failed", "closed")
-        }
-        self._outcomes: dict[tuple[str, str], Any] = {}
-        self._durations: dict[str, Any] = {}
-        self._told: dict[type[Observation], Callable[[Any], None]] = {
-            PollSucceeded: self._poll_succeeded,
-            PollCut: lambda record: self._polls["cut"].inc(),
-            PollFailed: self._poll_failed,
-            HandlerStarted: lambda record: made["poll_to_start_seconds"].observe(record.seconds),
-            TaskDecided: lambda record: self._duration(record).observe(record.seconds),
-            TaskEnded: self._ended,
-            HeartbeatAccepted: self._beat_accepted,
-            HeartbeatFailed: self._beat_failed,
-            AnswerRetried: lambda record: self._retried(record.error),
-            HandlerProcessDied: lambda record: made["child_restarts_total"].inc(),
-            StopAsked: self._stop_asked,
-            WorkerStarted: self._started,
-        }
-        self._events: dict[type[Observation], Any] = {
-            # There from the start: an alert that waits for a rise must see it begin at 0.
-            kind: made["events_total"].labels(event_name(kind))
-            for kind in LINES
-            if kind not in _UNCOUNTED
-        }
+
+    def _series(self, name: str) -> dict[Labels, int]:
+        return self._counters[f"{PREFIX}{name}"].series
 
     # --- an observer ----------------------------------------------------------------------------
 
     def wants(self, kind: type[Observation]) -> bool:
-        """All but the start of a task, which comes before its handler's."""
-        return kind is not TaskStarted
+        """What is counted."""
+        return kind in self._told or kind in self._names
 
     def watch(self, view: WorkerView) -> None:
         """From now on this worker is one of those that the gauges tell of."""
-        self._views.append(view)
+        with self._lock:
+            self._views.append(view)
 
     def observe(self, record: Observation) -> None:
         """Count it."""
         kind = type(record)
-        told = self._told.get(kind)
-        if told is not None:
-            told(record)
-        counted = self._events.get(kind)
-        if counted is not None:
-            counted.inc()
+        told, name = self._told.get(kind), self._names.get(kind)
+        with self._lock:
+            if told is not None:
+                told(record)
+            if name is not None:
+                self._events[name] += 1
 
     # --- what the records are -------------------------------------------------------------------
+
+    def _count(self, series: dict[Labels, int], *labels: str) -> None:
+        series[labels] += 1
 
     def _started(self, record: WorkerStarted) -> None:
         for activity_type in record.activities[: max(0, MOST_TYPES - len(self._types))]:
             name = self._types[activity_type] = str(activity_type)
             for outcome in ("completed", "failed", "canceled"):
-                self._outcome(name, outcome)  # there from the start: what rises from 0 is a rise
+                self._outcomes[name, outcome] += 0
 
     def _poll_succeeded(self, record: PollSucceeded) -> None:
-        self._polls["task" if record.task is not None else "empty"].inc()
+        self._polls["task" if record.task is not None else "empty",] += 1
 
     def _poll_failed(self, record: PollFailed) -> None:
-        self._polls["failed"].inc()
+        self._polls["failed",] += 1
         self._retried(record.error)
         if record.task_may_be_lost:
-            self._metrics["tasks_possibly_lost_total"].inc()
+            self._count(self._series("tasks_possibly_lost_total"))
 
     def _beat_accepted(self, record: HeartbeatAccepted) -> None:
-        self._beats["cancel_requested" if record.cancel_requested else "accepted"].inc()
-        self._metrics["heartbeat_late_seconds"].observe(record.late_by)
+        self._beats["cancel_requested" if record.cancel_requested else "accepted",] += 1
+        self._late.add(record.late_by)
 
     def _beat_failed(self, record: HeartbeatFailed) -> None:
-        self._beats["failed"].inc()
+        self._beats["failed",] += 1
         self._retried(record.error)
 
     def _stop_asked(self, record: StopAsked) -> None:
         if record.reason is CancelReason.TASK_CLOSED:
-            self._beats["closed"].inc()
+            self._beats["closed",] += 1
+
+    def _decided(self, record: TaskDecided) -> None:
+        self._duration.add(record.seconds, (self._type(record.task),))
 
     def _ended(self, record: TaskEnded) -> None:
         outcome = record.disposition
         if outcome in _ACCEPTED and record.outcome is not None:
             outcome = type(record.outcome).__name__.lower()
-        self._outcome(self._type(record.task.activity_type), outcome).inc()
+        self._outcomes[self._type(record.task), str(outcome)] += 1
         if record.answer_seconds is not None:
-            self._metrics["answer_seconds"].observe(record.answer_seconds)
+            self._answer.add(record.answer_seconds)
         if record.disposition == Disposition.PRESUMED_ACCEPTED:
-            self._metrics["answers_presumed_accepted_total"].inc()
+            self._count(self._series("answers_presumed_accepted_total"))
         elif record.disposition == Disposition.LATE:
-            self._metrics["answers_late_total"].inc()
+            self._count(self._series("answers_late_total"))
 
-    def _outcome(self, activity_type: str, outcome: str) -> Any:
-        known = self._outcomes.get((activity_type, outcome))
-        if known is None:
-            known = self._metrics["activities_total"].labels(activity_type, str(outcome))
-            self._outcomes[activity_type, outcome] = known
-        return known
-
-    def _duration(self, record: TaskDecided) -> Any:
-        activity_type = self._type(record.task.activity_type)
-        known = self._durations.get(activity_type)
-        if known is None:
-            known = self._metrics["activity_duration_seconds"].labels(activity_type)
-            self._durations[activity_type] = known
-        return known
-
-    def _type(self, activity_type: ActivityType) -> str:
-        return self._types.get(activity_type, OTHERS if self._is_full else UNREGISTERED)
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._types) >= MOST_TYPES
+    def _type(self, task: ActivityTask) -> str:
+        known = self._types.get(task.activity_type)
+        return known or (UNREGISTERED if len(self._types) < MOST_TYPES else OTHERS)
 
     def _retried(self, error: ServiceError) -> None:
-        key = (error.operation, printable(error.code[:MOST_LETTERS]) or NO_CODE)
-        known = self._retries.get(key)
-        if known is None:
-            labels = key if len(self._retries) < MOST_RETRIES else (OTHERS, OTHERS)
-            known = self._metrics["retries_total"].labels(*labels)
-            if len(self._retries) < 2 * MOST_RETRIES:
-                self._retries[key] = known
-        known.inc()
+        labels = (error.operation, printable(error.code[:MOST_LETTERS]) or NO_CODE)
+        if labels not in self._retries and len(self._retries) >= MOST_RETRIES:
+            labels = (OTHERS, OTHERS)
+        self._retries[labels] += 1
 
     # --- a collector of the registry's ----------------------------------------------------------
 
@@ -239,15 +226,16 @@ class PrometheusObserver:
 
     def collect(self) -> Iterator[Family]:
         """All of them; gauges are read now, of the workers that have not ended."""
-        for family in self._own.collect():
-            # When a series began says nothing that its rise doesn't, and would double them.
-            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
-            yield family
-        seen = [(view, view.status()) for view in list(self._views)]
+        with self._lock:
+            families = [each.family() for each in self._counters.values()]
+            families += [each.family() for each in self._histograms.values()]
+            views = list(self._views)
+        yield from families
+        seen = [(view, view.status()) for view in views]
         live = [(view, status) for view, status in seen if status.worker.state != "stopped"]
-        for view, status in seen:
-            if status.worker.state == "stopped":  # and is nobody's any more
-                self._views.remove(view)
+        with self._lock:
+            ended = [view for view, status in seen if status.worker.state == "stopped"]
+            self._views = [view for view in self._views if view not in ended]
         values = _values([status for _, status in live])
         values["ready"] = sum(view.not_ready() is None for view, _ in live)
         for each in METRICS:
@@ -269,16 +257,6 @@ def _values(statuses: list[WorkerStatus]) -> dict[str, float]:
 def event_name(kind: type[Observation]) -> str:
     """A record's name, as ``swf_worker_events_total`` has it: LoopBlocked is loop_blocked."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-
-
-def _made(metric: Metric, registry: CollectorRegistry) -> Any:
-    from prometheus_client import Counter, Histogram
-
-    if metric.kind == "counter":
-        return Counter(metric.name, metric.help, metric.labels, registry=registry)
-    return Histogram(
-        metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
-    )
 
 
 def _gauge(metric: Metric, value: float) -> Family:

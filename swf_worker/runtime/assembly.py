@@ -18,6 +18,7 @@ from ..service.api import Polled, SwfService
 from ..task import ActivityType
 from .heartbeats.heartbeater import Heartbeater
 from .heartbeats.registered_timeouts import TimeoutLookups
+from .journal.keeper import Journal, journal_of
 from .platform import ANSWERERS, ClosablePool, ClosableTimers, Platform
 from .polling.open_tasks import OpenTasks
 from .polling.poller import Poller
@@ -64,6 +65,7 @@ class Parts:
     open_tasks: OpenTasks
     task_services: TaskServices
     surroundings: Surroundings
+    journal: Journal | None
 
     @property
     def pools(self) -> tuple[ClosablePool, ...]:
@@ -86,6 +88,7 @@ def assemble(
     observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
+    journal = journal_of(options, service, observe, platform.start_thread)
     backoff = platform.backoff(options.retry_policy)
     wording = FailureWording(options.failure_tracebacks).of(
         options.converter, tuple(options.codecs)
@@ -156,6 +159,7 @@ def assemble(
         cancel_grace=options.cancel_grace,
         wording=wording,
         place=options.place,
+        journal=journal,
         unwanted=unwanted,
     )
     return Parts(
@@ -173,4 +177,5 @@ def assemble(
         open_tasks=OpenTasks(),
         task_services=task_services,
         surroundings=surroundings,
+        journal=journal,
     )

@@ -50,6 +50,7 @@ from ..outcome import FailureReason
 from ..service.api import Polled, Timers
 from ..task import ActivityTask, ActivityType, CancelReason
 from .assembly import Parts, assemble
+from .journal.entries import Entry
 from .platform import Platform
 from .stopping.lifecycle_driver import LifecycleDriver
 from .tasks.task_run import ServedType, TaskRun, stack_of
@@ -130,6 +131,15 @@ class Engine:
         stepped = self.driver.state is not worker
         if stepped and self.driver.state.fails_new_tasks:
             run.stop_cause(CancelReason.WORKER_SHUTDOWN)  # the drain ended while it was taken
+
+    def take_up(self, entry: Entry) -> None:
+        """An answer that an earlier worker has left in the journal: it is sent as that one would
+        have sent it. Its task never runs again."""
+        if self._open_tasks.reserve(entry.task.task_token):
+            served = self._served_types.of(entry.task.activity_type) or _NOT_RUN
+            run = TaskRun(self._services, entry.task, served)
+            self._open_tasks.enter(run)
+            run.take_up(entry.outcome, ambiguous=entry.may_be_accepted)
 
     def task_over(self, run: TaskRun) -> None:
         """4. It is answered, or over without an answer; ``run.state`` says which."""

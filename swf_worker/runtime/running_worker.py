@@ -16,6 +16,7 @@ from ..definition import ActivityDefinition
 from ..errors import SwfWorkerError
 from ..observations import (
     InputUnclear,
+    JournalTakenUp,
     Observation,
     Observer,
     ProgramEnded,
@@ -35,6 +36,8 @@ from .view import EngineView
 
 LOOKUPS_BEFORE_POLLS = 5.0
 """How long the first polls wait for the look-ups of heartbeat timeouts, at most."""
+ANSWERS_BEFORE_POLLS = 5.0
+"""How long they wait for the answers in the journal."""
 LAST_MOMENT = 5.0
 """Seconds that answers under way have when the program ends without a stop."""
 _JOIN = 5.0
@@ -111,11 +114,14 @@ class RunningWorker:
         try:
             for pool in (parts.slot_pool, parts.beat_pool, parts.answer_pool):
                 pool.start()
+            if parts.journal is not None:
+                parts.journal.open()
             parts.runners.open()
             self._run_hook(self._hooks.on_start())
             self._on_start_done = True
             parts.timeouts.start(self._registry)
             parts.timeouts.wait(LOOKUPS_BEFORE_POLLS)
+            self._take_up_the_journal()
         except BaseException:
             if self._on_start_done:
                 self._run_on_stop()
@@ -124,6 +130,18 @@ class RunningWorker:
             self.finished.set_result([])
             self.driver.tell(lifecycle.StopRequested(once=True))
             raise
+
+    def _take_up_the_journal(self) -> None:
+        """Send what earlier workers have left, before the first poll; with SWF away that goes on
+        beside polling."""
+        journal = self._parts.journal
+        left = journal.adopt(self._options.journal_keep) if journal is not None else []
+        if not left:
+            return
+        self._observe(JournalTakenUp(str(self._options.journal), len(left)))
+        for entry in left:
+            self.engine.take_up(entry)
+        self.engine.wait_for_answers(ANSWERS_BEFORE_POLLS)
 
     def _show_to_observers(self) -> None:
         """Show the worker to those that want to see more than records."""
@@ -247,6 +265,8 @@ class RunningWorker:
         for pool in parts.pools:
             threads.extend(pool.close())
         threads.append(parts.runners.close())
+        if parts.journal is not None:
+            threads.append(parts.journal.close())
         threads.append(parts.timers.close())
         threads.append(self._platform.close())
         # A handler that was abandoned holds its thread: that is told, not waited for.

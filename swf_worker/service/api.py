@@ -41,6 +41,10 @@ class SwfService(Protocol):
     def why_boto3(self) -> str | None:
         """Why calls go through boto3's client; None where they go the direct way."""
 
+    @property
+    def place(self) -> str:
+        """Which SWF it is, by its region and address: a token means nothing to any other."""
+
     def poll(self) -> Polled:
         """PollForActivityTask."""
 

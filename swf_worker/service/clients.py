@@ -65,6 +65,9 @@ class Where:
     region: str
     region_is_known: bool
     endpoint_url: str | None
+    """As it is set."""
+    url: str = ""
+    """Where calls go."""
 
 
 class Calls(Protocol):
@@ -255,7 +258,8 @@ class _Factory:
         self._probe = probe = self._build(self._base)
         self.why_boto3 = direct_or_boto3.why_boto3(calls, self._session, probe, local=local)
         region = probe.meta.region_name
-        self.where = Where(region, region in known_regions(self._session), reach.endpoint_url)
+        known = region in known_regions(self._session)
+        self.where = Where(region, known, reach.endpoint_url, probe.meta.endpoint_url)
         # boto3 builds this string anew for every call: about a quarter of a call's CPU time.
         # To one that is set it adds what its session does.
         built: Any = probe.meta.config

@@ -140,6 +140,11 @@ class Boto3Service(TokenCalls):
         """Why calls go through boto3's client; None where they go the direct way."""
         return self._clients.why_boto3
 
+    @property
+    def place(self) -> str:
+        """Which SWF it is, by its region and address."""
+        return f"{self._clients.where.url} {self._clients.where.region}"
+
     def poll(self) -> Polled:
         """PollForActivityTask: held by SWF for up to 60 s, cut at 75."""
         members = {

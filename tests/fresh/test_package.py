@@ -50,7 +50,7 @@ def greet(name: str) -> str:
 
 
 EXTRAS = {"local": "moto", "cli": "rich", "pydantic": "pydantic", "ruby": "pyyaml"}
-EXTRAS |= {"otel": "opentelemetry-api"}
+EXTRAS |= {"otel": "opentelemetry-api", "prometheus": "prometheus-client"}
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,15 @@ def test_each_extra_installs_what_it_is_for(built, tmp_path, extra):
         "ruby": r"""
             from swf_worker.deciders import FlowRubyConverter
             assert FlowRubyConverter().encode([1]) == "---\n- 1\n"
+        """,
+        "otel": """
+            from swf_worker.instrumentation.traces import OpenTelemetryObserver
+            OpenTelemetryObserver()
+        """,
+        "prometheus": """
+            from prometheus_client import generate_latest
+            from swf_worker.instrumentation.metrics import PrometheusObserver
+            assert b"swf_worker_slots" in generate_latest(PrometheusObserver().registry)
         """,
     }
     run(

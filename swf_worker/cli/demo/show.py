@@ -25,6 +25,7 @@ from ...extras import missing
 from ...outcome import Canceled, Completed, Failed
 from ..dev import load_local_swf
 from ..settings import UsageError
+from .survival import show_survival
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,8 +127,16 @@ def _show(console: Console, into: Path, port: int | None) -> int:
                 rows.append(Row(folder, archive, activity, cancel))
             _watch(console, rows, process, log)
         console.print(_table(rows))
+        survived = show_survival(
+            console,
+            swf,
+            into,
+            rows[0].folder,
+            lambda journal: _worker_process(swf.endpoint_url, log, port, journal),
+        )
         console.print(_summary(rows, into, log, now() - began), soft_wrap=True)
-    return ExitCode.DONE if all(_as_expected(row) for row in rows) else ExitCode.FATAL
+    as_expected = survived and all(_as_expected(row) for row in rows)
+    return ExitCode.DONE if as_expected else ExitCode.FATAL
 
 
 _TARGET = "swf_worker.cli.demo.archiver:worker"
@@ -146,12 +155,13 @@ def _folders() -> list[tuple[Path, bool]]:
 
 @contextmanager
 def _worker_process(
-    endpoint_url: str, log: Path, port: int | None
+    endpoint_url: str, log: Path, port: int | None, journal: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "swf_worker", "run", _TARGET]
     command += ["--endpoint-url", endpoint_url, "--log-format", "console"]
     command += ["--health-port", str(port or 0)]
-    with log.open("wb") as output:
+    command += ["--journal", str(journal)] if journal is not None else []
+    with log.open("ab") as output:
         # A session of its own: a Ctrl-C in the terminal reaches the demo, which stops it.
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
             command,

@@ -16,6 +16,7 @@ from ...observations import Observation, Observer, TaskEnded
 from ...outcome import Failed
 from ...runtime.threads.clock import start_daemon
 from ...status import Backlog, EndedTask, WorkerView, named
+from ...text import printable
 from ..metrics import COMBINED, PrometheusObserver
 from .snapshot import ProcessSnapshot, WorkerSnapshot, combined, families_of
 
@@ -34,7 +35,7 @@ class WatchedWorker:
     def __init__(self) -> None:
         self.view: WorkerView | None = None
         """None until it starts."""
-        self._recent: deque[EndedTask] = deque(maxlen=RECENT)
+        self._recent: deque[TaskEnded] = deque(maxlen=RECENT)
 
     def wants(self, kind: type[Observation]) -> bool:
         """The ends of tasks."""
@@ -46,27 +47,28 @@ class WatchedWorker:
 
     def observe(self, record: Observation) -> None:
         """Remember a task's end."""
-        if not isinstance(record, TaskEnded):
-            return
-        outcome = record.outcome
-        self._recent.append(
-            EndedTask(
-                *named(record.task),
-                type(outcome).__name__ if outcome is not None else None,
-                str(record.disposition),
-                outcome.reason if isinstance(outcome, Failed) else None,
-                round(record.seconds, 3),
-                datetime.now(UTC).isoformat(timespec="milliseconds"),
-            )
-        )
+        if isinstance(record, TaskEnded):
+            self._recent.append(record)
 
     def snapshot(self) -> WorkerSnapshot | None:
         """What it does now; None before its start."""
         view = self.view
         if view is None:
             return None
-        recent = list(self._recent)[::-1]
+        recent = [_ended(record) for record in list(self._recent)[::-1]]
         return WorkerSnapshot(view.status(), recent, list(view.wedged()), view.not_ready())
+
+
+def _ended(record: TaskEnded) -> EndedTask:
+    outcome = record.outcome
+    return EndedTask(
+        *named(record.task),
+        type(outcome).__name__ if outcome is not None else None,
+        str(record.disposition),
+        printable(outcome.reason) if isinstance(outcome, Failed) else None,
+        round(record.seconds, 3),
+        datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds"),
+    )
 
 
 class WatchedProcess:

@@ -19,6 +19,7 @@ from ...context import ActivityContext, ask_to_stop
 from ...core import execution, messages, verdicts
 from ...core.execution import Execution, Phase
 from ...core.heartbeats import INTERVAL_UNKNOWN
+from ...core.kept_answers import kept
 from ...core.messages import Disposition, Event
 from ...definition import ActivityDefinition
 from ...errors import ServiceError
@@ -40,6 +41,7 @@ from ...service.api import Backoff, SwfService, Timer, Timers
 from ...status import HeartbeatStatus, RunningTask, named
 from ...task import ActivityTask, CancelReason
 from ..heartbeats.heartbeater import Heartbeater, TaskBeats
+from ..journal.keeper import Journal
 from ..threads.clock import Clock
 from ..threads.thread_pool import Job, Pool
 from .invocation import Ended
@@ -99,6 +101,8 @@ class TaskServices:
     wording: FailureWording
     place: Mapping[str, str]
     """What each task's lines say of where it was polled."""
+    journal: Journal | None = None
+    """Where answers are kept until SWF has accepted them."""
     unwanted: Container[type[Observation]] = frozenset()
     """Records that nobody wants aren't made."""
 
@@ -166,6 +170,13 @@ class TaskRun:
         with self._lock:
             self._beat()
         self.apply(event)
+
+    def take_up(self, outcome: Outcome, *, ambiguous: bool) -> None:
+        """Send the answer that an earlier worker has decided. It takes no slot."""
+        with self._lock:
+            self._slot_freed = True
+            self.state = kept(self.state.policy, outcome, ambiguous=ambiguous)
+        self.apply(messages.Redelivered())
 
     def launch(self, runner: Runner) -> None:
         """Run the handler in ``runner``."""
@@ -274,9 +285,14 @@ class TaskRun:
     # --- the answer -----------------------------------------------------------------------------
 
     def _respond(self, outcome: Outcome) -> ServiceError | None:
+        journal = self._services.journal
+        if journal is not None:
+            journal.before_attempt(self.task, outcome)
         try:
             self._services.service.respond(self.task.task_token, outcome)
         except ServiceError as error:
+            if journal is not None:
+                journal.after_attempt(self.task, error)
             return error
         return None
 
@@ -306,6 +322,8 @@ class TaskRun:
         ended = TaskEnded(
             self.task, disposition, self.state.answer, seconds, accepted, error, answer
         )
+        if self._services.journal is not None and disposition is not Disposition.ABANDONED:
+            self._deferred.append(partial(self._services.journal.drop, self.task))
         self._deferred.append(partial(self._services.observe, ended))
         self._deferred.append(partial(self._services.task_over, self))
 

@@ -1,0 +1,264 @@
+"""The journal's file: SQLite, for the eyes of its owner alone, with a schema of a version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Literal
+
+from ...clock import now
+from ...errors import ConfigurationError
+from .entries import Attempted, Entry, Row, entry_of, key_of, row_of
+
+VERSION = 1
+BUSY = 1.0
+"""Seconds for which another process's transaction is waited for."""
+OPENING = 5.0
+LOG_PAGES = 4_000
+"""Of 4 KiB: how much is written before SQLite puts it in its place, which waits for the disk."""
+_SCHEMA = """
+CREATE TABLE entries (
+    token BLOB PRIMARY KEY, owner TEXT NOT NULL, attempted TEXT NOT NULL, kept_at REAL NOT NULL,
+    entry TEXT NOT NULL
+) WITHOUT ROWID
+"""
+Sync = Literal["process", "full"]
+
+
+class CorruptJournal(sqlite3.DatabaseError):
+    """It is no journal, or no longer one."""
+
+
+class JournalFile:
+    """One connection. Not thread-safe. Its methods raise sqlite3.Error and OSError."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._name = str(path)
+        self._connection = connection
+        self._inode = path.stat().st_ino
+        self._log = f"{path}-wal"
+        self._size = 0
+
+    @classmethod
+    def opened(cls, path: Path, sync: Sync = "process", *, new: bool = True) -> JournalFile:
+        """The file, made where it is missing (and ``new``). CorruptJournal; sqlite3.Error and
+        OSError for what else is wrong; ConfigurationError where others may read it, or a later
+        version has written it."""
+        if new:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _check_private(path)
+        connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
+        try:
+            with _as_corrupt():
+                (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                if mode != "wal":
+                    raise ConfigurationError(
+                        f"the journal {path} can't be shared safely where it lies (SQLite's mode "
+                        f"is {mode}): name a file on a disk of this machine"
+                    )
+                connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+                connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+                _prepare(connection, path)
+            return cls(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Let it go."""
+        self._connection.close()
+
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it, and nothing was cut off: SQLite itself would go on
+        writing into what is deleted, replaced or truncated, and nobody would find it there."""
+        try:
+            there, log = os.stat(self._name), os.stat(self._log)
+        except OSError:
+            return False
+        before, self._size = self._size, log.st_size
+        return there.st_ino == self._inode and there.st_size > 0 and log.st_size >= before
+
+    # --- entries --------------------------------------------------------------------------------
+
+    def write(
+        self,
+        kept: Iterable[Entry] = (),
+        attempted: Iterable[tuple[str, Attempted]] = (),
+        dropped: Iterable[str] = (),
+    ) -> None:
+        """All of it in one transaction."""
+        with _transaction(self._connection) as connection:
+            for each in kept:
+                connection.execute(_KEEP, row_of(each))
+            for token, how in attempted:
+                connection.execute(_TELL, (how.value, key_of(token)))
+            for token in dropped:
+                connection.execute(_DROP, (key_of(token),))
+
+    def entries(self) -> list[Entry]:
+        """All that lie there, the oldest first."""
+        with _as_corrupt():
+            return _read(self._connection.execute(_SELECT).fetchall())
+
+    def adopt(self, owner: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Make those ``owner``'s that are still whose they were: somebody else may have been
+        quicker. Returns them."""
+        with _transaction(self._connection) as connection:
+            return [each for each in entries if _adopted(connection, owner, each)]
+
+
+class _transaction:  # noqa: N801 (a function's name: a generator would cost more than the work)
+    """A transaction, committed or undone. sqlite3.Error; CorruptJournal for what is none."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            raise _as_what_it_is(error) from error
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._connection.execute("COMMIT")
+                return
+        except sqlite3.DatabaseError as failed:
+            error = failed
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.DatabaseError):
+            raise _as_what_it_is(error) from error
+
+
+_COLUMNS = "token, owner, attempted, kept_at, entry"
+_KEEP = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_TELL = "UPDATE entries SET attempted = ? WHERE token = ?"
+_DROP = "DELETE FROM entries WHERE token = ?"
+_WHAT = f"SELECT {_COLUMNS} FROM entries"  # noqa: S608
+_SELECT = f"{_WHAT} ORDER BY kept_at, token"
+
+
+def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
+    changed = connection.execute(
+        "UPDATE entries SET owner = ? WHERE token = ? AND owner = ?",
+        (owner, key_of(entry.task.task_token), entry.owner),
+    )
+    return changed.rowcount == 1
+
+
+def _read(rows: Sequence[Row]) -> list[Entry]:
+    try:
+        return [entry_of(row) for row in rows]
+    except ValueError as error:
+        raise CorruptJournal(f"an entry that is none: {error}") from None
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            (version,) = cursor.execute("PRAGMA user_version").fetchone()
+            if version == 0:  # else another process was quicker
+                if cursor.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                    cursor.execute("ROLLBACK")
+                    raise ConfigurationError(
+                        f"the journal {path} is another program's SQLite file: choose another path"
+                    )
+                cursor.execute(_SCHEMA)
+                cursor.execute(f"PRAGMA user_version = {VERSION}")
+                version = VERSION
+            cursor.execute("COMMIT")
+    if version != VERSION:
+        raise ConfigurationError(
+            f"the journal {path} was written by a later version of swf_worker (schema {version}, "
+            f"this one knows {VERSION}): run that one until it is empty, or choose another path"
+        )
+    (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if sound != "ok":
+        raise CorruptJournal(sound)
+    connection.execute(f"{_WHAT} LIMIT 1").fetchall()
+
+
+@contextmanager
+def _as_corrupt() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _as_what_it_is(error) from error
+
+
+def _as_what_it_is(error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    corrupt = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error)
+    return CorruptJournal(str(error)) if corrupt else error
+
+
+def _check_private(path: Path) -> None:
+    """It holds task tokens, which are credentials."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(f"the journal {path} is no file: name one")
+    if found.st_uid != os.geteuid():
+        raise ConfigurationError(
+            f"the journal {path} belongs to another user (uid {found.st_uid}): it holds task "
+            "tokens, which are credentials"
+        )
+    if found.st_mode & 0o077:
+        raise ConfigurationError(
+            f"the journal {path} may be read by others (mode {stat.S_IMODE(found.st_mode):04o}), "
+            f"and holds task tokens, which are credentials: chmod 600 {path}"
+        )
+
+
+# --- between processes --------------------------------------------------------------------------
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """One process opens it, or puts it aside, at a time."""
+    descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        until = now() + OPENING
+        while not _locked(descriptor):
+            if now() > until:
+                raise TimeoutError(f"another process has been opening it for {OPENING:g} s")
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def put_aside(path: Path) -> Path:
+    """Give a corrupt one another name, for whoever can still read it; returns that."""
+    when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in range(1, 1_000):
+        aside = path.with_name(f"{path.name}.corrupt-{when}" + (f"-{number}" if number > 1 else ""))
+        if not aside.exists():
+            break
+    path.rename(aside)
+    for more in ("-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + more).rename(aside.with_name(aside.name + more))
+    return aside

@@ -1,0 +1,66 @@
+"""Who an entry belongs to: a running worker, by a lock that dies with its process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import weakref
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+
+
+class Owner:
+    """One running worker, until it is closed or its process ends."""
+
+    def __init__(self, journal: Path) -> None:
+        self.name = uuid.uuid4().hex
+        self._path = _lock_of(journal, self.name)
+        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        flock(self._descriptor, LOCK_EX)
+        # A process that a handler forks has the lock as well, and may outlive this one.
+        myself = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _forget(myself()))
+
+    def close(self) -> None:
+        """It owns nothing any more."""
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                self._path.unlink()
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go of the lock, where this process has it only because it was forked."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _forget(owner: Owner | None) -> None:
+    if owner is not None:
+        owner.forget()
+
+
+def is_alive(journal: Path, owner: str) -> bool:
+    """Whether it still runs."""
+    path = _lock_of(journal, owner)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # nobody can tell: leave its entries alone
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with suppress(OSError):
+            path.unlink()
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _lock_of(journal: Path, owner: str) -> Path:
+    return journal.with_name(f"{journal.name}.{owner}.owner")

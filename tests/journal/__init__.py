@@ -1,0 +1,1 @@
+"""The journal: its file, its keeper, and results that survive the death of their worker."""

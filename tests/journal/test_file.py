@@ -1,0 +1,166 @@
+"""The journal's file: whose it is, what is in it, what others may do to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swf_worker import ConfigurationError
+from swf_worker.outcome import Canceled, Completed, Failed
+from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of, row_of
+from swf_worker.runtime.journal.file import CorruptJournal, JournalFile, opening, put_aside
+from swf_worker.runtime.journal.owners import Owner, is_alive
+from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
+from tests.conftest import eventually
+
+HERE = Place("https://swf.us-east-1.amazonaws.com us-east-1", "tests", "tasks")
+
+
+ANSWER = Completed("1")
+
+
+def entry(token="token", outcome=ANSWER, owner="me", **changed):
+    task = ActivityTask(token, "id", ActivityType("n", "1"), WorkflowExecution("w", "r"), 5, None)
+    given = {"attempted": Attempted.SENDING, "place": HERE, "kept_at": 1.5, "owner": owner}
+    return Entry(task, outcome, **(given | changed))
+
+
+TEXT = st.text(st.characters(codec=None), max_size=40)
+OUTCOMES = (
+    st.builds(Completed, st.none() | TEXT)
+    | st.builds(Canceled, st.none() | TEXT)
+    | st.builds(Failed, TEXT, st.none() | TEXT)
+)
+
+
+@given(TEXT, TEXT, OUTCOMES, st.sampled_from(Attempted))
+def test_an_entry_comes_back_as_it_was(token, name, outcome, attempted):
+    task = ActivityTask(
+        token, name, ActivityType(name, "1"), WorkflowExecution(name, name), 5, None
+    )
+    kept = Entry(task, outcome, attempted, HERE, 12.25, "owner")
+    assert entry_of(row_of(kept)) == kept
+
+
+def test_what_is_written_is_there_and_what_is_dropped_is_not(tmp_path):
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    file.write([entry("a"), entry("b", Failed("No", "why"))])
+    file.write(attempted=[("a", Attempted.AMBIGUOUS)], dropped=["b"])
+    file.write([entry("c", kept_at=0.5)])
+    file.close()
+    again = JournalFile.opened(path)
+    assert [(each.task.task_token, each.attempted) for each in again.entries()] == [
+        ("c", Attempted.SENDING),
+        ("a", Attempted.AMBIGUOUS),
+    ]
+    again.close()
+
+
+def test_it_is_for_its_owners_eyes_and_so_is_all_beside_it(tmp_path):
+    path = tmp_path / "journal"
+    before = os.umask(0)
+    try:
+        owner = Owner(path)
+        with opening(path):
+            file = JournalFile.opened(path)
+        file.write([entry()])
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    file.close()
+    owner.close()
+    assert len(modes) == 5
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_one_that_others_may_read_is_refused(tmp_path, mode):
+    path = tmp_path / "journal"
+    JournalFile.opened(path).close()
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=f"chmod 600 {path}"):
+        JournalFile.opened(path)
+
+
+def test_another_programs_file_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "journal"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    other.close()
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="another program's"):
+        JournalFile.opened(path)
+    assert sqlite3.connect(path).execute("SELECT * FROM theirs").fetchall() == []
+
+
+def test_one_of_a_later_version_is_refused(tmp_path):
+    path = tmp_path / "journal"
+    JournalFile.opened(path).close()
+    later = sqlite3.connect(path)
+    later.execute("PRAGMA user_version = 7")
+    later.close()
+    with pytest.raises(ConfigurationError, match="schema 7"):
+        JournalFile.opened(path)
+
+
+@pytest.mark.parametrize("content", [b"no database at all, whatever its name says", b"\0" * 8192])
+def test_what_is_none_is_corrupt_and_can_be_put_aside(tmp_path, content):
+    path = tmp_path / "journal"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(CorruptJournal):
+        JournalFile.opened(path)
+    aside = put_aside(path)
+    assert aside.read_bytes() == content
+    assert not path.exists()
+
+
+def test_of_two_that_adopt_the_same_answer_one_gets_it(tmp_path):
+    path = tmp_path / "journal"
+    with_it = JournalFile.opened(path)
+    with_it.write([entry(str(n), owner="dead") for n in range(50)])
+    left = with_it.entries()
+    got = {}
+    begin = threading.Barrier(4)
+
+    def adopt(name):
+        mine = JournalFile.opened(path)
+        begin.wait()
+        got[name] = [one for each in left for one in mine.adopt(name, [each])]
+        mine.close()
+
+    threads = [threading.Thread(target=adopt, args=(str(n),)) for n in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    with_it.close()
+    adopted = [each.task.task_token for mine in got.values() for each in mine]
+    assert sorted(adopted) == sorted(str(n) for n in range(50))
+
+
+def test_an_owner_is_alive_until_it_is_closed_and_not_for_what_it_forked(tmp_path):
+    path = tmp_path / "journal"
+    owner = Owner(path)
+    assert is_alive(path, owner.name)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    owner.forget()  # as if its process had died
+    assert eventually(lambda: not is_alive(path, owner.name)), "a process that it forked lives on"
+    os.close(writing)
+    os.waitpid(pid, 0)
+    assert not is_alive(path, "nobody")
+    assert list(tmp_path.iterdir()) == []
