@@ -253,7 +253,7 @@ def test_the_local_swf_conforms(capsys):
     assert "15 of 15 as expected" in out
     assert "told     Canceled without a request: refused" in out
     assert "the dead poll got the task" in out
-    assert "where 1,000 are asked: 100 of 157" in out
+    assert "where 1,000 are asked: 100 of 157; a history, where nothing is asked: 157" in out
     assert "a:b: accepted; a/b: refused" in out
     assert "unclear" not in out
 

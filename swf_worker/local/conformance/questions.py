@@ -89,11 +89,15 @@ def page_size(run: Run) -> str:
     run.decide(*(("RecordMarker", {"markerName": f"m{number}"}) for number in range(150)))
     run.swf.signal_workflow_execution(domain=run.domain, signalName="s", **execution)
     task = run.take_decision(maximumPageSize=1000)
-    return f"{len(task['events'])} of {task['startedEventId']}"
+    page = run.swf.get_workflow_execution_history(domain=run.domain, execution=execution)
+    return (
+        f"{len(task['events'])} of {task['startedEventId']}; "
+        f"a history, where nothing is asked: {len(page['events'])}"
+    )
 
 
 def characters_of_ids(run: Run) -> str:
-    """whether an id may have a colon or a slash"""
+    """whether ids of timers may have a colon or a slash"""
     said = []
     for timer_id in ("a:b", "a/b"):
         attributes = {"timerId": timer_id, "startToFireTimeout": "60"}
