@@ -41,10 +41,11 @@ class _Reach:
 
 
 class Delivery:
-    """Has one client for each SWF."""
+    """Has one client for each SWF: an answer goes to the one that it belongs to, and to no other,
+    whatever else is set. ``region`` and ``endpoint_url`` only choose which answers are sent."""
 
     def __init__(self, region: str | None, endpoint_url: str | None) -> None:
-        self._given = (region, endpoint_url)
+        self._region, self._url = region, endpoint_url
         self._timers = Scheduler(MonotonicClock(), start_daemon, lambda error: None)
         self._calls: dict[str, TokenCalls] = {}
         self._backoff = TenacityBackoff(RetryPolicy())
@@ -64,6 +65,12 @@ class Delivery:
         if thread is not None:
             thread.join()
 
+    def sends(self, entry: Entry) -> bool:
+        """Whether it is one of those that were chosen."""
+        url, _, region = entry.place.service.partition(" ")
+        here = self._url is None or self._url.rstrip("/") == url.rstrip("/")
+        return here and self._region in (None, region)
+
     def send(self, entry: Entry, note: Note) -> Disposition:
         """Until SWF has decided, or its time is over. ``note`` is told what may have become of an
         attempt, before it and after it."""
@@ -76,7 +83,8 @@ class Delivery:
             for command in commands:
                 match command:
                     case messages.Send(outcome):
-                        event = _attempt(calls, entry, outcome, note)
+                        known = state.ambiguous
+                        event = _attempt(calls, entry, outcome, note, ambiguous=known)
                     case messages.RetryLater():
                         retries += 1
                         event = self._wait(retries, until)
@@ -94,20 +102,20 @@ class Delivery:
         calls = self._calls.get(service)
         if calls is None:
             url, _, region = service.partition(" ")
-            client, _ = build_client(
-                _Reach(self._given[0] or region or None, self._given[1] or url or None)
-            )
+            client, _ = build_client(_Reach(region or None, url or None))
             calls = self._calls[service] = TokenCalls(client, client, self._timers)
         return calls
 
 
-def _attempt(calls: TokenCalls, entry: Entry, outcome: Outcome, note: Note) -> Event:
-    note(entry, Attempted.SENDING)
+def _attempt(
+    calls: TokenCalls, entry: Entry, outcome: Outcome, note: Note, *, ambiguous: bool
+) -> Event:
+    note(entry, Attempted.AMBIGUOUS if ambiguous else Attempted.SENDING)
     try:
         calls.respond(entry.task.task_token, outcome)
     except ServiceError as error:
-        if not error.ambiguous and not entry.may_be_accepted:
-            note(entry, Attempted.WAITING)
+        may_be_there = ambiguous or error.ambiguous
+        note(entry, Attempted.AMBIGUOUS if may_be_there else Attempted.WAITING)
         Log().write("warning", "not accepted yet", {"error": safe_str(error)})
         return verdicts.of_answer(error)
     return messages.AnswerAccepted()

@@ -121,11 +121,12 @@ def _send(file: JournalFile, path: Path, found: Sequence[_Found], given: argpars
     owner = Owner(path)
     code = ExitCode.DONE
     try:
-        mine = file.adopt(owner.name, [each.entry for each in found if not each.alive])
         with Delivery(given.region, given.endpoint_url) as delivery:
+            chosen = [e.entry for e in found if not e.alive and delivery.sends(e.entry)]
+            mine, _ = file.adopt(owner.name, chosen)
             for each in found:
                 if each.entry not in mine:
-                    print(each.line())  # its worker runs, or another process took it
+                    print(each.line())  # another's: of a worker that runs, or of another SWF
                     continue
                 how = delivery.send(each.entry, lambda entry, at: _note(file, entry, at))
                 if how is not Disposition.ABANDONED:

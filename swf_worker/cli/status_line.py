@@ -77,7 +77,6 @@ class StatusLine:
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self._frames = Frames(Reply)
-        self._replies: list[Reply] = []
         self._number = 0
 
     def ask(self, what: What) -> None:
@@ -87,18 +86,17 @@ class StatusLine:
             self._line.send(encode(Question(self._number, what)), socket.MSG_DONTWAIT)
 
     def reply(self, until: float) -> Reply | None:
-        """The answer to the last question, if it comes in time."""
-        while True:
-            for reply in self._replies:
-                if reply.number == self._number:
-                    self._replies.clear()
-                    return reply
-            self._replies.clear()
-            data = self._received(until)
-            if data is None:
-                return None
+        """The answer to the last question, if it comes in time; else one that came too late for an
+        earlier one: whoever answers lives."""
+        late: Reply | None = None
+        while (data := self._received(until)) is not None:
             with suppress(msgspec.DecodeError):
-                self._replies = self._frames.feed(data)
+                replies: list[Reply] = self._frames.feed(data)
+                for reply in replies:
+                    late = reply
+                    if reply.number == self._number:
+                        return reply
+        return late
 
     def _received(self, until: float) -> bytes | None:
         self._line.settimeout(max(0.001, until - now()))

@@ -12,7 +12,7 @@ import structlog
 from ..clock import now
 from ..core.probes import WEDGED_AFTER
 from ..errors import ServiceError
-from ..instrumentation.health.report import Member
+from ..instrumentation.health.report import Counted, Member
 from ..instrumentation.health.snapshot import (
     Family,
     ProcessSnapshot,
@@ -165,21 +165,27 @@ class Watch:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self, *, metrics: bool = False) -> Sequence[Member]:
+    def members(self) -> Sequence[Member]:
         """The processes, as they are now."""
-        return [self._member(slot) for slot in self.look(metrics=metrics)]
+        return [self._member(slot) for slot in self.look(metrics=False)]
 
     def _member(self, slot: WatchedSlot) -> Member:
         return Member(slot.name, slot.snapshot, slot.wedged)
 
-    def retired(self) -> Sequence[Family]:
-        """What processes have counted that have ended."""
-        return self._retired
+    def counted(self) -> Counted:
+        """What all have counted, those that have ended as well: what was told last, so that nothing
+        falls where a process is late."""
+        slots = self.look(metrics=True)
+        missing = [s.snapshot.no_metrics for s in slots if s.snapshot and s.snapshot.no_metrics]
+        with self._lock:  # none ends in between, and counts twice or not at all
+            living = list(self._slots.values())
+            parts = [(slot.name, slot.counted) for slot in living]
+            parts += [("", self._retired), ("", self._own(living))]
+        nothing = not any(slot.counted for slot in living)
+        return Counted(parts, missing[0] if missing and nothing else None)
 
-    def own(self) -> Sequence[Family]:
+    def _own(self, slots: Sequence[WatchedSlot]) -> Sequence[Family]:
         """How many there are."""
-        with self._lock:
-            slots = list(self._slots.values())
         values = {
             "swf_worker_processes": len(slots),
             "swf_worker_processes_wedged": sum(slot.all_wedged is not None for slot in slots),
@@ -201,8 +207,8 @@ class Watch:
         while now() < until and not self._closed.is_set():
             with self._asking:
                 with self._lock:
-                    lines = [slot.line for slot in self._slots.values() if slot.wedged is None]
-                replies = asked(lines[:1], "backlog", now() + PATIENCE)
+                    awake = [s for s in self._slots.values() if now() - s.heard_at < _SILENT]
+                replies = asked([slot.line for slot in awake], "backlog", now() + PATIENCE)
             for reply in filter(None, replies):
                 if reply.backlog is not None:
                     return reply.backlog

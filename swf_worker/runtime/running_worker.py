@@ -16,7 +16,6 @@ from ..definition import ActivityDefinition
 from ..errors import SwfWorkerError
 from ..observations import (
     InputUnclear,
-    JournalTakenUp,
     Observation,
     Observer,
     ProgramEnded,
@@ -135,13 +134,9 @@ class RunningWorker:
         """Send what earlier workers have left, before the first poll; with SWF away that goes on
         beside polling."""
         journal = self._parts.journal
-        left = journal.adopt(self._options.journal_keep) if journal is not None else []
-        if not left:
-            return
-        self._observe(JournalTakenUp(str(self._options.journal), len(left)))
-        for entry in left:
-            self.engine.take_up(entry)
-        self.engine.wait_for_answers(ANSWERS_BEFORE_POLLS)
+        keep = self._options.journal_keep
+        if journal is not None and journal.adopt(keep, self.engine.take_up):
+            self.engine.wait_for_answers(ANSWERS_BEFORE_POLLS)
 
     def _show_to_observers(self) -> None:
         """Show the worker to those that want to see more than records."""

@@ -140,3 +140,17 @@ def test_one_is_dropped_by_its_id_and_none_by_guess(tmp_path):
 def test_send_and_drop_are_one_at_a_time(tmp_path):
     left_in(tmp_path / "journal")
     assert swf_worker(tmp_path / "journal", "--send", "--drop", "id")[0] == 2
+
+
+def test_an_answer_goes_to_its_own_swf_and_to_no_other(tmp_path):
+    path = tmp_path / "journal"
+    gone = fault("UnknownResourceFault", "Unknown activity")
+    with Wire(RespondActivityTaskCompleted=[OK]) as own, Wire(DONE=[gone]) as other:
+        left_in(path, own.url)
+        code, out, _ = swf_worker(path, "--send", "--endpoint-url", other.url)
+        assert (code, len(out.splitlines())) == (0, 1)
+        assert other.calls == []
+        assert len(lying_in(path)) == 1, "a token means nothing to another"
+        code, out, _ = swf_worker(path, "--send", "--endpoint-url", own.url)
+        assert (code, "accepted" in out) == (0, True)
+        assert lying_in(path) == []

@@ -15,7 +15,7 @@ from swf_worker import ConfigurationError
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of, row_of
 from swf_worker.runtime.journal.file import CorruptJournal, JournalFile, opening, put_aside
-from swf_worker.runtime.journal.owners import Owner, is_alive
+from swf_worker.runtime.journal.owners import Owner, is_alive, sweep
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
 from tests.conftest import eventually
 
@@ -134,7 +134,7 @@ def test_of_two_that_adopt_the_same_answer_one_gets_it(tmp_path):
     def adopt(name):
         mine = JournalFile.opened(path)
         begin.wait()
-        got[name] = [one for each in left for one in mine.adopt(name, [each])]
+        got[name] = [one for each in left for one in mine.adopt(name, [each])[0]]
         mine.close()
 
     threads = [threading.Thread(target=adopt, args=(str(n),)) for n in range(4)]
@@ -164,3 +164,66 @@ def test_an_owner_is_alive_until_it_is_closed_and_not_for_what_it_forked(tmp_pat
     os.waitpid(pid, 0)
     assert not is_alive(path, "nobody")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_worker_was_sending_may_be_accepted_from_then_on(tmp_path):
+    file = JournalFile.opened(tmp_path / "journal")
+    states = (Attempted.SENDING, Attempted.WAITING, Attempted.AMBIGUOUS)
+    file.write([entry(each.value, owner="dead", attempted=each) for each in states])
+    file.adopt("me", file.entries())
+    assert {each.task.task_token: each.attempted for each in file.entries()} == {
+        "sending": Attempted.AMBIGUOUS,
+        "waiting": Attempted.WAITING,
+        "ambiguous": Attempted.AMBIGUOUS,
+    }
+    file.close()
+
+
+def test_a_row_that_is_none_hides_no_other(tmp_path):
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    file.write([entry("good"), entry("bad")])
+    other = sqlite3.connect(path)
+    other.execute("UPDATE entries SET attempted = 'odd' WHERE token = ?", (b"bad",))
+    other.commit()
+    other.close()
+    assert [each.task.task_token for each in file.entries()] == ["good"]
+    assert file.unreadable == 1
+    file.close()
+
+
+def test_what_lies_beside_it_is_as_private(tmp_path):
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    path.with_name("journal-wal").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600 .*journal-wal"):
+        JournalFile.opened(path)
+    file.close()
+
+
+def test_those_who_ask_at_once_see_the_dead_as_dead(tmp_path):
+    path = tmp_path / "journal"
+    for _ in range(50):
+        owner = Owner(path)
+        owner.forget()
+        seen, begin = [], threading.Barrier(4)
+
+        def ask(name=owner.name, seen=seen, begin=begin):
+            begin.wait()
+            seen.append(is_alive(path, name))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert seen == [False] * 4
+
+
+def test_what_dead_workers_left_beside_it_is_swept(tmp_path):
+    path = tmp_path / "journal"
+    dead, living = Owner(path), Owner(path)
+    dead.forget()
+    sweep(path)
+    assert [each.name for each in tmp_path.iterdir()] == [f"journal.{living.name}.owner"]
+    living.close()

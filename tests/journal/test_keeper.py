@@ -384,3 +384,53 @@ with worker:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "the journal can't be written" in err
+
+
+def test_an_adoption_that_failed_is_made_up_for(recorder, tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    adopt = JournalFile.adopt
+    fails = iter([True])
+
+    def fails_once(self, *given):
+        if next(fails, False):
+            raise sqlite3.OperationalError("database is locked")
+        return adopt(self, *given)
+
+    monkeypatch.setattr(JournalFile, "adopt", fails_once)
+    monkeypatch.setattr(keeper, "AGAIN", 0.1)
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
+        left_in(path, wire.url)
+        with started(worker_of(wire.url, recorder, path)):
+            recorder.wait_for(JournalFailed)
+            recorder.wait_for(JournalRestored)
+            recorder.wait_for(JournalTakenUp)
+            recorder.wait_for(TaskEnded)
+            assert eventually(lambda: lying_in(path) == [])
+    assert len(wire.named(DONE)) == 1
+
+
+def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
+    journal, recorder, monkeypatch
+):
+    one, write = entry().task, JournalFile.write
+    fails = iter([True])
+
+    def fails_once(self, *given, **more):
+        if next(fails, False):
+            raise sqlite3.OperationalError("database is locked")
+        write(self, *given, **more)
+
+    journal.before_attempt(one, Completed_("1"))
+    monkeypatch.setattr(JournalFile, "write", fails_once)
+    journal.drop(one)
+    recorder.wait_for(JournalRestored)
+    assert eventually(lambda: known(journal) == [])
+
+
+def test_a_worker_whose_files_are_deleted_looks_alive_again(journal, recorder):
+    for each in journal.path.parent.iterdir():
+        each.unlink()
+    journal.before_attempt(entry().task, Completed_("1"))
+    recorder.wait_for(JournalRestored)
+    assert keeper.is_alive(journal.path, journal._owner.name)
+    assert eventually(lambda: len(known(journal)) == 1)

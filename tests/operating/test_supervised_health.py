@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 
 import pytest
+import structlog
 
+from swf_worker.cli.status_line import Reply, StatusLine
+from swf_worker.cli.watch import Watch
+from swf_worker.clock import now
+from swf_worker.instrumentation.health.snapshot import Family, Sample, combined
 from swf_worker.local import Completed
+from swf_worker.runtime.children.wire import encode
 from tests.cli.test_run import ended, environment, once
 from tests.cli.together import FLEET, logged
 from tests.conftest import children, eventually
@@ -148,8 +155,6 @@ def test_the_codes_own_port_is_the_supervisors(swf):
 
 @pytest.mark.parametrize("given", [["--health-port", "{}"], []], ids=["the flag's", "the code's"])
 def test_a_port_that_is_taken_ends_the_supervisor_with_one_line(given, swf, monkeypatch):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         target = FLEET if given else "tests.operating.workers:worker"
@@ -161,3 +166,39 @@ def test_a_port_that_is_taken_ends_the_supervisor_with_one_line(given, swf, monk
         )
     assert code == 1
     assert err.count("can't be opened") == 1
+
+
+def test_a_late_answer_shows_that_a_process_lives():
+    ours, theirs = socket.socketpair()
+    line = StatusLine(ours)
+    line.ask("snapshot")
+    line.ask("snapshot")
+    theirs.sendall(encode(Reply(1, error="too late")))
+    assert line.reply(now() + 0.05).number == 1
+    theirs.sendall(encode(Reply(2, error="in time")))
+    assert line.reply(now() + 5).number == 2
+    assert line.reply(now() + 0.01) is None
+    line.close()
+    theirs.close()
+
+
+def test_no_counter_falls_where_a_process_is_late_or_ends():
+    counted = [Family("c", "Counted.", "counter", [Sample("c_total", {}, 5.0)])]
+    watch = Watch(structlog.get_logger())
+    pairs = [socket.socketpair() for _ in range(2)]
+    for number, (ours, _) in enumerate(pairs):
+        watch.joined(number, 100 + number, StatusLine(ours))
+        watch._slots[number].counted = counted
+
+    def total():
+        told = combined(watch.counted().parts, {})
+        return next(f.samples[0].value for f in told if f.name == "c")
+
+    assert total() == 10, "neither answers now"
+    watch.left(0, restarted=True)
+    assert total() == 10
+    watch.left(1)
+    assert total() == 10
+    watch.look(metrics=False)  # closes the lines
+    for _, theirs in pairs:
+        theirs.close()

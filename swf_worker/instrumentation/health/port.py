@@ -13,9 +13,8 @@ from ...observations import HealthServed, Observer
 from ...options import Options
 from ...runtime.running_worker import RunningWorker
 from ...status import Backlog
-from .report import Member
+from .report import Counted, Member
 from .server import HealthServer
-from .snapshot import Family
 from .watched import WatchedProcess
 
 Address = tuple[str, int]
@@ -80,17 +79,14 @@ class HealthPort:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self, *, metrics: bool = False) -> Sequence[Member]:
+    def members(self) -> Sequence[Member]:
         """This process."""
-        return (Member(f"process {os.getpid()}", self._process.snapshot(metrics=metrics)),)
+        return (Member(f"process {os.getpid()}", self._process.snapshot()),)
 
-    def retired(self) -> Sequence[Family]:
-        """Nothing: the one process counts itself."""
-        return ()
-
-    def own(self) -> Sequence[Family]:
-        """Nothing beside that."""
-        return ()
+    def counted(self) -> Counted:
+        """This process's metrics."""
+        snapshot = self._process.snapshot(metrics=True)
+        return Counted([("", snapshot.metrics or [])], snapshot.no_metrics)
 
     def backlog(self) -> Backlog:
         """How many tasks wait in the workers' task lists."""

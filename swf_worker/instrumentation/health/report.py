@@ -39,20 +39,25 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Metrics by process; ``missing`` says why there are none, where that is so."""
+
+    parts: Sequence[tuple[str, Sequence[Family]]]
+    missing: str | None = None
+
+
 class Source(Protocol):
     """Whom a port tells of: this process, or those of a supervisor."""
 
     several: bool
     """``/status`` is a list, whatever their number is now."""
 
-    def members(self, *, metrics: bool = False) -> Sequence[Member]:
+    def members(self) -> Sequence[Member]:
         """The processes, as they are now."""
 
-    def retired(self) -> Sequence[Family]:
-        """What processes have counted that have ended."""
-
-    def own(self) -> Sequence[Family]:
-        """Metrics of the source itself."""
+    def counted(self) -> Counted:
+        """All metrics, at one moment."""
 
     def backlog(self) -> Backlog:
         """How many tasks wait. It blocks; ServiceError."""
@@ -103,12 +108,10 @@ def _verdict(bad: str, found: Sequence[str]) -> Answer:
 
 
 def _metrics(source: Source) -> Answer:
-    members = source.members(metrics=True)
-    parts = [(each.name, each.snapshot.metrics or []) for each in members if each.snapshot]
-    missing = [each.snapshot.no_metrics for each in members if each.snapshot]
-    if any(missing) and not any(families for _, families in parts):
-        return Answer(_NOT_THERE, _TEXT, f"{next(filter(None, missing))}\n".encode())
-    everything = combined([*parts, ("", source.retired()), ("", source.own())], COMBINED)
+    counted = source.counted()
+    if counted.missing is not None:
+        return Answer(_NOT_THERE, _TEXT, f"{counted.missing}\n".encode())
+    everything = combined(counted.parts, COMBINED)
     try:
         body, content_type = exposition(everything)
     except ImportError:

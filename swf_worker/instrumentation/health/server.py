@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import socketserver
 import threading
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +23,8 @@ MOST_AT_ONCE = 16
 """Requests that are answered at once; more are turned away."""
 PATIENCE = 5.0
 """Seconds that a request, or its reader, may take."""
+SHORT_OF_DESCRIPTORS = 0.2
+"""Seconds until the next try to accept one that could not be."""
 
 
 class HealthServer:
@@ -32,6 +37,8 @@ class HealthServer:
             raise ConfigurationError(_why_not(host, port, error)) from None
         self.port: int = self._server.server_address[1]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        forked = weakref.WeakMethod(self._server.close_in_child)
+        os.register_at_fork(after_in_child=lambda: _call(forked()))
         self._thread = start_daemon("health", self._serve)
 
     def _serve(self) -> None:
@@ -42,11 +49,18 @@ class HealthServer:
     def close(self) -> None:
         """Answer no more, and free the port. Quick: requests under way are cut."""
         self._server.closing = True
+        self._server.ended.set()
         with suppress(OSError):  # wakes its thread, where the system knows that
             self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.cut()
         if self._thread is not threading.current_thread():
             self._thread.join(PATIENCE)
+
+
+def _call(method: Callable[[], None] | None) -> None:
+    if method is not None:
+        with suppress(OSError, ValueError):
+            method()
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -59,6 +73,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def __init__(self, address: tuple[str, int], source: Source) -> None:
         self.source = source
         self.closing = False
+        self.ended = threading.Event()
         self._room = threading.Semaphore(MOST_AT_ONCE)
         self._open: dict[socket.socket, float] = {}
         if ":" in address[0]:
@@ -69,6 +84,18 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """Without HTTPServer's look-up of the host's full name, which may take long."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Where there are no more descriptors, accepting fails at once, again and again."""
+        try:
+            return super().get_request()
+        except OSError:
+            self.ended.wait(SHORT_OF_DESCRIPTORS)
+            raise
+
+    def close_in_child(self) -> None:
+        """A process that a handler forks has the port as well, and may outlive this one."""
+        os.close(self.socket.detach())
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, if there is room."""

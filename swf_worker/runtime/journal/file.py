@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 from typing import Literal
 
 from ...clock import now
 from ...errors import ConfigurationError
-from .entries import Attempted, Entry, Row, entry_of, key_of, row_of
+from .entries import Attempted, Entry, entry_of, key_of, row_of
 
 VERSION = 1
 BUSY = 1.0
@@ -44,6 +44,8 @@ class JournalFile:
         self._connection = connection
         self._inode = path.stat().st_ino
         self._log = f"{path}-wal"
+        self.unreadable = 0
+        """So many of the entries that were read last are none."""
         self._size = 0
 
     @classmethod
@@ -55,7 +57,9 @@ class JournalFile:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         _check_private(path)
-        connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=BUSY, isolation_level=None, check_same_thread=False
+        )
         try:
             with _as_corrupt():
                 (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
@@ -104,15 +108,36 @@ class JournalFile:
                 connection.execute(_DROP, (key_of(token),))
 
     def entries(self) -> list[Entry]:
-        """All that lie there, the oldest first."""
+        """All that lie there, the oldest first. What can't be read is counted, and left."""
         with _as_corrupt():
-            return _read(self._connection.execute(_SELECT).fetchall())
+            rows = self._connection.execute(_SELECT).fetchall()
+        found: list[Entry] = []
+        self.unreadable = 0
+        for row in rows:
+            try:
+                found.append(entry_of(row))
+            except ValueError:
+                self.unreadable += 1
+        return found
 
-    def adopt(self, owner: str, entries: Sequence[Entry]) -> list[Entry]:
+    def adopt(
+        self, owner: str, entries: Sequence[Entry], expired: Sequence[Entry] = ()
+    ) -> tuple[list[Entry], list[Entry]]:
         """Make those ``owner``'s that are still whose they were: somebody else may have been
-        quicker. Returns them."""
+        quicker. Those that have ``expired`` are dropped. Returns both, in one transaction."""
         with _transaction(self._connection) as connection:
-            return [each for each in entries if _adopted(connection, owner, each)]
+            mine = [each for each in entries if _adopted(connection, owner, each)]
+            old = [each for each in expired if _adopted(connection, owner, each)]
+            for each in old:
+                connection.execute(_DROP, (key_of(each.task.task_token),))
+        return mine, old
+
+    def replace(self, owner: str, entries: Iterable[Entry]) -> None:
+        """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone."""
+        with _transaction(self._connection) as connection:
+            connection.execute("DELETE FROM entries WHERE owner = ?", (owner,))
+            for each in entries:
+                connection.execute(_KEEP, row_of(each))
 
 
 class _transaction:  # noqa: N801 (a function's name: a generator would cost more than the work)
@@ -153,17 +178,12 @@ _SELECT = f"{_WHAT} ORDER BY kept_at, token"
 
 def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
     changed = connection.execute(
-        "UPDATE entries SET owner = ? WHERE token = ? AND owner = ?",
+        # Whoever is dead may have been sending it: that is known of it from now on.
+        "UPDATE entries SET owner = ?, attempted = replace(attempted, 'sending', 'ambiguous') "
+        "WHERE token = ? AND owner = ?",
         (owner, key_of(entry.task.task_token), entry.owner),
     )
     return changed.rowcount == 1
-
-
-def _read(rows: Sequence[Row]) -> list[Entry]:
-    try:
-        return [entry_of(row) for row in rows]
-    except ValueError as error:
-        raise CorruptJournal(f"an entry that is none: {error}") from None
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -208,7 +228,14 @@ def _as_what_it_is(error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
 
 
 def _check_private(path: Path) -> None:
-    """It holds task tokens, which are credentials."""
+    """It holds task tokens, which are credentials; and so does what lies beside it."""
+    _check_one(path)
+    for more in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            _check_one(path.with_name(path.name + more))
+
+
+def _check_one(path: Path) -> None:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ConfigurationError(f"the journal {path} is no file: name one")
@@ -239,6 +266,8 @@ def opening(path: Path) -> Iterator[None]:
             time.sleep(0.01)
         yield
     finally:
+        with suppress(OSError):
+            flock(descriptor, LOCK_UN)  # a process that was forked meanwhile has it as well
         os.close(descriptor)
 
 

@@ -18,6 +18,7 @@ from ...journal_observations import (
     JournalFailed,
     JournalPutAside,
     JournalRestored,
+    JournalTakenUp,
 )
 from ...observer import Observation
 from ...options import Options
@@ -27,7 +28,7 @@ from ...task import ActivityTask
 from ..threads.clock import StartThread
 from .entries import Attempted, Entry, Place
 from .file import CorruptJournal, JournalFile, Sync, opening, put_aside
-from .owners import Owner, is_alive
+from .owners import Owner, is_alive, sweep
 
 PATIENCE = 2.0
 """Seconds for which an answer waits until it is written; then it goes out without."""
@@ -71,6 +72,8 @@ class Journal:
         self._closed = False
         self._file: JournalFile | None = None
         self._owner: Owner | None = None
+        self._adopts_later: Callable[[JournalFile], bool] | None = None
+        """What is still to be adopted, when the file can be opened."""
         self._writing = False
         """A thread writes: there is one at a time."""
         self._sleeps = False
@@ -116,7 +119,7 @@ class Journal:
             self._change(token, entry)
             if self._file is None:
                 return
-            writes_itself = not self._writing and not self._slow
+            writes_itself = not self._writing and not self._slow and self._sync == "process"
             if writes_itself:
                 self._writing = True
                 if self._sleeps:  # it writes what nobody waits for
@@ -176,21 +179,25 @@ class Journal:
 
     # --- what an earlier run has left -----------------------------------------------------------
 
-    def adopt(self, keep: float) -> list[Entry]:
-        """The answers of workers that have died, for this SWF and domain; they are this worker's
-        now. Those older than ``keep`` seconds are told and dropped. Before the first task."""
+    def adopt(self, keep: float, take_up: Callable[[Entry], None]) -> bool:
+        """Have the answers of workers that have died taken up, for this SWF and domain; whether
+        there were any. Those older than ``keep`` seconds are told and dropped. Before the first
+        task; where the file fails, when it can be opened again."""
+        self._adopts_later = lambda file: self._adopt(file, keep, take_up)
+        file = self._file
+        if file is None:
+            return False
         try:
-            return self._adopted(keep)
+            return self._adopt(file, keep, take_up)
         except _WRONG as error:
             self._fail(error)
-            return []
+            return False
 
-    def _adopted(self, keep: float) -> list[Entry]:
-        if self._file is None or self._owner is None:
-            return []
+    def _adopt(self, file: JournalFile, keep: float, take_up: Callable[[Entry], None]) -> bool:
+        assert self._owner is not None  # it was opened once
         owners: dict[str, bool] = {}
         found: list[Entry] = []
-        for entry in self._file.entries():
+        for entry in file.entries():
             if entry.owner not in owners:
                 owners[entry.owner] = is_alive(self.path, entry.owner)
             if owners[entry.owner]:
@@ -200,16 +207,25 @@ class Journal:
                 self._observe(JournalEntryLeft(entry.task, *here))
             else:
                 found.append(entry)
-        mine = self._file.adopt(self._owner.name, found)
-        old = [each for each in mine if wall() - each.kept_at > keep]
-        self._file.write(dropped=[each.task.task_token for each in old])
+        if file.unreadable:
+            why = f"{file.unreadable} entries can't be read: they are left there"
+            self._observe(JournalFailed(str(self.path), why))
+        expired = [each for each in found if wall() - each.kept_at > keep]
+        found = [each for each in found if each not in expired]
+        mine, old = file.adopt(self._owner.name, found, expired)
+        self._adopts_later = None
+        sweep(self.path)
         for each in old:
             self._observe(JournalEntryExpired(each.task, each.outcome, wall() - each.kept_at))
-        taken = [replace(each, owner=self._owner.name) for each in mine if each not in old]
+        taken = [replace(each, owner=self._owner.name, attempted=_known(each)) for each in mine]
         with self._changed:
             self._live.update({each.task.task_token: each for each in taken})
             self._changed.notify()
-        return taken
+        if taken:
+            self._observe(JournalTakenUp(str(self.path), len(taken)))
+        for each in taken:
+            take_up(each)
+        return bool(taken)
 
     # --- the thread -----------------------------------------------------------------------------
 
@@ -265,7 +281,7 @@ class Journal:
     def _write(self, file: JournalFile, entries: dict[str, Entry | None]) -> None:
         began = now()
         try:
-            if not file.is_in_place():
+            if not file.is_in_place() or not self._owner_is_seen():
                 raise OSError("it was deleted, or another file was put in its place")
             file.write(
                 [each for each in entries.values() if each is not None],
@@ -274,6 +290,9 @@ class Journal:
         except Exception as error:  # also a bug of ours: answers go out without it
             self._fail(error, again=0.0)  # once at once: it may just have been deleted
         self._slow = now() - began > SLOW
+
+    def _owner_is_seen(self) -> bool:
+        return self._owner is None or self._owner.is_seen()
 
     def _end(self) -> None:
         with self._changed:
@@ -300,6 +319,7 @@ class Journal:
             file, self._file = self._file, None
             self._try_at = now() + again
             waiting, self._waiting = self._waiting, []
+            self._changed.notify()  # its thread opens it anew
         for each in waiting:
             each.release()
         if file is not None:
@@ -315,7 +335,13 @@ class Journal:
         file = None
         try:
             file = self._opened()
-            file.write([each for each in entries.values() if each is not None])
+            if self._owner is not None:
+                if not self._owner.is_seen():
+                    self._owner.hold()
+                kept = [each for each in entries.values() if each is not None]
+                file.replace(self._owner.name, kept)
+            if self._adopts_later is not None:
+                self._adopts_later(file)
         except Exception as error:
             if file is not None:
                 file.close()
@@ -324,6 +350,12 @@ class Journal:
         with self._changed:
             self._file = file
         self._observe(JournalRestored(str(self.path), len(entries)))
+
+
+def _known(entry: Entry) -> Attempted:
+    """Of an answer that was another's: that one may have been sending it when it died."""
+    sending = entry.attempted is Attempted.SENDING
+    return Attempted.AMBIGUOUS if sending else entry.attempted
 
 
 def journal_of(

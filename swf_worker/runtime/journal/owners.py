@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import uuid
 import weakref
 from contextlib import suppress
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 
@@ -16,11 +17,26 @@ class Owner:
     def __init__(self, journal: Path) -> None:
         self.name = uuid.uuid4().hex
         self._path = _lock_of(journal, self.name)
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        flock(self._descriptor, LOCK_EX)
+        self._descriptor = -1
+        self.hold()
         # A process that a handler forks has the lock as well, and may outlive this one.
         myself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _forget(myself()))
+
+    def hold(self) -> None:
+        """Make the file, and lock it. (It may have been deleted.)"""
+        before = self._descriptor
+        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        flock(self._descriptor, LOCK_EX)
+        if before >= 0:
+            os.close(before)
+
+    def is_seen(self) -> bool:
+        """Whether others find its lock: without the file it looks dead to them."""
+        try:
+            return os.stat(self._path).st_ino == os.fstat(self._descriptor).st_ino
+        except OSError:
+            return False
 
     def close(self) -> None:
         """It owns nothing any more."""
@@ -51,7 +67,7 @@ def is_alive(journal: Path, owner: str) -> bool:
     except OSError:
         return True  # nobody can tell: leave its entries alone
     try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
+        flock(descriptor, LOCK_SH | LOCK_NB)  # shared: others may be asking as well
     except OSError:
         return True
     else:
@@ -60,6 +76,12 @@ def is_alive(journal: Path, owner: str) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def sweep(journal: Path) -> None:
+    """Remove what dead workers left beside the journal."""
+    for path in journal.parent.glob(f"{glob.escape(journal.name)}.*.owner"):
+        is_alive(journal, path.name.split(".")[-2])
 
 
 def _lock_of(journal: Path, owner: str) -> Path:
