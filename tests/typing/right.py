@@ -59,6 +59,7 @@ from swf_worker.local import (
     LocalActivity,
     LocalSwf,
     ManualClock,
+    QuotaUse,
     SystemClock,
     TimedOut,
 )
@@ -166,6 +167,9 @@ reveal_type(worker.error)  # SwfWorkerError | None
 
 def use() -> int:
     faults = [Fault("PollForActivityTask", FaultKind.UNAVAILABLE, calls=[1])]
+    with LocalSwf(throttle=True, shuffle=7) as throttled:
+        used: dict[str, QuotaUse] = throttled.quota
+        print(used["PollForActivityTask"].throttled)
     with LocalSwf(clock=SystemClock()), LocalSwf(faults=faults, clock=ManualClock()) as swf:
         swf.register(worker)
         scheduled: LocalActivity = swf.schedule("Copy", "1.0", {"pages": 3})
