@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -98,7 +99,8 @@ def test_another_programs_file_is_refused_and_left_alone(tmp_path):
     path.chmod(0o600)
     with pytest.raises(ConfigurationError, match="another program's"):
         JournalFile.opened(path)
-    assert sqlite3.connect(path).execute("SELECT * FROM theirs").fetchall() == []
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT * FROM theirs").fetchall() == []
 
 
 def test_one_of_a_later_version_is_refused(tmp_path):
