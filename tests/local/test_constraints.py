@@ -124,6 +124,7 @@ def pairs(plain: Plain, count: int, pid: int) -> tuple[float, float]:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads CPU times from /proc")
+@pytest.mark.full
 def test_a_thousand_open_activities_slow_nothing_down(dev_process, record_property):
     """The service's work for a pair and for a heartbeat doesn't grow with what is open. Held by its
     CPU time, which a busy machine doesn't change; the rates are printed."""
