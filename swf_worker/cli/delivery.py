@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +16,6 @@ from ..core.messages import Disposition, Event
 from ..errors import ServiceError
 from ..log import Log
 from ..options import RetryPolicy
-from ..outcome import Outcome
 from ..runtime.journal.entries import Attempted, Entry
 from ..runtime.threads.clock import MonotonicClock, start_daemon
 from ..runtime.threads.scheduler import Scheduler
@@ -27,7 +26,8 @@ from ..text import safe_str
 
 LONGEST = 60.0
 """Seconds for which one answer is tried; then it stays in the journal."""
-Note = Callable[[Entry, Attempted], None]
+Note = Callable[[Entry], None]
+"""Told what is known of an answer, before an attempt and after it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class Delivery:
         return here and self._region in (None, region)
 
     def send(self, entry: Entry, note: Note) -> Disposition:
-        """Until SWF has decided, or its time is over. ``note`` is told what may have become of an
-        attempt, before it and after it."""
+        """Until SWF has decided, or its time is over."""
         calls = self._of(entry.place.service)
         until, retries = now() + LONGEST, 0
         state = kept(execution.Policy(), entry.outcome, ambiguous=entry.may_be_accepted)
@@ -83,8 +82,8 @@ class Delivery:
             for command in commands:
                 match command:
                     case messages.Send(outcome):
-                        known = state.ambiguous
-                        event = _attempt(calls, entry, outcome, note, ambiguous=known)
+                        sending = replace(entry, outcome=outcome)
+                        event = _attempt(calls, sending, note, ambiguous=state.ambiguous)
                     case messages.RetryLater():
                         retries += 1
                         event = self._wait(retries, until)
@@ -107,15 +106,13 @@ class Delivery:
         return calls
 
 
-def _attempt(
-    calls: TokenCalls, entry: Entry, outcome: Outcome, note: Note, *, ambiguous: bool
-) -> Event:
-    note(entry, Attempted.AMBIGUOUS if ambiguous else Attempted.SENDING)
+def _attempt(calls: TokenCalls, entry: Entry, note: Note, *, ambiguous: bool) -> Event:
+    note(replace(entry, attempted=Attempted.AMBIGUOUS if ambiguous else Attempted.SENDING))
     try:
-        calls.respond(entry.task.task_token, outcome)
+        calls.respond(entry.task.task_token, entry.outcome)
     except ServiceError as error:
         may_be_there = ambiguous or error.ambiguous
-        note(entry, Attempted.AMBIGUOUS if may_be_there else Attempted.WAITING)
+        note(replace(entry, attempted=Attempted.AMBIGUOUS if may_be_there else Attempted.WAITING))
         Log().write("warning", "not accepted yet", {"error": safe_str(error)})
         return verdicts.of_answer(error)
     return messages.AnswerAccepted()

@@ -7,14 +7,14 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..clock import wall
 from ..core.messages import Disposition
 from ..errors import ConfigurationError, SwfWorkerError
 from ..exit_codes import ExitCode
-from ..runtime.journal.entries import Attempted, Entry
+from ..runtime.journal.entries import Entry
 from ..runtime.journal.file import JournalFile, opening
 from ..runtime.journal.owners import Owner, is_alive
 from ..runtime.process.streams import make_standard_streams_safe
@@ -128,7 +128,8 @@ def _send(file: JournalFile, path: Path, found: Sequence[_Found], given: argpars
                 if each.entry not in mine:
                     print(each.line())  # another's: of a worker that runs, or of another SWF
                     continue
-                how = delivery.send(each.entry, lambda entry, at: _note(file, entry, at))
+                mine_now = replace(each.entry, owner=owner.name)
+                how = delivery.send(mine_now, lambda entry: file.write([entry]))
                 if how is not Disposition.ABANDONED:
                     file.write(dropped=[each.entry.task.task_token])
                 print(each.line(str(how).replace("_", " ")), flush=True)
@@ -137,7 +138,3 @@ def _send(file: JournalFile, path: Path, found: Sequence[_Found], given: argpars
     finally:
         owner.close()
     return code
-
-
-def _note(file: JournalFile, entry: Entry, attempted: Attempted) -> None:
-    file.write(attempted=[(entry.task.task_token, attempted)])

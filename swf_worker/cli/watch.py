@@ -212,7 +212,8 @@ class Watch:
             for reply in filter(None, replies):
                 if reply.backlog is not None:
                     return reply.backlog
-                if reply.error is not None:
-                    raise ServiceError("CountPendingActivityTasks", "", reply.error)
+            errors = [each.error for each in replies if each is not None and each.error is not None]
+            if errors and len(errors) == len(replies):
+                raise ServiceError("CountPendingActivityTasks", "", errors[0])
             self._closed.wait(_ASKED_AGAIN)  # it is counting; probes come in between
         raise ServiceError("CountPendingActivityTasks", "", why)

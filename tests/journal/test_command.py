@@ -154,3 +154,21 @@ def test_an_answer_goes_to_its_own_swf_and_to_no_other(tmp_path):
         code, out, _ = swf_worker(path, "--send", "--endpoint-url", own.url)
         assert (code, "accepted" in out) == (0, True)
         assert lying_in(path) == []
+
+
+def test_the_failure_that_follows_a_refused_result_lies_there_before_it_is_sent(tmp_path):
+    path = tmp_path / "journal"
+    seen = []
+
+    def dies(sock):
+        seen.extend(lying_in(path))
+        sock.close()
+
+    with Wire(
+        RespondActivityTaskCompleted=[fault("ValidationException", "too long")],
+        RespondActivityTaskFailed=[dies, OK],
+    ) as wire:
+        left_in(path, wire.url, {"attempted": Attempted.WAITING})
+        code, _, err = swf_worker(path, "--send")
+    assert code == 0, err
+    assert [each.outcome.reason for each in seen] == ["ResultRefused"]

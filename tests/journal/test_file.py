@@ -53,7 +53,7 @@ def test_what_is_written_is_there_and_what_is_dropped_is_not(tmp_path):
     path = tmp_path / "journal"
     file = JournalFile.opened(path)
     file.write([entry("a"), entry("b", Failed("No", "why"))])
-    file.write(attempted=[("a", Attempted.AMBIGUOUS)], dropped=["b"])
+    file.write([entry("a", attempted=Attempted.AMBIGUOUS)], dropped=["b"])
     file.write([entry("c", kept_at=0.5)])
     file.close()
     again = JournalFile.opened(path)
@@ -229,3 +229,22 @@ def test_what_dead_workers_left_beside_it_is_swept(tmp_path):
     sweep(path)
     assert [each.name for each in tmp_path.iterdir()] == [f"journal.{living.name}.owner"]
     living.close()
+
+
+def test_a_worker_that_starts_while_others_sweep_is_seen(tmp_path):
+    path, over = tmp_path / "journal", threading.Event()
+
+    def sweeps():
+        while not over.is_set():
+            sweep(path)
+
+    threads = [threading.Thread(target=sweeps) for _ in range(3)]
+    for each in threads:
+        each.start()
+    owners = [Owner(path) for _ in range(300)]
+    over.set()
+    for each in threads:
+        each.join()
+    assert all(owner.is_seen() and is_alive(path, owner.name) for owner in owners)
+    for owner in owners:
+        owner.close()

@@ -32,8 +32,10 @@ from swf_worker.runtime.journal import keeper
 from swf_worker.runtime.journal.entries import Attempted, Place
 from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.threads.clock import start_daemon
-from tests.cli.test_run import environment
-from tests.conftest import eventually, started
+from tests.cli import workers
+from tests.cli.test_run import ended, environment, running
+from tests.cli.together import FLEET
+from tests.conftest import Recorder, eventually, started
 from tests.journal.test_file import HERE, entry
 from tests.wire import EMPTY_POLL, OK, Wire, fault, http, task
 
@@ -123,12 +125,12 @@ def test_answers_that_are_ready_together_share_a_transaction(journal, monkeypatc
     writes, write = [], JournalFile.write
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(self, kept=(), attempted=(), dropped=()):
+    def slow(self, kept=(), dropped=()):
         kept = list(kept)
         writes.append(len(kept))
         begun.set()
         go_on.wait(10)
-        write(self, kept, attempted, dropped)
+        write(self, kept, dropped)
 
     monkeypatch.setattr(JournalFile, "write", slow)
     threads = [
@@ -434,3 +436,40 @@ def test_a_worker_whose_files_are_deleted_looks_alive_again(journal, recorder):
     recorder.wait_for(JournalRestored)
     assert keeper.is_alive(journal.path, journal._owner.name)
     assert eventually(lambda: len(known(journal)) == 1)
+
+
+def test_what_a_worker_is_sending_for_a_dead_one_is_not_sent_by_the_next(recorder, tmp_path):
+    path = tmp_path / "journal"
+    go_on = threading.Event()
+
+    def held(sock):
+        go_on.wait(20)
+        sock.sendall(OK)
+
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[held]) as wire:
+        left_in(path, wire.url)
+        second = worker_of(wire.url, Recorder(), path)
+        with started(worker_of(wire.url, recorder, path)):
+            wire.wait_for(DONE)
+            with started(second):  # in one process with the first
+                assert [each.outcome for each in lying_in(path)] == [Completed_("1")]
+                go_on.set()
+                recorder.wait_for(TaskEnded)
+        assert len(wire.named(DONE)) == 1
+    assert lying_in(path) == []
+
+
+def test_a_supervisors_processes_share_one(quick_swf, tmp_path):
+    quick_swf.register(workers.fleet)
+    path = tmp_path / "journal"
+    given = ("--processes", "4", "--journal", str(path))
+    with running(FLEET, *given, swf=quick_swf) as process:
+        seen = set()
+        while len(seen) < 4:
+            scheduled = [quick_swf.schedule("Pid", "1", 0.1) for _ in range(8)]
+            seen |= {each.outcome().result for each in scheduled}
+        process.terminate()
+        code, _, err = ended(process)
+    assert code == 0
+    assert "journal" not in err
+    assert lying_in(path) == []

@@ -20,6 +20,7 @@ from tests.conftest import eventually, started
 from tests.operating.conftest import get
 from tests.operating.workers import later, work
 from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, silence, task
+from tests.worker.wired import wired
 
 
 def test_a_worker_is_live_at_once_and_ready_from_its_first_accepted_poll(recorder):
@@ -30,14 +31,7 @@ def test_a_worker_is_live_at_once_and_ready_from_its_first_accepted_poll(recorde
         sock.sendall(EMPTY_POLL)
 
     with Wire(PollForActivityTask=[held, EMPTY_POLL]) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            health_port=0,
-            observers=[recorder],
-        )
+        worker = wired(wire, recorder, work, health_port=0)
         with worker:
             url = recorder.wait_for(HealthServed)[0].url
             wire.wait_for("PollForActivityTask")
@@ -73,14 +67,7 @@ def test_it_drains_live_and_not_ready(served, quick_swf):
 def test_swf_that_is_away_is_no_reason_for_a_restart(reply, monkeypatch, recorder):
     monkeypatch.setattr(probes, "NOT_READY_AFTER", 0.3)
     with Wire(PollForActivityTask=[EMPTY_POLL, reply]) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            health_port=0,
-            observers=[recorder],
-        )
+        worker = wired(wire, recorder, work, health_port=0)
         with worker:
             url = recorder.wait_for(HealthServed)[0].url
             recorder.wait_for(PollFailed, 2)
@@ -104,15 +91,8 @@ def test_with_all_slots_busy_the_heartbeats_tell_whether_swf_is_there(monkeypatc
         RespondActivityTaskCanceled=[http(200)],
         RespondActivityTaskFailed=[http(200)],
     ) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            max_concurrent_activities=1,
-            drain_timeout=0,
-            health_port=0,
-            observers=[recorder],
+        worker = wired(
+            wire, recorder, work, health_port=0, max_concurrent_activities=1, drain_timeout=0
         )
         with worker:
             url = recorder.wait_for(HealthServed)[0].url
@@ -266,14 +246,7 @@ def test_what_no_json_can_carry_is_shown_all_the_same(recorder):
         sock.sendall(OK)
 
     with Wire(PollForActivityTask=[odd, EMPTY_POLL], RespondActivityTaskFailed=[held]) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            health_port=0,
-            observers=[recorder],
-        )
+        worker = wired(wire, recorder, work, health_port=0)
         with started(worker):
             url = recorder.wait_for(HealthServed)[0].url
             wire.wait_for("RespondActivityTaskFailed")
@@ -295,15 +268,7 @@ def test_scale_counts_the_backlog_within_swfs_quota(recorder, monkeypatch):
             http(200, {"count": 10_000, "truncated": True}),
         ],
     ) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            health_port=0,
-            observers=[recorder],
-            drain_timeout=0,
-        )
+        worker = wired(wire, recorder, work, health_port=0, drain_timeout=0)
         with started(worker):
             url = recorder.wait_for(HealthServed)[0].url
             for _ in range(5):
@@ -315,8 +280,8 @@ def test_scale_counts_the_backlog_within_swfs_quota(recorder, monkeypatch):
                 }
             assert len(wire.named("CountPendingActivityTasks")) == 1, "it is asked 6 times a second"
             assert wire.named("CountPendingActivityTasks")[0] == {
-                "domain": "tests",
-                "taskList": {"name": "tasks"},
+                "domain": "d",
+                "taskList": {"name": "t"},
             }
             monkeypatch.setattr(watched, "COUNTED_EACH", 0.0)
             code, told = get(url, "/scale")
@@ -407,15 +372,7 @@ def test_a_long_poll_that_hears_nothing_counts_from_when_an_answer_was_due(monke
     monkeypatch.setattr(pollers, "LONG_POLL", 0.2)
     monkeypatch.setattr(probes, "NOT_READY_AFTER", 0.3)
     with Wire(PollForActivityTask=[EMPTY_POLL, silence]) as wire:
-        worker = ActivityWorker(
-            domain="tests",
-            task_list="tasks",
-            activities=[work],
-            endpoint_url=wire.url,
-            health_port=0,
-            observers=[recorder],
-            drain_timeout=0,
-        )
+        worker = wired(wire, recorder, work, health_port=0, drain_timeout=0)
         with worker:
             url = recorder.wait_for(HealthServed)[0].url
             recorder.wait_for(PollFailed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import os
 import socket
@@ -162,7 +163,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             said = f"{type(error).__name__}: {error}\n".encode()
             return Answer(200 if path == "/livez" else 500, "text/plain; charset=utf-8", said)
 
-    do_HEAD = do_GET  # noqa: N815 (http.server's name)
+    def do_HEAD(self) -> None:
+        """The same without a body."""
+        self.do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """In a line."""
@@ -173,12 +176,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
+    def log_message(self, *_: Any) -> None:
         """Probes come every few seconds: nobody wants to read of them."""
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
     fix = "choose another with --health-port or health_port=, or 0 for any free one"
-    if isinstance(error, socket.gaierror) or error.errno == 99:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         fix = "--health-host or health_host= must be an address of this host: 127.0.0.1 or 0.0.0.0"
     return f"the health port {host}:{port} can't be opened: {error.strerror or error}; {fix}"

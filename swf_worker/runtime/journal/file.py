@@ -15,7 +15,7 @@ from typing import Literal
 
 from ...clock import now
 from ...errors import ConfigurationError
-from .entries import Attempted, Entry, entry_of, key_of, row_of
+from .entries import Entry, entry_of, key_of, row_of
 
 VERSION = 1
 BUSY = 1.0
@@ -92,18 +92,11 @@ class JournalFile:
 
     # --- entries --------------------------------------------------------------------------------
 
-    def write(
-        self,
-        kept: Iterable[Entry] = (),
-        attempted: Iterable[tuple[str, Attempted]] = (),
-        dropped: Iterable[str] = (),
-    ) -> None:
+    def write(self, kept: Iterable[Entry] = (), dropped: Iterable[str] = ()) -> None:
         """All of it in one transaction."""
-        with _transaction(self._connection) as connection:
+        with _Transaction(self._connection) as connection:
             for each in kept:
                 connection.execute(_KEEP, row_of(each))
-            for token, how in attempted:
-                connection.execute(_TELL, (how.value, key_of(token)))
             for token in dropped:
                 connection.execute(_DROP, (key_of(token),))
 
@@ -125,7 +118,7 @@ class JournalFile:
     ) -> tuple[list[Entry], list[Entry]]:
         """Make those ``owner``'s that are still whose they were: somebody else may have been
         quicker. Those that have ``expired`` are dropped. Returns both, in one transaction."""
-        with _transaction(self._connection) as connection:
+        with _Transaction(self._connection) as connection:
             mine = [each for each in entries if _adopted(connection, owner, each)]
             old = [each for each in expired if _adopted(connection, owner, each)]
             for each in old:
@@ -134,14 +127,15 @@ class JournalFile:
 
     def replace(self, owner: str, entries: Iterable[Entry]) -> None:
         """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone."""
-        with _transaction(self._connection) as connection:
+        with _Transaction(self._connection) as connection:
             connection.execute("DELETE FROM entries WHERE owner = ?", (owner,))
             for each in entries:
                 connection.execute(_KEEP, row_of(each))
 
 
-class _transaction:  # noqa: N801 (a function's name: a generator would cost more than the work)
-    """A transaction, committed or undone. sqlite3.Error; CorruptJournal for what is none."""
+class _Transaction:
+    """Committed or undone. sqlite3.Error; CorruptJournal for what is none. (contextlib's generator
+    would cost more than the work.)"""
 
     __slots__ = ("_connection",)
 
@@ -168,12 +162,9 @@ class _transaction:  # noqa: N801 (a function's name: a generator would cost mor
             raise _as_what_it_is(error) from error
 
 
-_COLUMNS = "token, owner, attempted, kept_at, entry"
-_KEEP = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
-_TELL = "UPDATE entries SET attempted = ? WHERE token = ?"
+_KEEP = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
 _DROP = "DELETE FROM entries WHERE token = ?"
-_WHAT = f"SELECT {_COLUMNS} FROM entries"  # noqa: S608
-_SELECT = f"{_WHAT} ORDER BY kept_at, token"
+_SELECT = "SELECT token, owner, attempted, kept_at, entry FROM entries ORDER BY kept_at, token"
 
 
 def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
@@ -210,7 +201,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if sound != "ok":
         raise CorruptJournal(sound)
-    connection.execute(f"{_WHAT} LIMIT 1").fetchall()
+    connection.execute(_SELECT).fetchone()
 
 
 @contextmanager

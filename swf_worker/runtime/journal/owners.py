@@ -24,12 +24,12 @@ class Owner:
         os.register_at_fork(after_in_child=lambda: _forget(myself()))
 
     def hold(self) -> None:
-        """Make the file, and lock it. (It may have been deleted.)"""
-        before = self._descriptor
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        flock(self._descriptor, LOCK_EX)
-        if before >= 0:
-            os.close(before)
+        """Make the file, and lock it. (It may have been deleted; and who asks between the two takes
+        it for a dead worker's, and removes it.)"""
+        while not self.is_seen():
+            self.forget()
+            self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            flock(self._descriptor, LOCK_EX)
 
     def is_seen(self) -> bool:
         """Whether others find its lock: without the file it looks dead to them."""
