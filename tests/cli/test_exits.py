@@ -14,7 +14,7 @@ import pytest
 
 from swf_worker.local import Completed, Failed, LocalSwf
 from tests.cli import leavers
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import eventually
 
 RUN = [sys.executable, "-m", "swf_worker", "run"]
