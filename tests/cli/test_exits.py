@@ -218,7 +218,7 @@ def test_an_on_stop_that_hangs(swf, tmp_path):
         assert scheduled.outcome() == Completed('"left"')
         code, seconds = stopped(process, 15)
     assert code == 0
-    assert seconds < 3.5, "the bound, and the machine's half second"
+    assert seconds < 5, "the bound, and what a busy machine adds"
     said = (tmp_path / "said").read_text().splitlines()
     assert said == ["on_stop", "registered last", "registered first"]
 
