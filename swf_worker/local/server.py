@@ -32,8 +32,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        length = self.headers.get("Content-Length")
-        if length is None or not length.isdigit():
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # where the body ends is not known
             self._send(411, b'{"message": "Content-Length is needed"}')
             return
         if int(length) > _LARGEST_REQUEST:
@@ -42,6 +43,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(413, b'{"message": "requests are at most 1 MB"}')
             return
         self._answer(self.headers.get("X-Amz-Target", ""), self.rfile.read(int(length)))
+
+    def handle_expect_100(self) -> bool:
+        """A client that asked whether to send its body hears so before it does."""
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
 
     def _answer(self, target: str, body: bytes) -> None:
         injector = self.server.injector
@@ -72,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def do_GET(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body that nobody reads
         told: dict[str, Any] = {"service": "a local SWF of swf_worker", "protocol": "POST"}
         backend = self.server.backend
         if backend.quotas is not None:
@@ -83,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", _JSON)
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         if request_id:
             self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
         self.end_headers()
