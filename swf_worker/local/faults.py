@@ -115,6 +115,12 @@ def close_must_be_last() -> SWFClientError:
     return SWFValidationException("Close must be last decision in list")
 
 
+def incompatible_with_close() -> SWFClientError:
+    """A batch that begins something and closes the execution; the text is from a public test that
+    ran on the service (swiffer's ``MakeDecisionAfterCloseIT``)."""
+    return SWFValidationException("Specified decision is incompatible with close decision")
+
+
 def attributes_missing(kind: str) -> SWFClientError:
     """A decision without its attributes."""
     return SWFValidationException(

@@ -15,6 +15,11 @@ CLOSING = (
 )
 """They come last. Without attributes they are accepted; what SWF says to that is not known."""
 
+NOT_WITH_CLOSING = ("ScheduleActivityTask", "StartTimer")
+"""What SWF refuses in a batch that closes. Its words are told by swiffer's tests, which ran on SWF.
+Which decisions they are for is told by FsDecider's: recordings of SWF for all others, and none for
+these two."""
+
 
 def attributes_key(kind: str) -> str:
     """The member that has the attributes of decisions of this kind."""
@@ -26,6 +31,8 @@ def check(decisions: list[dict[str, Any]], known: Collection[str]) -> None:
     kinds = [decision["decisionType"] for decision in decisions]
     if any(kind in CLOSING for kind in kinds[:-1]):
         raise faults.close_must_be_last()
+    if kinds and kinds[-1] in CLOSING and not {*NOT_WITH_CLOSING}.isdisjoint(kinds):
+        raise faults.incompatible_with_close()
     for kind, decision in zip(kinds, decisions, strict=True):
         if kind not in known:
             raise faults.not_implemented(f"the decision {kind}")
