@@ -8,10 +8,12 @@ import re
 import socket
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ..clock import now
 from ..errors import ConfigurationError
 from .backend import REGION, LocalBackend
 from .injection import OWN_AGENT, Answer, Injector
@@ -134,15 +136,15 @@ class _Server(ThreadingHTTPServer):
         pass  # a client that is gone
 
     def hang_up(self) -> None:
-        """End all connections, and wait for their threads."""
+        """End all connections, and wait for their threads, 5 s for all of them together."""
         with self._guard:
             left = dict(self._open)
-        for connection, thread in left.items():
-            try:
+        for connection in left:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            thread.join(5)
+        until = now() + 5
+        for thread in left.values():
+            thread.join(max(0.0, until - now()))
 
 
 class LocalServer:
