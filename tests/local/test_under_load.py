@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from swf_worker.local import LocalSwf
-from swf_worker.local.decisions.checking import NOT_WITH_CLOSING
 from tests.local.invariants import Walk
 from tests.local.plain import Plain
 from tests.local.test_local_refusals import on_the_wire
