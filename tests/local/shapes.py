@@ -225,7 +225,8 @@ SHAPES = [
     ),
     Shape(
         "canceled by request",
-        "the API reference; RequestCancelWorkflowExecution names no sender",
+        f"the API reference: RequestCancelWorkflowExecution names no sender; {R5}: what nobody took "
+        "is not canceled within the batch",
         [
             (0, "start", "flow"),
             (0, "take_decision"),
@@ -249,16 +250,37 @@ SHAPES = [
                 begins(3, 7),
                 decided(4, 7, 8),
                 ("ActivityTaskCancelRequested", 4, after(9, activityId="a")),
+                ("WorkflowExecutionCanceled", 4, after(9, details="enough")),
+            ]
+        },
+    ),
+    Shape(
+        "an activity that nobody took is canceled",
+        f"the API reference: it is canceled; {R5}: after the batch",
+        [
+            (0, "start", "flow"),
+            (0, "take_decision"),
+            (
+                1,
+                "decide",
+                ("ScheduleActivityTask", {"activityId": "a", **WORK}),
+                ("RequestCancelActivityTask", {"activityId": "a"}),
+                ("RecordMarker", {"markerName": "m"}),
+            ),
+        ],
+        {
+            "flow": [
+                *opened(),
+                decided(1, 2, 3),
+                ("ActivityTaskScheduled", 1, after(4)),
+                ("ActivityTaskCancelRequested", 1, after(4, activityId="a")),
+                ("MarkerRecorded", 1, after(4)),
                 (
                     "ActivityTaskCanceled",
-                    4,
-                    {
-                        "scheduledEventId": 5,
-                        "startedEventId": 0,
-                        "latestCancelRequestedEventId": 10,
-                    },
+                    1,
+                    {"scheduledEventId": 5, "startedEventId": 0, "latestCancelRequestedEventId": 6},
                 ),
-                ("WorkflowExecutionCanceled", 4, after(9, details="enough")),
+                scheduled(1),
             ]
         },
     ),
