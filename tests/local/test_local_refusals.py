@@ -129,8 +129,8 @@ def on_the_wire(*decisions):
 @pytest.mark.parametrize("begun", [SCHEDULE, TIMER], ids=["an activity", "a timer"])
 @pytest.mark.parametrize("closing", CLOSING, ids=lambda decision: decision[0])
 def test_a_batch_that_closes_begins_neither_an_activity_nor_a_timer(plain, begun, closing):
-    """The text is from swiffer's tests on SWF; that it is for these two, from FsDecider's, which
-    record all others."""
+    """swiffer's tests on SWF have the text, and its ``DecisionExecutorImpl`` leaves these two out;
+    FsDecider's recorded that all others are accepted."""
     execution = plain.start()
     task = plain.swf.poll_for_decision_task(domain="plain", taskList={"name": "decide"})
     marker = ("RecordMarker", {"markerName": "m"})
