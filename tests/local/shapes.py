@@ -225,8 +225,8 @@ SHAPES = [
     ),
     Shape(
         "canceled by request",
-        f"the API reference: RequestCancelWorkflowExecution names no sender; {R5}: what nobody took "
-        "is not canceled within the batch",
+        "the API reference: RequestCancelWorkflowExecution names no sender; "
+        f"{R5}: what nobody took is not canceled within the batch",
         [
             (0, "start", "flow"),
             (0, "take_decision"),

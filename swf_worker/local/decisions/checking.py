@@ -16,8 +16,8 @@ CLOSING = (
 """They come last. Without attributes they are accepted; what SWF says to that is not known."""
 
 NOT_WITH_CLOSING = ("ScheduleActivityTask", "StartTimer")
-"""What SWF refuses in a batch that closes: swiffer, whose tests tried six kinds of decisions on SWF,
-leaves these two out before it sends a batch. FsDecider's tests recorded that others are accepted."""
+"""What SWF refuses in a batch that closes: swiffer, whose tests tried six kinds of decisions on
+SWF, leaves these two out of it. FsDecider's tests recorded that all others are accepted."""
 
 
 def attributes_key(kind: str) -> str:
