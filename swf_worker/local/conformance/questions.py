@@ -150,7 +150,7 @@ def policy_at_completion(run: Run) -> str:
     child = started["workflowExecution"]
     run.started.append(child)
     run.decide(("CompleteWorkflowExecution", {}))
-    patience = run.patience / 5
+    patience = run.patience / 10
     with suppress(Differs):
         return f"yes: {run.event(child, 'WorkflowExecutionCancelRequested', patience)}"
     return f"no: nothing happened to the child in {patience:g} s"
