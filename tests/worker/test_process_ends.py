@@ -15,6 +15,7 @@ from swf_worker import ActivityWorker, ConfigurationError, activity
 from swf_worker.local import Canceled, Completed, TimedOut
 from swf_worker.observations import (
     HandlerProcessDied,
+    HandlerStarted,
     StopAsked,
     TaskEnded,
 )
@@ -24,10 +25,11 @@ from tests.worker import children as handlers
 from tests.worker.processes import hidden
 
 
-def test_a_cancel_request_is_asked_over_the_pipe(run):
+def test_a_cancel_request_is_asked_over_the_pipe(run, recorder):
     swf = run(handlers.until_asked)
     swf.schedule("UntilAsked", "1")
     scheduled = swf.schedule("UntilAsked", "1")
+    recorder.wait_for(HandlerStarted, 2)
     scheduled.wait_for_heartbeats(4)
     scheduled.request_cancel()
     assert scheduled.outcome() == Canceled()
@@ -36,6 +38,7 @@ def test_a_cancel_request_is_asked_over_the_pipe(run):
 def test_a_request_may_be_ignored_by_a_process_too(run, recorder):
     swf = run(handlers.finish, handlers.deaf_plain, cancel_grace=0.1)
     finishing, deaf = swf.schedule("Finish", "1"), swf.schedule("Deaf", "1")
+    recorder.wait_for(HandlerStarted, 2)  # one that still waits for a process would be canceled
     for each in (finishing, deaf):
         each.wait_for_heartbeats(6)
         each.request_cancel()
