@@ -46,12 +46,19 @@ class WatchedSlot:
     snapshot: ProcessSnapshot | None = None
     counted: Sequence[Family] = ()
     """Its metrics, as they were last told."""
+    broken: str | None = None
+    """Why it couldn't tell them: a collector of the program's own, say."""
     told_wedged: str | None = None
 
     @property
     def name(self) -> str:
         """For a reader."""
         return f"process {self.number} (pid {self.pid})"
+
+    @property
+    def told_now(self) -> Sequence[Family]:
+        """Those of its metrics that still hold."""
+        return self.counted if self.wedged is None else counters_of(self.counted)
 
     @property
     def wedged(self) -> str | None:
@@ -145,6 +152,8 @@ class Watch:
                     if reply is None:
                         continue
                     slot.heard_at = now()
+                    if metrics:
+                        slot.broken = reply.error
                     if reply.snapshot is not None:
                         slot.snapshot = reply.snapshot
                         slot.counted = reply.snapshot.metrics or slot.counted
@@ -174,12 +183,16 @@ class Watch:
 
     def counted(self) -> Counted:
         """What all have counted, those that have ended as well: what was told last, so that nothing
-        falls where a process is late."""
+        falls where a process is late. Of one that is wedged the gauges say nothing of now.
+        RuntimeError where one can't tell its metrics."""
         slots = self.look(metrics=True)
+        for slot in slots:
+            if slot.broken is not None:  # no answer is better than one in which its numbers lack
+                raise RuntimeError(f"{slot.name}: {slot.broken}")
         missing = [s.snapshot.no_metrics for s in slots if s.snapshot and s.snapshot.no_metrics]
         with self._lock:  # none ends in between, and counts twice or not at all
             living = list(self._slots.values())
-            parts = [(slot.name, slot.counted) for slot in living]
+            parts = [(str(slot.number), slot.told_now) for slot in living]
             parts += [("", self._retired), ("", self._own(living))]
         nothing = not any(slot.counted for slot in living)
         return Counted(parts, missing[0] if missing and nothing else None)

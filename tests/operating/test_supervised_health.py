@@ -133,7 +133,14 @@ def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
         assert eventually(lambda: get(url, "/livez").status == 503, 20)
         assert f"(pid {wedged}): has not answered for" in get(url, "/livez").text
         assert get(url, "/readyz").status == 200
-        assert samples(get(url, "/metrics").text)["swf_worker_processes_wedged"] == 1
+        found = samples(get(url, "/metrics").text)
+        assert found["swf_worker_processes_wedged"] == 1
+        assert found["swf_worker_ready"] == 1, "what it said last is nothing of now"
+        told = {each["process"]: each for each in get(url, "/status").json["workers"]}
+        silent = next(told[name] for name in told if f"(pid {wedged})" in name)
+        assert (silent["ready"], "has not answered" in silent["not_ready"]) == (False, True)
+        assert ["has not answered" in each for each in silent["wedged"]] == [True]
+        assert get(url, "/scale").json["slots"] == found["swf_worker_slots"]
         os.kill(wedged, signal.SIGCONT)
         assert eventually(lambda: get(url, "/livez").status == 200)
         assert eventually(lambda: are_ready(url, 2))
@@ -166,6 +173,15 @@ def test_a_port_that_is_taken_ends_the_supervisor_with_one_line(given, swf, monk
         )
     assert code == 1
     assert err.count("can't be opened") == 1
+
+
+def test_metrics_that_a_process_cant_tell_are_no_empty_success(swf):
+    """A collector of the program's own, in the workers' registry, may be broken."""
+    with supervised("tests.operating.workers:broken", swf=swf, processes=1) as (_, url):
+        assert eventually(lambda: are_ready(url, 1), 30)
+        code, why = get(url, "/metrics")
+        assert (code, "mine is broken" in why) == (500, True)
+        assert get(url, "/livez").status == 200
 
 
 def test_a_late_answer_shows_that_a_process_lives():

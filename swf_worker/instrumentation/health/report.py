@@ -123,7 +123,7 @@ def _status(source: Source) -> Answer:
     told: list[dict[str, Any]] = []
     for member in source.members():
         workers = member.snapshot.workers if member.snapshot is not None else []
-        told += [_told(worker) | {"process": member.name} for worker in workers]
+        told += [_told(worker, member) for worker in workers]
         if not workers:
             told.append(_silent(member))
     if source.several or len(told) != 1:
@@ -131,16 +131,20 @@ def _status(source: Source) -> Answer:
     return _json(told[0])
 
 
-def _told(worker: WorkerSnapshot) -> dict[str, Any]:
+def _told(worker: WorkerSnapshot, member: Member) -> dict[str, Any]:
+    """Of a process that doesn't answer it is what it said last."""
     status = worker.status
+    whole = [] if member.wedged is None else [member.wedged]
+    not_ready = member.wedged or worker.not_ready
     return {
         "worker": status.worker,
         "slots": status.slots,
         "running": sorted(status.running, key=lambda task: -task.seconds),
         "recent": worker.recent,
-        "ready": worker.not_ready is None,
-        "not_ready": worker.not_ready,
-        "wedged": worker.wedged,
+        "ready": not_ready is None,
+        "not_ready": not_ready,
+        "wedged": [*whole, *worker.wedged],
+        "process": member.name,
     }
 
 
@@ -165,7 +169,8 @@ def _scale(source: Source) -> Answer:
         ServiceError
     ) as error:  # no number is better than a wrong one: a scaler keeps what it has
         return _json({"error": str(error)}, _UNAVAILABLE)
-    workers = [w for m in source.members() if m.snapshot is not None for w in m.snapshot.workers]
+    awake = [member.snapshot for member in source.members() if member.wedged is None]
+    workers = [worker for snapshot in awake if snapshot is not None for worker in snapshot.workers]
     return _json(
         {
             "backlog": backlog.count,
@@ -189,11 +194,15 @@ def _json(value: Any, status: int = _OK) -> Answer:
     return Answer(status, _JSON, msgspec.json.encode(value) + b"\n")
 
 
+ASKS_SWF = "/scale"
+"""The path whose answer may take as long as SWF's."""
+ASK_AGAIN = _json({"error": "others wait for SWF's answer: ask again"}, _UNAVAILABLE)
+
 _PATHS = {
     "/": _page,
     "/livez": _livez,
     "/readyz": _readyz,
     "/metrics": _metrics,
     "/status": _status,
-    "/scale": _scale,
+    ASKS_SWF: _scale,
 }
