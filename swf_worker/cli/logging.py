@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 import structlog
 
 from ..context import current_identity
-from ..log import Moment, apart, extra_of, flat, tell_exception, with_identity
+from ..log import LEVELS, Moment, apart, extra_of, flat, tell_exception, with_identity
+from ..runtime.process.recorded import json_line, recorded
 from ..runtime.process.streams import write_line
 from ..runtime.threads.clock import start_daemon
 from ..text import safe_str
@@ -139,15 +141,22 @@ class _Lines:
         self._waiting, self._busy, self._thread = deque(), False, None
 
 
+class _Record(str):
+    """A line that our own processors have made."""
+
+    __slots__ = ()
+
+
 class _Named:
     """What structlog calls, one for each level; and the name that the logger was asked for with."""
 
-    def __init__(self, lines: _Lines, *names: object) -> None:
+    def __init__(self, write: Callable[[str, str, str], None], *names: object) -> None:
         self.name = str(names[0]) if names else "root"
-        self.msg = self.debug = self.info = self.warning = self.warn = self.error = self.log = (
-            lines.write_line
+        self.debug, self.info, self.warning, self.error, self.critical = (
+            partial(write, level, self.name) for level in LEVELS
         )
-        self.critical = self.fatal = self.exception = lines.write_line
+        self.msg, self.log, self.warn = self.info, self.info, self.warning
+        self.exception, self.fatal = self.error, self.critical
 
 
 class _StandardRecords(logging.Handler):
@@ -217,15 +226,22 @@ def configure_logging(log_format: str | None, level: str, **bound: Any) -> None:
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     lines = _Lines(stream)
+    only_records = recorded(2) is not None
+
+    def write(of_level: str, logger: str, line: str) -> None:
+        if only_records and type(line) is not _Record:
+            line = _as_record(line, of_level, logger, bound)
+        lines.write_line(line)
+
     settings: dict[str, Any] = {
         "processors": [*shared, *rendering],
         "wrapper_class": structlog.make_filtering_bound_logger(number),
         "cache_logger_on_first_use": True,
     }
-    structlog.configure(**settings, logger_factory=partial(_Named, lines))
+    structlog.configure(**settings, logger_factory=partial(_Named, write))
     # With settings of its own: a program may have structlog write to the standard library.
     _take_standard_records(
-        _StandardRecords(structlog.wrap_logger(_Named(lines), **settings), lines), number
+        _StandardRecords(structlog.wrap_logger(_Named(write), **settings), lines), number
     )
 
 
@@ -257,7 +273,15 @@ def _when_and_by_whom(logger: _Named, method: str, event: dict[str, Any]) -> dic
 
 
 def _as_json(event: dict[str, Any], **_: Any) -> str:
-    return _encode(event)
+    return _Record(_encode(event))
+
+
+def _as_record(line: str, level: str, logger: str, bound: Mapping[str, Any]) -> str:
+    """A line that the program's own processors have made, where all are to be JSON."""
+    with suppress(ValueError):
+        if isinstance(json.loads(line), dict):
+            return line
+    return json_line(level, logger, line, {**bound, **current_identity()}, time.time())
 
 
 def _flattened(logger: _Named, method: str, event: dict[str, Any]) -> dict[str, Any]:
