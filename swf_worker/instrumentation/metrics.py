@@ -32,7 +32,7 @@ from ..observations import (
     WorkerStarted,
 )
 from ..status import WorkerStatus, WorkerView
-from ..task import ActivityTask, ActivityType, CancelReason
+from ..task import ActivityTask, CancelReason
 from ..text import printable
 from .lines import LINES
 from .metric_table import COMBINED as COMBINED
@@ -93,7 +93,7 @@ class PrometheusObserver:
         self._lock = threading.Lock()
         """Each worker tells it in a thread of its own, and scrapes come in others."""
         self._views: list[WorkerView] = []
-        self._types: dict[ActivityType, str] = {}
+        self._types: dict[tuple[str, str], str] = {}
         self._counters = {m.name: Counter(m) for m in METRICS if m.kind == "counter"}
         self._histograms = {m.name: Histogram(m) for m in METRICS if m.kind == "histogram"}
         self._polls = self._series("polls_total")
@@ -166,7 +166,8 @@ class PrometheusObserver:
 
     def _started(self, record: WorkerStarted) -> None:
         for activity_type in record.activities[: max(0, MOST_TYPES - len(self._types))]:
-            name = self._types[activity_type] = str(activity_type)
+            name = str(activity_type)
+            self._types[activity_type.name, activity_type.version] = name
             for outcome in ("completed", "failed", "canceled"):
                 self._outcomes[name, outcome] += 0
 
@@ -207,7 +208,8 @@ class PrometheusObserver:
             self._count(self._series("answers_late_total"))
 
     def _type(self, task: ActivityTask) -> str:
-        known = self._types.get(task.activity_type)
+        kind = task.activity_type
+        known = self._types.get((kind.name, kind.version))
         return known or (UNREGISTERED if len(self._types) < MOST_TYPES else OTHERS)
 
     def _retried(self, error: ServiceError) -> None:
