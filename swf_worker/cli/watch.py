@@ -23,7 +23,7 @@ from ..instrumentation.health.snapshot import (
 from ..instrumentation.metrics import SUPERVISOR_METRICS
 from ..runtime.threads.clock import start_daemon
 from ..status import Backlog
-from .status_line import StatusLine, What, asked
+from .status_line import Reply, StatusLine, What, asked
 
 EVERY = 5.0
 """Seconds between two looks."""
@@ -44,11 +44,27 @@ class WatchedSlot:
     line: StatusLine
     heard_at: float = field(default_factory=now)
     snapshot: ProcessSnapshot | None = None
+    """As it was told last."""
+    with_tasks: ProcessSnapshot | None = None
+    """The last one that had its tasks."""
     counted: Sequence[Family] = ()
     """Its metrics, as they were last told."""
     broken: str | None = None
     """Why it couldn't tell them: a collector of the program's own, say."""
     told_wedged: str | None = None
+
+    def hear(self, reply: Reply) -> None:
+        """It has answered: this question, or one before it."""
+        self.heard_at = now()
+        snapshot = reply.snapshot
+        if snapshot is None:
+            self.broken = reply.error if reply.error is not None else self.broken
+            return
+        self.snapshot = snapshot
+        if snapshot.has_tasks:
+            self.with_tasks = snapshot
+        if snapshot.metrics is not None:
+            self.counted, self.broken = snapshot.metrics, None
 
     @property
     def name(self) -> str:
@@ -136,27 +152,22 @@ class Watch:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY):
-            self.look(metrics=True)
+            self.look("tasks")  # of a process that falls silent, this is what is known
+            self.look("metrics")
 
-    def look(self, *, metrics: bool) -> list[WatchedSlot]:
+    def look(self, what: What) -> list[WatchedSlot]:
         """Ask all; those that are silent keep what they said last."""
         with self._asking:
             with self._lock:
                 slots = [self._slots[number] for number in sorted(self._slots)]
             awake = [each for each in slots if now() - each.heard_at < _SILENT]
             rest = [each for each in slots if each not in awake]
-            what: What = "metrics" if metrics else "snapshot"
             for group, patience in ((awake, PATIENCE), (rest, 0.05)):
                 lines = [slot.line for slot in group]
                 for slot, reply in zip(group, asked(lines, what, now() + patience), strict=True):
                     if reply is None:
                         continue
-                    slot.heard_at = now()
-                    if metrics:
-                        slot.broken = reply.error
-                    if reply.snapshot is not None:
-                        slot.snapshot = reply.snapshot
-                        slot.counted = reply.snapshot.metrics or slot.counted
+                    slot.hear(reply)
             for slot in slots:
                 self._tell(slot)
             self._close_ended()
@@ -174,18 +185,18 @@ class Watch:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self) -> Sequence[Member]:
+    def members(self, *, tasks: bool) -> Sequence[Member]:
         """The processes, as they are now."""
-        return [self._member(slot) for slot in self.look(metrics=False)]
-
-    def _member(self, slot: WatchedSlot) -> Member:
-        return Member(slot.name, slot.snapshot, slot.wedged)
+        return [
+            Member(slot.name, slot.with_tasks if tasks else slot.snapshot, slot.wedged)
+            for slot in self.look("tasks" if tasks else "probe")
+        ]
 
     def counted(self) -> Counted:
         """What all have counted, those that have ended as well: what was told last, so that nothing
         falls where a process is late. Of one that is wedged the gauges say nothing of now.
         RuntimeError where one can't tell its metrics."""
-        slots = self.look(metrics=True)
+        slots = self.look("metrics")
         for slot in slots:
             if slot.broken is not None:  # no answer is better than one in which its numbers lack
                 raise RuntimeError(f"{slot.name}: {slot.broken}")

@@ -233,7 +233,7 @@ class PrometheusObserver:
             families += [each.family() for each in self._histograms.values()]
             views = list(self._views)
         yield from families
-        seen = [(view, view.status()) for view in views]
+        seen = [(view, view.status(tasks=False)) for view in views]
         live = [(view, status) for view, status in seen if status.worker.state != "stopped"]
         with self._lock:
             ended = [view for view, status in seen if status.worker.state == "stopped"]
@@ -246,12 +246,11 @@ class PrometheusObserver:
 
 
 def _values(statuses: list[WorkerStatus]) -> dict[str, float]:
-    running = [task.seconds for status in statuses for task in status.running]
     return {
         "slots": sum(status.slots.max for status in statuses),
         "slots_used": sum(status.slots.used for status in statuses),
         "open_polls": sum(status.slots.open_polls for status in statuses),
-        "oldest_task_seconds": max(running, default=0.0),
+        "oldest_task_seconds": max((status.oldest for status in statuses), default=0.0),
         "event_loop_lag_seconds": max((status.loop_lag or 0.0 for status in statuses), default=0.0),
     }
 

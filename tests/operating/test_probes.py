@@ -16,9 +16,10 @@ from swf_worker.instrumentation.health import server, watched
 from swf_worker.local import Canceled, Completed
 from swf_worker.observations import HealthServed, PollFailed, TaskStarted
 from swf_worker.runtime.polling import poller
+from swf_worker.runtime.tasks.task_run import TaskRun
 from tests.cli.test_run import once
 from tests.conftest import eventually, started
-from tests.operating.conftest import get
+from tests.operating.conftest import get, samples
 from tests.operating.workers import later, work
 from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, silence, task
 from tests.worker.wired import wired
@@ -289,6 +290,24 @@ def test_scale_counts_the_backlog_within_swfs_quota(recorder, monkeypatch):
             assert code == 503, "no number rather than a wrong one"
             assert "Rate exceeded" in told
             assert get(url, "/scale").json["truncated"] is True
+
+
+def test_no_probe_and_no_scrape_looks_at_each_task(served, quick_swf, monkeypatch):
+    """There may be ten thousand, and probes come every few seconds."""
+    with served() as (_, url):
+        waiting = quick_swf.schedule("Work", "1", "wait")
+        waiting.wait_for_heartbeats()
+        monkeypatch.setattr(TaskRun, "status", lambda run: pytest.fail("it was looked at"))
+        assert get(url, "/livez").status == 200
+        assert get(url, "/readyz").status == 200
+        assert get(url, "/scale").json["busy"] == 1
+        found = samples(get(url, "/metrics").text)
+        assert found["swf_worker_slots_used"] == 1
+        assert found["swf_worker_oldest_task_seconds"] > 0
+        monkeypatch.undo()
+        assert len(get(url, "/status").json["running"]) == 1
+        waiting.request_cancel()
+        waiting.outcome()
 
 
 def test_unknown_paths_are_404_and_queries_are_fine(served):

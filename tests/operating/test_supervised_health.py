@@ -187,8 +187,8 @@ def test_metrics_that_a_process_cant_tell_are_no_empty_success(swf):
 def test_a_late_answer_shows_that_a_process_lives():
     ours, theirs = socket.socketpair()
     line = StatusLine(ours)
-    line.ask("snapshot")
-    line.ask("snapshot")
+    line.ask("probe")
+    line.ask("probe")
     theirs.sendall(encode(Reply(1, error="too late")))
     assert line.reply(now() + 0.05).number == 1
     theirs.sendall(encode(Reply(2, error="in time")))
@@ -215,6 +215,6 @@ def test_no_counter_falls_where_a_process_is_late_or_ends():
     assert total() == 10
     watch.left(1)
     assert total() == 10
-    watch.look(metrics=False)  # closes the lines
+    watch.look("probe")  # closes the lines
     for _, theirs in pairs:
         theirs.close()

@@ -79,9 +79,9 @@ class HealthPort:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self) -> Sequence[Member]:
+    def members(self, *, tasks: bool) -> Sequence[Member]:
         """This process."""
-        return (Member(f"process {os.getpid()}", self._process.snapshot()),)
+        return (Member(f"process {os.getpid()}", self._process.snapshot(tasks=tasks)),)
 
     def counted(self) -> Counted:
         """This process's metrics."""

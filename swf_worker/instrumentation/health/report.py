@@ -53,8 +53,8 @@ class Source(Protocol):
     several: bool
     """``/status`` is a list, whatever their number is now."""
 
-    def members(self) -> Sequence[Member]:
-        """The processes, as they are now."""
+    def members(self, *, tasks: bool) -> Sequence[Member]:
+        """The processes, as they are now, with or without their tasks."""
 
     def counted(self) -> Counted:
         """All metrics, at one moment."""
@@ -74,7 +74,7 @@ def answer(source: Source, path: str) -> Answer:
 
 def _livez(source: Source) -> Answer:
     found = []
-    for member in source.members():
+    for member in source.members(tasks=False):
         if member.wedged is not None:
             found.append(f"{member.name}: {member.wedged}")
         elif member.snapshot is not None:
@@ -85,7 +85,7 @@ def _livez(source: Source) -> Answer:
 
 def _readyz(source: Source) -> Answer:
     """Of several processes one is enough: the others may just be starting again."""
-    why = [(member.name, _not_ready(member)) for member in source.members()]
+    why = [(member.name, _not_ready(member)) for member in source.members(tasks=False)]
     if any(reason is None for _, reason in why):
         return _verdict("not ready", ())
     told = [f"{name}: {reason}" for name, reason in why]
@@ -121,7 +121,7 @@ def _metrics(source: Source) -> Answer:
 
 def _status(source: Source) -> Answer:
     told: list[dict[str, Any]] = []
-    for member in source.members():
+    for member in source.members(tasks=True):
         workers = member.snapshot.workers if member.snapshot is not None else []
         told += [_told(worker, member) for worker in workers]
         if not workers:
@@ -169,7 +169,7 @@ def _scale(source: Source) -> Answer:
         ServiceError
     ) as error:  # no number is better than a wrong one: a scaler keeps what it has
         return _json({"error": str(error)}, _UNAVAILABLE)
-    awake = [member.snapshot for member in source.members() if member.wedged is None]
+    awake = [member.snapshot for member in source.members(tasks=False) if member.wedged is None]
     workers = [worker for snapshot in awake if snapshot is not None for worker in snapshot.workers]
     return _json(
         {

@@ -46,6 +46,8 @@ class ProcessSnapshot(msgspec.Struct, frozen=True):
 
     pid: int
     workers: list[WorkerSnapshot]
+    has_tasks: bool = False
+    """What runs and what has ended is in it."""
     metrics: list[Family] | None = None
     no_metrics: str | None = None
 
