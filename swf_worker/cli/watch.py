@@ -82,12 +82,14 @@ class WatchedSlot:
         silent = now() - self.heard_at
         return f"has not answered for {silent:.0f} s" if silent > WEDGED_AFTER else None
 
+    def member(self, *, tasks: bool = False) -> Member:
+        """As the port's answers have it."""
+        return Member(self.name, self.with_tasks if tasks else self.snapshot, self.wedged)
+
     @property
     def all_wedged(self) -> str | None:
         """That, or what stands still in it."""
-        if self.wedged is not None or self.snapshot is None:
-            return self.wedged
-        return "; ".join(each for w in self.snapshot.workers for each in w.wedged) or None
+        return "; ".join(self.member().all_wedged) or None
 
 
 class Watch:
@@ -187,10 +189,20 @@ class Watch:
 
     def members(self, *, tasks: bool) -> Sequence[Member]:
         """The processes, as they are now."""
-        return [
-            Member(slot.name, slot.with_tasks if tasks else slot.snapshot, slot.wedged)
-            for slot in self.look("tasks" if tasks else "probe")
-        ]
+        return [slot.member(tasks=tasks) for slot in self.look("tasks" if tasks else "probe")]
+
+    def wedged(self) -> Sequence[str]:
+        """As the last look has it: one that is slow to answer must not have all of them started
+        again. It asks again only before it says that something is wrong."""
+        if found := self._wedged():
+            self.look("probe")
+            found = self._wedged()
+        return found
+
+    def _wedged(self) -> list[str]:
+        with self._lock:
+            members = [self._slots[number].member() for number in sorted(self._slots)]
+        return [f"{member.name}: {each}" for member in members for each in member.all_wedged]
 
     def counted(self) -> Counted:
         """What all have counted, those that have ended as well: what was told last, so that nothing

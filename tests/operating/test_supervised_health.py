@@ -34,11 +34,11 @@ sys.exit(main(sys.argv[1:]))
 
 
 @contextmanager
-def supervised(*arguments, swf, processes=2):
+def supervised(*arguments, swf, processes=2, code=QUICK):
     """A supervisor that looks often; with the lines of its log, and the port's address."""
     process = subprocess.Popen(
         [
-            *(sys.executable, "-c", QUICK, "run", *arguments, "--processes", str(processes)),
+            *(sys.executable, "-c", code, "run", *arguments, "--processes", str(processes)),
             *("--endpoint-url", swf.endpoint_url, "--log-format", "json"),
         ],
         env=environment(),
@@ -150,6 +150,18 @@ def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
     told = [line["pid"] for line in logged(err, "worker process is wedged")]
     went_on = [line["pid"] for line in logged(err, "worker process goes on")]
     assert 1 <= told.count(wedged) == went_on.count(wedged), "once, however often it is asked"
+
+
+def test_a_probe_waits_for_no_process_that_is_slow_to_answer(swf):
+    """One holds its GIL, say, and several ask at once."""
+    slow = QUICK.replace("watch.WEDGED_AFTER = 0.2, 1.0", "watch.PATIENCE = 0.2, 60.0")
+    with supervised(FLEET, "--health-port", "0", swf=swf, code=slow) as (process, url):
+        assert eventually(lambda: are_ready(url, 2), 30)
+        os.kill(children(process.pid)[0], signal.SIGSTOP)
+        with socket.create_connection(url.removeprefix("http://").split(":")) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")  # which waits
+            for _ in range(3):
+                assert get(url, "/livez", timeout=5) == (200, "ok\n")
 
 
 def test_the_codes_own_port_is_the_supervisors(swf):

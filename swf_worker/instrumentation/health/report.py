@@ -28,6 +28,13 @@ class Member:
     wedged: str | None = None
     """What is wrong with the process as a whole: it doesn't answer."""
 
+    @property
+    def all_wedged(self) -> list[str]:
+        """That, or what stands still in it."""
+        if self.wedged is not None or self.snapshot is None:
+            return [self.wedged] if self.wedged is not None else []
+        return [each for worker in self.snapshot.workers for each in worker.wedged]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -56,6 +63,9 @@ class Source(Protocol):
     def members(self, *, tasks: bool) -> Sequence[Member]:
         """The processes, as they are now, with or without their tasks."""
 
+    def wedged(self) -> Sequence[str]:
+        """What stands still that must not, a line each. It waits for nobody that may do so."""
+
     def counted(self) -> Counted:
         """All metrics, at one moment."""
 
@@ -73,14 +83,7 @@ def answer(source: Source, path: str) -> Answer:
 
 
 def _livez(source: Source) -> Answer:
-    found = []
-    for member in source.members(tasks=False):
-        if member.wedged is not None:
-            found.append(f"{member.name}: {member.wedged}")
-        elif member.snapshot is not None:
-            for worker in member.snapshot.workers:
-                found += [f"{member.name}: {each}" for each in worker.wedged]
-    return _verdict("wedged", found)
+    return _verdict("wedged", source.wedged())
 
 
 def _readyz(source: Source) -> Answer:

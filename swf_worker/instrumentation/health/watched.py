@@ -109,7 +109,7 @@ class WatchedProcess:
             self._registries.append(registry)
 
     def snapshot(self, *, tasks: bool = False, metrics: bool = False) -> ProcessSnapshot:
-        """What this process does now; its tasks only where they are asked for: probes come often."""
+        """What this process does now; its tasks where they are asked for: probes come often."""
         snapshots = [worker.snapshot(tasks=tasks) for worker in self._workers]
         workers = [each for each in snapshots if each is not None]
         found = ProcessSnapshot(os.getpid(), workers, tasks)
