@@ -73,6 +73,11 @@ _COUNTED_ELSEWHERE = (
 )
 _UNCOUNTED = frozenset(_COUNTED_ELSEWHERE)
 _ACCEPTED = (Disposition.ACCEPTED, Disposition.PRESUMED_ACCEPTED)
+OUTCOMES = (
+    *("completed", "failed", "canceled"),
+    *(each.value for each in Disposition if each not in _ACCEPTED),
+)
+"""What becomes of tasks, as ``swf_worker_activities_total`` has it."""
 
 
 class PrometheusObserver:
@@ -168,7 +173,7 @@ class PrometheusObserver:
         for activity_type in record.activities[: max(0, MOST_TYPES - len(self._types))]:
             name = str(activity_type)
             self._types[activity_type.name, activity_type.version] = name
-            for outcome in ("completed", "failed", "canceled"):
+            for outcome in OUTCOMES:
                 self._outcomes[name, outcome] += 0
 
     def _poll_succeeded(self, record: PollSucceeded) -> None:
