@@ -50,10 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not own:
             kind, answer = injector.before(target.rpartition(".")[2])
         if answer is None:
-            status, text = answering.answer(
+            status, told = answering.answer(
                 self.server.backend, target, body, self._region(), own=own
             )
-            answer = Answer(status, text.encode())
+            answer = Answer(status, told)
             if kind is not None:
                 answer = injector.after(kind, status, answer.body)
         if answer.status == 0:
