@@ -17,6 +17,7 @@ from swf_worker.local import Canceled, Completed
 from swf_worker.observations import HealthServed, PollFailed, TaskStarted
 from swf_worker.runtime.polling import poller
 from swf_worker.runtime.tasks.task_run import TaskRun
+from swf_worker.service import gateway
 from tests.cli.test_run import once
 from tests.conftest import eventually, started
 from tests.operating.conftest import get, samples
@@ -334,7 +335,8 @@ def test_whoever_sends_nothing_keeps_no_probe_out(served):
                 assert get(url, "/metrics").status == 200
 
 
-def test_whoever_waits_for_swf_keeps_no_probe_out(recorder):
+def test_whoever_waits_for_swf_keeps_no_probe_out(recorder, monkeypatch):
+    monkeypatch.setattr(gateway, "COUNT_LIMIT", 1.5)
     with Wire(PollForActivityTask=[EMPTY_POLL], CountPendingActivityTasks=[silence]) as wire:
         worker = wired(wire, recorder, work, health_port=0, drain_timeout=0)
         with started(worker), ThreadPoolExecutor(server.MOST_AT_ONCE * 2) as many:
