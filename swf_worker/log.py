@@ -138,7 +138,7 @@ class Moment(str):
     @classmethod
     def of(cls, created: float) -> Moment:
         """Of seconds since 1970."""
-        return cls(f"{datetime.fromtimestamp(created, UTC).replace(tzinfo=None).isoformat()}Z")
+        return cls(f"{datetime.fromtimestamp(created, UTC).isoformat()[:-6]}Z")  # for +00:00
 
 
 def flat(value: Any) -> str | bool | int | float | None:

@@ -92,6 +92,9 @@ class WorkerStatus:
     worker: WorkerFacts
     slots: Slots
     running: tuple[RunningTask, ...]
+    """Left out where nobody asked for them."""
+    oldest: float
+    """Since the poll's answer of the one that has been running for the longest time, seconds."""
     loop_lag: float | None
     """How long the event loop took to turn when it was last asked, seconds; None without one."""
 
@@ -121,8 +124,8 @@ class WorkerView(Protocol):
     """A worker, for those who watch it. Its methods are quick, and may be called from any thread,
     also after its end."""
 
-    def status(self) -> WorkerStatus:
-        """What it does now."""
+    def status(self, *, tasks: bool = True) -> WorkerStatus:
+        """What it does now; without ``tasks`` not which ones run: there may be thousands."""
 
     def wedged(self) -> tuple[str, ...]:
         """What of this process stands still that must not: a line each. SWF's silence, a blocked

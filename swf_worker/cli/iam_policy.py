@@ -17,6 +17,9 @@ from .policy import ANY, Scope, policy
 from .run import load_quietly
 from .settings import UsageError
 
+MOST = 6_144
+"""Characters of a managed policy, without white space."""
+
 
 def iam_policy(given: argparse.Namespace) -> int:
     """Print it."""
@@ -24,7 +27,14 @@ def iam_policy(given: argparse.Namespace) -> int:
     if account != ANY and not re.fullmatch(r"[0-9]{12}", account):
         raise UsageError(f"--account is {account!r}: 12 digits, without dashes")
     scopes = scopes_of(load_quietly(given), account)
-    print(json.dumps(policy(scopes, register=given.register), indent=2))
+    made = policy(scopes, register=given.register)
+    print(json.dumps(made, indent=2))
+    if (characters := len(json.dumps(made, separators=(",", ":")))) > MOST:
+        print(
+            f"(It has {characters:,} characters, and a managed policy of IAM's may have {MOST:,}: "
+            "put its statements into several policies.)",
+            file=sys.stderr,
+        )
     wide = [name for name in ("region", "account") if any(getattr(s, name) == ANY for s in scopes)]
     if wide:
         flags = " and ".join(f"--{name}" for name in wide)

@@ -19,7 +19,8 @@ from ..runtime.threads.clock import start_daemon
 from ..status import Backlog
 from ..text import safe_str
 
-What = Literal["snapshot", "metrics", "backlog"]
+What = Literal["probe", "metrics", "tasks", "backlog"]
+"""A snapshot, with its metrics or its tasks; or how many tasks wait."""
 
 
 class Question(Frame, frozen=True):
@@ -58,8 +59,8 @@ def _reply(process: WatchedProcess, question: Question) -> bytes:
     number = question.number
     try:
         if question.what != "backlog":
-            metrics = question.what == "metrics"
-            return encode(Reply(number, snapshot=process.snapshot(metrics=metrics)))
+            tasks, metrics = question.what == "tasks", question.what == "metrics"
+            return encode(Reply(number, process.snapshot(tasks=tasks, metrics=metrics)))
         counted = process.backlog_so_far()
         if isinstance(counted, ServiceError):
             return encode(Reply(number, error=safe_str(counted)))

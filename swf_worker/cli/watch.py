@@ -23,7 +23,7 @@ from ..instrumentation.health.snapshot import (
 from ..instrumentation.metrics import SUPERVISOR_METRICS
 from ..runtime.threads.clock import start_daemon
 from ..status import Backlog
-from .status_line import StatusLine, What, asked
+from .status_line import Reply, StatusLine, What, asked
 
 EVERY = 5.0
 """Seconds between two looks."""
@@ -44,9 +44,27 @@ class WatchedSlot:
     line: StatusLine
     heard_at: float = field(default_factory=now)
     snapshot: ProcessSnapshot | None = None
+    """As it was told last."""
+    with_tasks: ProcessSnapshot | None = None
+    """The last one that had its tasks."""
     counted: Sequence[Family] = ()
     """Its metrics, as they were last told."""
+    broken: str | None = None
+    """Why it couldn't tell them: a collector of the program's own, say."""
     told_wedged: str | None = None
+
+    def hear(self, reply: Reply) -> None:
+        """It has answered: this question, or one before it."""
+        self.heard_at = now()
+        snapshot = reply.snapshot
+        if snapshot is None:
+            self.broken = reply.error if reply.error is not None else self.broken
+            return
+        self.snapshot = snapshot
+        if snapshot.has_tasks:
+            self.with_tasks = snapshot
+        if snapshot.metrics is not None:
+            self.counted, self.broken = snapshot.metrics, None
 
     @property
     def name(self) -> str:
@@ -54,17 +72,24 @@ class WatchedSlot:
         return f"process {self.number} (pid {self.pid})"
 
     @property
+    def told_now(self) -> Sequence[Family]:
+        """Those of its metrics that still hold."""
+        return self.counted if self.wedged is None else counters_of(self.counted)
+
+    @property
     def wedged(self) -> str | None:
         """What is wrong with it as a whole."""
         silent = now() - self.heard_at
         return f"has not answered for {silent:.0f} s" if silent > WEDGED_AFTER else None
 
+    def member(self, *, tasks: bool = False) -> Member:
+        """As the port's answers have it."""
+        return Member(self.name, self.with_tasks if tasks else self.snapshot, self.wedged)
+
     @property
     def all_wedged(self) -> str | None:
         """That, or what stands still in it."""
-        if self.wedged is not None or self.snapshot is None:
-            return self.wedged
-        return "; ".join(each for w in self.snapshot.workers for each in w.wedged) or None
+        return "; ".join(self.member().all_wedged) or None
 
 
 class Watch:
@@ -129,25 +154,22 @@ class Watch:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY):
-            self.look(metrics=True)
+            self.look("tasks")  # of a process that falls silent, this is what is known
+            self.look("metrics")
 
-    def look(self, *, metrics: bool) -> list[WatchedSlot]:
+    def look(self, what: What) -> list[WatchedSlot]:
         """Ask all; those that are silent keep what they said last."""
         with self._asking:
             with self._lock:
                 slots = [self._slots[number] for number in sorted(self._slots)]
             awake = [each for each in slots if now() - each.heard_at < _SILENT]
             rest = [each for each in slots if each not in awake]
-            what: What = "metrics" if metrics else "snapshot"
             for group, patience in ((awake, PATIENCE), (rest, 0.05)):
                 lines = [slot.line for slot in group]
                 for slot, reply in zip(group, asked(lines, what, now() + patience), strict=True):
                     if reply is None:
                         continue
-                    slot.heard_at = now()
-                    if reply.snapshot is not None:
-                        slot.snapshot = reply.snapshot
-                        slot.counted = reply.snapshot.metrics or slot.counted
+                    slot.hear(reply)
             for slot in slots:
                 self._tell(slot)
             self._close_ended()
@@ -165,21 +187,35 @@ class Watch:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self) -> Sequence[Member]:
+    def members(self, *, tasks: bool) -> Sequence[Member]:
         """The processes, as they are now."""
-        return [self._member(slot) for slot in self.look(metrics=False)]
+        return [slot.member(tasks=tasks) for slot in self.look("tasks" if tasks else "probe")]
 
-    def _member(self, slot: WatchedSlot) -> Member:
-        return Member(slot.name, slot.snapshot, slot.wedged)
+    def wedged(self) -> Sequence[str]:
+        """As the last look has it: one that is slow to answer must not have all of them started
+        again. It asks again only before it says that something is wrong."""
+        if found := self._wedged():
+            self.look("probe")
+            found = self._wedged()
+        return found
+
+    def _wedged(self) -> list[str]:
+        with self._lock:
+            members = [self._slots[number].member() for number in sorted(self._slots)]
+        return [f"{member.name}: {each}" for member in members for each in member.all_wedged]
 
     def counted(self) -> Counted:
         """What all have counted, those that have ended as well: what was told last, so that nothing
-        falls where a process is late."""
-        slots = self.look(metrics=True)
+        falls where a process is late. Of one that is wedged the gauges say nothing of now.
+        RuntimeError where one can't tell its metrics."""
+        slots = self.look("metrics")
+        for slot in slots:
+            if slot.broken is not None:  # no answer is better than one in which its numbers lack
+                raise RuntimeError(f"{slot.name}: {slot.broken}")
         missing = [s.snapshot.no_metrics for s in slots if s.snapshot and s.snapshot.no_metrics]
         with self._lock:  # none ends in between, and counts twice or not at all
             living = list(self._slots.values())
-            parts = [(slot.name, slot.counted) for slot in living]
+            parts = [(str(slot.number), slot.told_now) for slot in living]
             parts += [("", self._retired), ("", self._own(living))]
         nothing = not any(slot.counted for slot in living)
         return Counted(parts, missing[0] if missing and nothing else None)

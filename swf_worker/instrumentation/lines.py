@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import singledispatch
 from typing import Any
 
 from ..core.messages import Disposition
@@ -206,43 +205,28 @@ _names: dict[type[Observation], tuple[str, ...]] = {
 }
 
 
-@singledispatch
 def _told(value: Any, name: str) -> dict[str, Any]:
+    match value:
+        case ActivityTask():
+            return identity_of(value)
+        case Completed() | Canceled():  # what it says is the user's, and may be secret
+            return {"outcome": type(value).__name__}
+        case Failed():
+            return {"outcome": "Failed", "reason": value.reason}
+        case ActivityType():
+            return {"activity_name": value.name, "activity_version": value.version}
+        case BaseException():
+            return {name: _said(value)}
+        case tuple():
+            return {name: ", ".join(_short(item) for item in value)} if value else {}
     return {name: value}
 
 
-@_told.register
-def _(value: ActivityTask, name: str) -> dict[str, Any]:
-    return identity_of(value)
-
-
-@_told.register
-def _(value: ActivityType, name: str) -> dict[str, Any]:
-    return {"activity_name": value.name, "activity_version": value.version}
-
-
-@_told.register(Completed)
-@_told.register(Canceled)
-def _(value: Completed | Canceled, name: str) -> dict[str, Any]:
-    return {"outcome": type(value).__name__}  # what it says is the user's, and may be secret
-
-
-@_told.register
-def _(value: Failed, name: str) -> dict[str, Any]:
-    return {"outcome": "Failed", "reason": value.reason}
-
-
-@_told.register
-def _(value: BaseException, name: str) -> dict[str, Any]:
-    text = str(value)
-    if isinstance(value, ServiceError):
+def _said(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, ServiceError):
         text = _QUOTED.sub("Value '…' at '", text)
-    return {name: f"{type(value).__name__}: {text}" if text else type(value).__name__}
-
-
-@_told.register(tuple)
-def _(value: tuple[Any, ...], name: str) -> dict[str, Any]:
-    return {name: ", ".join(_short(item) for item in value)} if value else {}
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _short(item: Any) -> str:

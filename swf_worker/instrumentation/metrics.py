@@ -32,7 +32,7 @@ from ..observations import (
     WorkerStarted,
 )
 from ..status import WorkerStatus, WorkerView
-from ..task import ActivityTask, ActivityType, CancelReason
+from ..task import ActivityTask, CancelReason
 from ..text import printable
 from .lines import LINES
 from .metric_table import COMBINED as COMBINED
@@ -73,6 +73,11 @@ _COUNTED_ELSEWHERE = (
 )
 _UNCOUNTED = frozenset(_COUNTED_ELSEWHERE)
 _ACCEPTED = (Disposition.ACCEPTED, Disposition.PRESUMED_ACCEPTED)
+OUTCOMES = (
+    *("completed", "failed", "canceled"),
+    *(each.value for each in Disposition if each not in _ACCEPTED),
+)
+"""What becomes of tasks, as ``swf_worker_activities_total`` has it."""
 
 
 class PrometheusObserver:
@@ -93,7 +98,7 @@ class PrometheusObserver:
         self._lock = threading.Lock()
         """Each worker tells it in a thread of its own, and scrapes come in others."""
         self._views: list[WorkerView] = []
-        self._types: dict[ActivityType, str] = {}
+        self._types: dict[tuple[str, str], str] = {}
         self._counters = {m.name: Counter(m) for m in METRICS if m.kind == "counter"}
         self._histograms = {m.name: Histogram(m) for m in METRICS if m.kind == "histogram"}
         self._polls = self._series("polls_total")
@@ -166,8 +171,9 @@ class PrometheusObserver:
 
     def _started(self, record: WorkerStarted) -> None:
         for activity_type in record.activities[: max(0, MOST_TYPES - len(self._types))]:
-            name = self._types[activity_type] = str(activity_type)
-            for outcome in ("completed", "failed", "canceled"):
+            name = str(activity_type)
+            self._types[activity_type.name, activity_type.version] = name
+            for outcome in OUTCOMES:
                 self._outcomes[name, outcome] += 0
 
     def _poll_succeeded(self, record: PollSucceeded) -> None:
@@ -207,7 +213,8 @@ class PrometheusObserver:
             self._count(self._series("answers_late_total"))
 
     def _type(self, task: ActivityTask) -> str:
-        known = self._types.get(task.activity_type)
+        kind = task.activity_type
+        known = self._types.get((kind.name, kind.version))
         return known or (UNREGISTERED if len(self._types) < MOST_TYPES else OTHERS)
 
     def _retried(self, error: ServiceError) -> None:
@@ -231,7 +238,7 @@ class PrometheusObserver:
             families += [each.family() for each in self._histograms.values()]
             views = list(self._views)
         yield from families
-        seen = [(view, view.status()) for view in views]
+        seen = [(view, view.status(tasks=False)) for view in views]
         live = [(view, status) for view, status in seen if status.worker.state != "stopped"]
         with self._lock:
             ended = [view for view, status in seen if status.worker.state == "stopped"]
@@ -244,12 +251,11 @@ class PrometheusObserver:
 
 
 def _values(statuses: list[WorkerStatus]) -> dict[str, float]:
-    running = [task.seconds for status in statuses for task in status.running]
     return {
         "slots": sum(status.slots.max for status in statuses),
         "slots_used": sum(status.slots.used for status in statuses),
         "open_polls": sum(status.slots.open_polls for status in statuses),
-        "oldest_task_seconds": max(running, default=0.0),
+        "oldest_task_seconds": max((status.oldest for status in statuses), default=0.0),
         "event_loop_lag_seconds": max((status.loop_lag or 0.0 for status in statuses), default=0.0),
     }
 

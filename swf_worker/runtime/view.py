@@ -25,7 +25,7 @@ class EngineView:
         self._parts = parts
         self._driver = driver
 
-    def status(self) -> WorkerStatus:
+    def status(self, *, tasks: bool = True) -> WorkerStatus:
         """What it does now."""
         options, parts = self._options, self._parts
         facts = WorkerFacts(
@@ -37,8 +37,10 @@ class EngineView:
         )
         poller = parts.poller
         slots = Slots(options.max_concurrent_activities, poller.running, poller.open_polls)
-        running = tuple(run.status() for run in parts.open_tasks.open_runs())
-        return WorkerStatus(facts, slots, running, parts.runners.loop_lag)
+        runs = parts.open_tasks.open_runs()
+        oldest = round(max((run.seconds for run in runs), default=0.0), 3)
+        running = tuple(run.status() for run in runs) if tasks else ()
+        return WorkerStatus(facts, slots, running, oldest, parts.runners.loop_lag)
 
     def wedged(self) -> tuple[str, ...]:
         """What of this process stands still that must not."""

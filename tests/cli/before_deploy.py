@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from swf_worker import ActivityWorker, activity
 
 print("a module may print when it is imported")
@@ -68,3 +70,15 @@ class CatchAll(ActivityWorker):
 
     def handle_unregistered(self, context, input):
         return input
+
+
+def _numbered(number: int) -> Any:
+    @activity(name=f"ActivityNumber{number}", version="1.0", heartbeat_timeout=60)
+    def act() -> None: ...
+
+    return act
+
+
+of_many_types = ActivityWorker(
+    domain="deploys", task_list="many", activities=[_numbered(number) for number in range(150)]
+)

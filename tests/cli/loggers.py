@@ -20,6 +20,16 @@ if os.environ.get("STRUCTLOG_TO_LOGGING"):
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+if os.environ.get("STRUCTLOG_IN_OTHER_WORDS"):  # to where ours goes: the factory is left as it is
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            {
+                "text": structlog.processors.KeyValueRenderer(key_order=["event"]),
+                "json": structlog.processors.JSONRenderer(),
+            }[os.environ["STRUCTLOG_IN_OTHER_WORDS"]],
+        ]
+    )
 if os.environ.get("OWN_HANDLERS"):
     logging.basicConfig(level=logging.INFO, format="MINE %(message)s", force=True)
 APP = logging.getLogger("app")

@@ -127,6 +127,15 @@ def test_any_region_and_account_where_none_is_given(capsys):
     assert "--region and --account" in told.err
 
 
+def test_a_policy_that_is_too_long_for_iam_says_so(capsys):
+    assert main(["iam-policy", f"{HERE}:of_many_types", "--register"]) == 0
+    told = capsys.readouterr()
+    assert well_formed(json.loads(told.out))
+    assert "6,144" in told.err
+    assert main(["iam-policy", WORKER, "--register"]) == 0
+    assert "6,144" not in capsys.readouterr().err
+
+
 def test_workers_of_one_domain_share_statements(printed):
     told = printed(WORKER, f"{HERE}:hosts_own")
     assert list(told) == ["TakeTasks", "KeepAndAnswerTasks", "LookUpTypes"]

@@ -118,6 +118,19 @@ def test_structlog_that_goes_to_logging_comes_out_once(swf, mode):
     assert len([line for line in err.splitlines() if "with structlog" in line]) == 1
 
 
+@pytest.mark.parametrize("words", ["text", "json"])
+def test_structlog_in_the_programs_own_words_is_json_all_the_same(swf, words):
+    scheduled, err = logged(swf, "async", "--log-format", "json", STRUCTLOG_IN_OTHER_WORDS=words)
+    said = [json.loads(line) for line in err.splitlines()]
+    mine = next(line for line in said if "with structlog" in line["event"])
+    assert mine["level"] == "info"
+    if words == "text":
+        assert (mine["logger"], mine["workflow_id"]) == ("other", scheduled.workflow_id)
+        assert any("worker started" in line["event"] for line in said)
+    else:
+        assert mine == {"event": "with structlog", "level": "info"}, "theirs stays as it is"
+
+
 def stderr_of(code):
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=50, check=True)

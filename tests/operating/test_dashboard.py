@@ -8,10 +8,19 @@ from importlib.resources import files
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from swf_worker.core.messages import Disposition
 from swf_worker.instrumentation.lines import LINES
-from swf_worker.instrumentation.metrics import METRICS, SUPERVISOR_METRICS, event_name
+from swf_worker.instrumentation.metrics import (
+    METRICS,
+    SUPERVISOR_METRICS,
+    PrometheusObserver,
+    event_name,
+)
+from swf_worker.observations import WorkerStarted
+from swf_worker.task import ActivityType
+from tests.operating.conftest import samples
 
 GRAFANA = files("swf_worker.instrumentation") / "grafana"
 KNOWN = {metric.name: metric for metric in (*METRICS, *SUPERVISOR_METRICS)}
@@ -59,6 +68,23 @@ def test_every_metric_and_label_exists(expression):
 def test_every_metric_is_on_the_dashboard():
     shown = " ".join(expressions())
     assert {name for name in KNOWN if name not in shown} == set()
+
+
+def test_what_a_rule_waits_to_rise_is_there_at_0():
+    """Prometheus sees no rise in a series that begins with its first 1."""
+    observer = PrometheusObserver()
+    observer.observe(WorkerStarted("d", "t", "i", (ActivityType("Work", "1"),)))
+    found = samples(generate_latest(observer.registry).decode())
+    rising = re.findall(r"increase\((\w+)(?:\{(\w+)=~?\"([^\"]*)\"\})?", str(rules()))
+    assert len(rising) > 5
+    for name, label, values in rising:
+        if name in {metric.name for metric in SUPERVISOR_METRICS}:
+            continue
+        for value in values.split("|"):
+            own = f"{{{label}={value}}}" if label else ""
+            if label == "outcome":
+                own = f"{{activity_type=Work/1,outcome={value}}}"
+            assert found[f"{name}{own}"] == 0
 
 
 def test_rules_have_names_words_and_a_severity():

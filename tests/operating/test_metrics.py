@@ -223,7 +223,7 @@ def test_several_processes_are_one_target():
         Counter("swf_worker_x", "Counted.", ["kind"], registry=registry).labels("a").inc(2)
         Gauge("swf_worker_slots", "Slots.", registry=registry).set(10)
         Gauge("swf_worker_oldest_task_seconds", "Oldest.", registry=registry).set(oldest)
-        Gauge("mine", "Whose?", registry=registry).set(7)
+        Gauge("mine", "Whose?", ["process"], registry=registry).labels("my own").set(7)
         parts.append((pid, families_of(registry)))
     from swf_worker.instrumentation.metrics import COMBINED
 
@@ -232,9 +232,11 @@ def test_several_processes_are_one_target():
         "swf_worker_x_total{kind=a}": 4,
         "swf_worker_slots": 20,
         "swf_worker_oldest_task_seconds": 9,
-        "mine{pid=1}": 7,
-        "mine{pid=2}": 7,
+        "mine{exported_process=my own,process=1}": 7,
+        "mine{exported_process=my own,process=2}": 7,
     }
+    alone = samples(exposition(combined([("", parts[0][1])], COMBINED))[0].decode())
+    assert alone["mine{process=my own}"] == 7, "one process needs no label"
 
 
 def test_loop_lag_is_told_while_the_loop_is_blocked(make_worker, quick_swf, recorder):

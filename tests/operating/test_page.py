@@ -13,7 +13,7 @@ import pytest
 
 from swf_worker import ActivityContext, activity
 from swf_worker.local import Canceled, Completed
-from tests.operating.conftest import Served
+from tests.operating.conftest import Served, get
 
 pytestmark = pytest.mark.full
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -114,6 +114,41 @@ def test_on_a_phone_nothing_is_cut_off_in_light_or_dark(browser, served, quick_s
             grounds.add(opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))
             opened.close()
         assert len(grounds) == 2
+        waiting.request_cancel()
+        waiting.outcome()
+
+
+def test_no_worker_process_is_said_and_no_lost_connection(browser, served):
+    """As under a supervisor whose processes all have crashed."""
+    with served() as (_, url):
+        opened = Opened(browser, url)
+        opened.page.route("**/status", lambda route: route.fulfill(json={"workers": []}))
+        opened.page.wait_for_selector("text=no worker process runs")
+        assert opened.page.inner_text("#link") == "live"
+        assert opened.complaints == []
+        opened.close()
+
+
+def test_long_words_leave_room_for_the_others(browser, served, quick_swf):
+    with served() as (_, url):
+        waiting = quick_swf.schedule("Work", "1", "wait")
+        waiting.wait_for_heartbeats()
+        told = get(url, "/status").json
+        (task,) = told["running"]
+        task["activity_type"]["name"] = task["workflow_id"] = task["activity_id"] = "L" * 256
+        task["heartbeat"]["details"] = "d" * 2048
+        opened = Opened(browser, url)
+        opened.page.route("**/status", lambda route: route.fulfill(json=told))
+        opened.page.wait_for_selector("text=dddd")
+        widths = opened.page.evaluate(
+            "[...document.querySelectorAll('tbody td')].map(cell => cell.offsetWidth)"
+        )
+        heights = opened.page.evaluate(
+            "[...document.querySelectorAll('tbody tr')].map(row => row.offsetHeight)"
+        )
+        assert min(widths) > 60
+        assert max(heights) < 400
+        opened.close()
         waiting.request_cancel()
         waiting.outcome()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
 
 import boto3
 import pytest
@@ -15,9 +16,11 @@ from swf_worker.instrumentation.health import server, watched
 from swf_worker.local import Canceled, Completed
 from swf_worker.observations import HealthServed, PollFailed, TaskStarted
 from swf_worker.runtime.polling import poller
+from swf_worker.runtime.tasks.task_run import TaskRun
+from swf_worker.service import gateway
 from tests.cli.test_run import once
 from tests.conftest import eventually, started
-from tests.operating.conftest import get
+from tests.operating.conftest import get, samples
 from tests.operating.workers import later, work
 from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, silence, task
 from tests.worker.wired import wired
@@ -290,29 +293,60 @@ def test_scale_counts_the_backlog_within_swfs_quota(recorder, monkeypatch):
             assert get(url, "/scale").json["truncated"] is True
 
 
+def test_no_probe_and_no_scrape_looks_at_each_task(served, quick_swf, monkeypatch):
+    """There may be ten thousand, and probes come every few seconds."""
+    with served() as (_, url):
+        waiting = quick_swf.schedule("Work", "1", "wait")
+        waiting.wait_for_heartbeats()
+        monkeypatch.setattr(TaskRun, "status", lambda run: pytest.fail("it was looked at"))
+        assert get(url, "/livez").status == 200
+        assert get(url, "/readyz").status == 200
+        assert get(url, "/scale").json["busy"] == 1
+        found = samples(get(url, "/metrics").text)
+        assert found["swf_worker_slots_used"] == 1
+        assert found["swf_worker_oldest_task_seconds"] > 0
+        monkeypatch.undo()
+        assert len(get(url, "/status").json["running"]) == 1
+        waiting.request_cancel()
+        waiting.outcome()
+
+
 def test_unknown_paths_are_404_and_queries_are_fine(served):
     with served() as (_, url):
         assert get(url, "/nothing").status == 404
         assert get(url, "/status/").status == 404
         assert get(url, "/livez?probe=1").status == 200
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as odd:
+            odd.sendall(b"GET http://[ HTTP/1.1\r\n\r\n")
+            assert odd.makefile("rb").readline().split()[1] == b"404"
 
 
-def test_whoever_sends_nothing_keeps_no_probe_out(served, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE", 0.2)
+def test_whoever_sends_nothing_keeps_no_probe_out(served):
     with served() as (_, url):
         host, _, port = url.removeprefix("http://").partition(":")
-        idle = [socket.create_connection((host, int(port))) for _ in range(server.MOST_AT_ONCE * 2)]
-        try:
-            assert eventually(lambda: _answers(url))
-        finally:
-            for each in idle:
-                each.close()
+        with ExitStack() as idle:
+            for each in range(server.MOST_AT_ONCE * 3):
+                one = idle.enter_context(socket.create_connection((host, int(port))))
+                if each % 2:
+                    one.sendall(b"GET /livez HTTP/1.1\r\nHost: half")
+            for _ in range(3):
+                assert get(url, "/livez").status == 200
+                assert get(url, "/metrics").status == 200
 
 
-def _answers(url):
-    with suppress(OSError):
-        return get(url, "/livez").status == 200
-    return False
+def test_whoever_waits_for_swf_keeps_no_probe_out(recorder, monkeypatch):
+    monkeypatch.setattr(gateway, "COUNT_LIMIT", 1.5)
+    with Wire(PollForActivityTask=[EMPTY_POLL], CountPendingActivityTasks=[silence]) as wire:
+        worker = wired(wire, recorder, work, health_port=0, drain_timeout=0)
+        with started(worker), ThreadPoolExecutor(server.MOST_AT_ONCE * 2) as many:
+            url = recorder.wait_for(HealthServed)[0].url
+            asked = [many.submit(get, url, "/scale") for _ in range(server.MOST_AT_ONCE * 2)]
+            turned_away = next(as_completed(asked)).result()
+            assert turned_away.status == 503
+            assert "ask again" in turned_away.json["error"]
+            assert get(url, "/livez").status == 200
+            assert {each.result().status for each in asked} == {503}
 
 
 def test_a_port_that_is_taken_or_a_host_that_is_not_ours_is_one_line():

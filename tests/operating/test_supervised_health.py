@@ -34,11 +34,11 @@ sys.exit(main(sys.argv[1:]))
 
 
 @contextmanager
-def supervised(*arguments, swf, processes=2):
+def supervised(*arguments, swf, processes=2, code=QUICK):
     """A supervisor that looks often; with the lines of its log, and the port's address."""
     process = subprocess.Popen(
         [
-            *(sys.executable, "-c", QUICK, "run", *arguments, "--processes", str(processes)),
+            *(sys.executable, "-c", code, "run", *arguments, "--processes", str(processes)),
             *("--endpoint-url", swf.endpoint_url, "--log-format", "json"),
         ],
         env=environment(),
@@ -133,7 +133,14 @@ def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
         assert eventually(lambda: get(url, "/livez").status == 503, 20)
         assert f"(pid {wedged}): has not answered for" in get(url, "/livez").text
         assert get(url, "/readyz").status == 200
-        assert samples(get(url, "/metrics").text)["swf_worker_processes_wedged"] == 1
+        found = samples(get(url, "/metrics").text)
+        assert found["swf_worker_processes_wedged"] == 1
+        assert found["swf_worker_ready"] == 1, "what it said last is nothing of now"
+        told = {each["process"]: each for each in get(url, "/status").json["workers"]}
+        silent = next(told[name] for name in told if f"(pid {wedged})" in name)
+        assert (silent["ready"], "has not answered" in silent["not_ready"]) == (False, True)
+        assert ["has not answered" in each for each in silent["wedged"]] == [True]
+        assert get(url, "/scale").json["slots"] == found["swf_worker_slots"]
         os.kill(wedged, signal.SIGCONT)
         assert eventually(lambda: get(url, "/livez").status == 200)
         assert eventually(lambda: are_ready(url, 2))
@@ -143,6 +150,18 @@ def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
     told = [line["pid"] for line in logged(err, "worker process is wedged")]
     went_on = [line["pid"] for line in logged(err, "worker process goes on")]
     assert 1 <= told.count(wedged) == went_on.count(wedged), "once, however often it is asked"
+
+
+def test_a_probe_waits_for_no_process_that_is_slow_to_answer(swf):
+    """One holds its GIL, say, and several ask at once."""
+    slow = QUICK.replace("watch.WEDGED_AFTER = 0.2, 1.0", "watch.PATIENCE = 0.2, 60.0")
+    with supervised(FLEET, "--health-port", "0", swf=swf, code=slow) as (process, url):
+        assert eventually(lambda: are_ready(url, 2), 30)
+        os.kill(children(process.pid)[0], signal.SIGSTOP)
+        with socket.create_connection(url.removeprefix("http://").split(":")) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")  # which waits
+            for _ in range(3):
+                assert get(url, "/livez", timeout=5) == (200, "ok\n")
 
 
 def test_the_codes_own_port_is_the_supervisors(swf):
@@ -168,11 +187,20 @@ def test_a_port_that_is_taken_ends_the_supervisor_with_one_line(given, swf, monk
     assert err.count("can't be opened") == 1
 
 
+def test_metrics_that_a_process_cant_tell_are_no_empty_success(swf):
+    """A collector of the program's own, in the workers' registry, may be broken."""
+    with supervised("tests.operating.workers:broken", swf=swf, processes=1) as (_, url):
+        assert eventually(lambda: are_ready(url, 1), 30)
+        code, why = get(url, "/metrics")
+        assert (code, "mine is broken" in why) == (500, True)
+        assert get(url, "/livez").status == 200
+
+
 def test_a_late_answer_shows_that_a_process_lives():
     ours, theirs = socket.socketpair()
     line = StatusLine(ours)
-    line.ask("snapshot")
-    line.ask("snapshot")
+    line.ask("probe")
+    line.ask("probe")
     theirs.sendall(encode(Reply(1, error="too late")))
     assert line.reply(now() + 0.05).number == 1
     theirs.sendall(encode(Reply(2, error="in time")))
@@ -199,6 +227,6 @@ def test_no_counter_falls_where_a_process_is_late_or_ends():
     assert total() == 10
     watch.left(1)
     assert total() == 10
-    watch.look(metrics=False)  # closes the lines
+    watch.look("probe")  # closes the lines
     for _, theirs in pairs:
         theirs.close()

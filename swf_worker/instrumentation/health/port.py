@@ -84,9 +84,17 @@ class HealthPort:
 
     # --- a source -------------------------------------------------------------------------------
 
-    def members(self) -> Sequence[Member]:
+    def members(self, *, tasks: bool) -> Sequence[Member]:
         """This process."""
-        return (Member(f"process {os.getpid()}", self._process.snapshot()),)
+        return (Member(f"process {os.getpid()}", self._process.snapshot(tasks=tasks)),)
+
+    def wedged(self) -> Sequence[str]:
+        """What stands still in it."""
+        return [
+            f"{member.name}: {each}"
+            for member in self.members(tasks=False)
+            for each in member.all_wedged
+        ]
 
     def counted(self) -> Counted:
         """This process's metrics."""

@@ -28,6 +28,13 @@ class Member:
     wedged: str | None = None
     """What is wrong with the process as a whole: it doesn't answer."""
 
+    @property
+    def all_wedged(self) -> list[str]:
+        """That, or what stands still in it."""
+        if self.wedged is not None or self.snapshot is None:
+            return [self.wedged] if self.wedged is not None else []
+        return [each for worker in self.snapshot.workers for each in worker.wedged]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -53,8 +60,11 @@ class Source(Protocol):
     several: bool
     """``/status`` is a list, whatever their number is now."""
 
-    def members(self) -> Sequence[Member]:
-        """The processes, as they are now."""
+    def members(self, *, tasks: bool) -> Sequence[Member]:
+        """The processes, as they are now, with or without their tasks."""
+
+    def wedged(self) -> Sequence[str]:
+        """What stands still that must not, a line each. It waits for nobody that may do so."""
 
     def counted(self) -> Counted:
         """All metrics, at one moment."""
@@ -73,19 +83,12 @@ def answer(source: Source, path: str) -> Answer:
 
 
 def _livez(source: Source) -> Answer:
-    found = []
-    for member in source.members():
-        if member.wedged is not None:
-            found.append(f"{member.name}: {member.wedged}")
-        elif member.snapshot is not None:
-            for worker in member.snapshot.workers:
-                found += [f"{member.name}: {each}" for each in worker.wedged]
-    return _verdict("wedged", found)
+    return _verdict("wedged", source.wedged())
 
 
 def _readyz(source: Source) -> Answer:
     """Of several processes one is enough: the others may just be starting again."""
-    why = [(member.name, _not_ready(member)) for member in source.members()]
+    why = [(member.name, _not_ready(member)) for member in source.members(tasks=False)]
     if any(reason is None for _, reason in why):
         return _verdict("not ready", ())
     told = [f"{name}: {reason}" for name, reason in why]
@@ -121,9 +124,9 @@ def _metrics(source: Source) -> Answer:
 
 def _status(source: Source) -> Answer:
     told: list[dict[str, Any]] = []
-    for member in source.members():
+    for member in source.members(tasks=True):
         workers = member.snapshot.workers if member.snapshot is not None else []
-        told += [_told(worker) | {"process": member.name} for worker in workers]
+        told += [_told(worker, member) for worker in workers]
         if not workers:
             told.append(_silent(member))
     if source.several or len(told) != 1:
@@ -131,16 +134,20 @@ def _status(source: Source) -> Answer:
     return _json(told[0])
 
 
-def _told(worker: WorkerSnapshot) -> dict[str, Any]:
+def _told(worker: WorkerSnapshot, member: Member) -> dict[str, Any]:
+    """Of a process that doesn't answer it is what it said last."""
     status = worker.status
+    whole = [] if member.wedged is None else [member.wedged]
+    not_ready = member.wedged or worker.not_ready
     return {
         "worker": status.worker,
         "slots": status.slots,
         "running": sorted(status.running, key=lambda task: -task.seconds),
         "recent": worker.recent,
-        "ready": worker.not_ready is None,
-        "not_ready": worker.not_ready,
-        "wedged": worker.wedged,
+        "ready": not_ready is None,
+        "not_ready": not_ready,
+        "wedged": [*whole, *worker.wedged],
+        "process": member.name,
     }
 
 
@@ -165,7 +172,8 @@ def _scale(source: Source) -> Answer:
         ServiceError
     ) as error:  # no number is better than a wrong one: a scaler keeps what it has
         return _json({"error": str(error)}, _UNAVAILABLE)
-    workers = [w for m in source.members() if m.snapshot is not None for w in m.snapshot.workers]
+    awake = [member.snapshot for member in source.members(tasks=False) if member.wedged is None]
+    workers = [worker for snapshot in awake if snapshot is not None for worker in snapshot.workers]
     return _json(
         {
             "backlog": backlog.count,
@@ -189,11 +197,15 @@ def _json(value: Any, status: int = _OK) -> Answer:
     return Answer(status, _JSON, msgspec.json.encode(value) + b"\n")
 
 
+ASKS_SWF = "/scale"
+"""The path whose answer may take as long as SWF's."""
+ASK_AGAIN = _json({"error": "others wait for SWF's answer: ask again"}, _UNAVAILABLE)
+
 _PATHS = {
     "/": _page,
     "/livez": _livez,
     "/readyz": _readyz,
     "/metrics": _metrics,
     "/status": _status,
-    "/scale": _scale,
+    ASKS_SWF: _scale,
 }

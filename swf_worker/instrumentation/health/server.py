@@ -15,13 +15,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...clock import now
 from ...errors import ConfigurationError
 from ...runtime.threads.clock import start_daemon
-from .report import Answer, Source, answer
+from .report import ASK_AGAIN, ASKS_SWF, Answer, Source, answer
 
 MOST_AT_ONCE = 16
-"""Requests that are answered at once; more are turned away."""
+"""Requests that are answered at once. Where one more comes, whoever has been silent for the longest
+time is cut."""
+MOST_ASK_SWF = 4
+"""Of these, those that wait for an answer of SWF's: probes must not wait with them."""
+ROOM_WITHIN = 0.2
+"""Seconds in which whoever was cut has made room."""
 PATIENCE = 5.0
 """Seconds that a request, or its reader, may take."""
 SHORT_OF_DESCRIPTORS = 0.2
@@ -64,6 +68,11 @@ def _call(method: Callable[[], None] | None) -> None:
             method()
 
 
+def _cut(request: socket.socket) -> None:
+    with suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
+
+
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -76,7 +85,10 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.closing = False
         self.ended = threading.Event()
         self._room = threading.Semaphore(MOST_AT_ONCE)
-        self._open: dict[socket.socket, float] = {}
+        self.asking_swf = threading.Semaphore(MOST_ASK_SWF)
+        self._open: dict[socket.socket, None] = {}
+        self._silent: dict[socket.socket, None] = {}
+        """Those that have not asked anything yet, the oldest first."""
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
@@ -104,10 +116,14 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             self.shutdown_request(request)
             return
         if not self._room.acquire(blocking=False):
-            self.cut(older_than=PATIENCE)  # whoever trickles must not keep probes out
-            self.shutdown_request(request)
-            return
-        self._open[request] = now()
+            # Whoever sends nothing, or trickles, must not keep probes out: those ask at once.
+            for silent in list(self._silent)[:1]:
+                self.has_asked(silent)
+                _cut(silent)
+            if not self._room.acquire(timeout=ROOM_WITHIN):
+                self.shutdown_request(request)
+                return
+        self._open[request] = self._silent[request] = None
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no more threads on this machine
@@ -121,16 +137,19 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         finally:
             self._done(request)
 
+    def has_asked(self, request: Any) -> None:
+        """What it wants is known."""
+        self._silent.pop(request, None)
+
     def _done(self, request: Any) -> None:
+        self.has_asked(request)
         self._open.pop(request, None)
         self._room.release()
 
-    def cut(self, older_than: float = 0.0) -> None:
-        """End the connections that are open, so many seconds at least."""
-        for request, since in list(self._open.items()):
-            if now() - since >= older_than:
-                with suppress(OSError):
-                    request.shutdown(socket.SHUT_RDWR)
+    def cut(self) -> None:
+        """End the connections that are open."""
+        for request in list(self._open):
+            _cut(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is gone is nobody's trouble."""
@@ -144,7 +163,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer the path."""
-        told = self._answer(urlsplit(self.path).path)
+        self.server.has_asked(self.connection)
+        told = self._within_bounds(_path_of(self.path))
         self.send_response(told.status)
         self.send_header("Content-Type", told.content_type)
         self.send_header("Content-Length", str(len(told.body)))
@@ -155,6 +175,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(told.body)
+
+    def _within_bounds(self, path: str) -> Answer:
+        if path != ASKS_SWF:
+            return self._answer(path)
+        if not self.server.asking_swf.acquire(blocking=False):
+            return ASK_AGAIN
+        try:
+            return self._answer(path)
+        finally:
+            self.server.asking_swf.release()
 
     def _answer(self, path: str) -> Answer:
         try:
@@ -178,6 +208,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Probes come every few seconds: nobody wants to read of them."""
+
+
+def _path_of(target: str) -> str:
+    try:
+        return urlsplit(target).path
+    except ValueError:  # no URL, and so no path of ours
+        return target
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

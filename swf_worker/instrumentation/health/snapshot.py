@@ -46,6 +46,8 @@ class ProcessSnapshot(msgspec.Struct, frozen=True):
 
     pid: int
     workers: list[WorkerSnapshot]
+    has_tasks: bool = False
+    """What runs and what has ended is in it."""
     metrics: list[Family] | None = None
     no_metrics: str | None = None
 
@@ -72,16 +74,18 @@ def combined(
 ) -> list[Family]:
     """Several processes' metrics as one target's. Counters and histograms are summed; of gauges
     those that ``gauges`` names, by "sum" or "max"; of any other gauge nobody knows what a sum would
-    mean, and each process's keeps its ``pid``."""
+    mean, and each process's has its name as a label."""
     found: dict[str, Family] = {}
     values: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {}
-    for pid, families in parts:
+    for process, families in parts:
         for family in families:
             found.setdefault(family.name, family)
             kept = values.setdefault(family.name, {})
-            how = gauges.get(family.name, "sum" if family.kind in _SUMMED else "pid")
+            how = gauges.get(family.name, "sum" if family.kind in _SUMMED else "own")
             for sample in family.samples:
-                labels = sample.labels | ({"pid": pid} if how == "pid" else {})
+                labels = sample.labels
+                if how == "own" and process:
+                    labels = _labelled(labels, process)
                 key = (sample.name, frozenset(labels.items()))
                 before = kept.get(key)
                 kept[key] = sample.value if before is None else _joined(how, before, sample.value)
@@ -94,6 +98,15 @@ def combined(
         )
         for name, family in found.items()
     ]
+
+
+_PROCESS = "process"
+
+
+def _labelled(labels: Mapping[str, str], process: str) -> dict[str, str]:
+    """A label of that name gets another, as Prometheus has it for its own."""
+    named = {f"exported_{n}" if n == _PROCESS else n: value for n, value in labels.items()}
+    return named | {_PROCESS: process}
 
 
 _SUMMED = ("counter", "histogram", "summary")

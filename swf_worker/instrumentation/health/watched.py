@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...clock import now
 from ...errors import ConfigurationError, ServiceError
 from ...observations import Observation, Observer, TaskEnded
@@ -50,13 +52,14 @@ class WatchedWorker:
         if isinstance(record, TaskEnded):
             self._recent.append(record)
 
-    def snapshot(self) -> WorkerSnapshot | None:
+    def snapshot(self, *, tasks: bool) -> WorkerSnapshot | None:
         """What it does now; None before its start."""
         view = self.view
         if view is None:
             return None
-        recent = [_ended(record) for record in list(self._recent)[::-1]]
-        return WorkerSnapshot(view.status(), recent, list(view.wedged()), view.not_ready())
+        recent = [_ended(record) for record in list(self._recent)[::-1]] if tasks else []
+        status = view.status(tasks=tasks)
+        return WorkerSnapshot(status, recent, list(view.wedged()), view.not_ready())
 
 
 def _ended(record: TaskEnded) -> EndedTask:
@@ -105,15 +108,17 @@ class WatchedProcess:
         if registry not in self._registries:
             self._registries.append(registry)
 
-    def snapshot(self, *, metrics: bool = False) -> ProcessSnapshot:
-        """What this process does now."""
-        workers = [found for worker in self._workers if (found := worker.snapshot()) is not None]
+    def snapshot(self, *, tasks: bool = False, metrics: bool = False) -> ProcessSnapshot:
+        """What this process does now; its tasks where they are asked for: probes come often."""
+        snapshots = [worker.snapshot(tasks=tasks) for worker in self._workers]
+        workers = [each for each in snapshots if each is not None]
+        found = ProcessSnapshot(os.getpid(), workers, tasks)
         if not metrics:
-            return ProcessSnapshot(os.getpid(), workers)
+            return found
         if not self._registries:
-            return ProcessSnapshot(os.getpid(), workers, no_metrics=self._no_metrics)
+            return msgspec.structs.replace(found, no_metrics=self._no_metrics)
         kept = [("", families_of(registry)) for registry in self._registries]
-        return ProcessSnapshot(os.getpid(), workers, combined(kept, COMBINED))
+        return msgspec.structs.replace(found, metrics=combined(kept, COMBINED))
 
     def backlog(self) -> Backlog:
         """How many tasks wait in the workers' task lists. It blocks; ServiceError. Asked more
@@ -147,7 +152,7 @@ class WatchedProcess:
         views: dict[tuple[str, str], WorkerView] = {}
         for worker in self._workers:
             if worker.view is not None:
-                facts = worker.view.status().worker
+                facts = worker.view.status(tasks=False).worker
                 views[facts.domain, facts.task_list] = worker.view
         if not views:
             raise ServiceError("CountPendingActivityTasks", "", "no worker has started yet")

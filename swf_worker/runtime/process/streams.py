@@ -115,13 +115,15 @@ def write_line(stream: Any, line: str) -> None:
     wait for its lock. Whatever goes wrong is nobody's."""
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
-    with suppress(OSError, ValueError):
+    try:
         if raw is not None:
             write = getattr(raw, "as_it_is", raw.write)  # whose lines are records: this is one
             write(f"{line}\n".encode(stream.encoding, "backslashreplace"))
         elif stream is not None:
             stream.write(f"{line}\n")
             stream.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def is_lost(number: int) -> bool:

@@ -54,7 +54,8 @@ class ObserverThread:
         self._start_thread = start_thread
         self._records: deque[Observation] = deque()
         self._waiting = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
         self._dropped = 0
@@ -65,7 +66,7 @@ class ObserverThread:
 
     def tell(self, record: Observation) -> None:
         """Have it told; never blocks on an observer."""
-        with self._changed:
+        with self._lock:
             if len(self._records) >= MOST_WAITING:
                 self._dropped += 1
                 return
