@@ -38,8 +38,9 @@ def _plain(value: Any) -> str:
 
 
 _encode_quickly = msgspec.json.Encoder(enc_hook=_plain).encode
-"""Four times as quick, for what it knows."""
-_encode = json.JSONEncoder(default=safe_str, separators=(",", ":")).encode
+"""Three times as quick, for what it knows, with the spaces of the other one put in: who looks for
+``"level": "error"`` in a line finds it."""
+_encode = json.JSONEncoder(default=safe_str).encode
 """Made once: for each line, json.dumps with arguments would make one."""
 _FORK_PATIENCE = 0.5
 """Seconds for which a fork waits for the line that is being written."""
@@ -287,7 +288,7 @@ def _when_and_by_whom(logger: _Named, method: str, event: dict[str, Any]) -> dic
 
 def _as_json(event: dict[str, Any], **_: Any) -> str:
     try:
-        line = _encode_quickly(event).decode()
+        line = msgspec.json.format(_encode_quickly(event), indent=0).decode()
     except Exception:  # a number that is too long, half a character
         return _Record(_encode(event))
     # Whatever the encoding of stderr is, a line is JSON.

@@ -100,7 +100,7 @@ def test_a_first_one_that_takes_long_is_named_and_holds_up_no_stop(swf, configur
         process.terminate()
         _, err = process.communicate(timeout=20)
         assert time.monotonic() - began < 9
-        assert '"task_may_be_lost":true' not in err, "nothing was sent"
+        assert '"task_may_be_lost": true' not in err, "nothing was sent"
     assert process.returncode == 0
 
 
@@ -108,8 +108,8 @@ def test_a_refresh_that_fails_is_told_with_its_provider_and_made_up_for(swf, con
     with often(swf, configured("short", "fails", "fails", "long")) as process:
         scheduled = swf.schedule("UntilStop", "1", heartbeat_timeout=2)
         line = next(line for line in process.stderr if "credentials not refreshed" in line)
-        assert '"provider":"custom-process"' in line
-        assert '"ended":false' in line
+        assert '"provider": "custom-process"' in line
+        assert '"ended": false' in line
         assert next(line for line in process.stderr if "credentials refreshed" in line)
         process.terminate()
         process.communicate(timeout=20)
@@ -212,8 +212,8 @@ def test_what_can_get_better_is_waited_out_loudly(swf, tmp_path, status, body, f
             code, _, err = ended(process)
     assert code == 0
     line = next(line for line in err.splitlines() if "credentials not refreshed" in line)
-    assert '"provider":"assume-role-with-web-identity"' in line
-    assert '"level":"error"' in line
+    assert '"provider": "assume-role-with-web-identity"' in line
+    assert '"level": "error"' in line
 
 
 def test_a_refusal_is_none_of_these(swf, tmp_path):

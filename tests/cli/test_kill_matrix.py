@@ -216,10 +216,10 @@ def abandoned(victim, stage, code, interrupted):
     """Three: the end, at once; nothing more is answered, and what is abandoned is named."""
     seen = [("Failed", "WorkerShutdown")] if interrupted else []
     assert victim.answers() == ([("Completed", '"done"')] if stage == "answering" else seen)
-    said = [line for line in victim.log if '"event":"abandoned' in line]
+    said = [line for line in victim.log if '"event": "abandoned' in line]
     assert any("abandoned open polls" in line for line in said)
     if stage != "idle" and not interrupted:
-        whose = ('"activity_name":"Work"', '"workflow_id":"workflow-1"', '"run_id":"run-1"')
+        whose = ('"activity_name": "Work"', '"workflow_id": "workflow-1"', '"run_id": "run-1"')
         assert any(all(each in line for each in whose) for line in said)
     assert code == 3
 

@@ -136,7 +136,7 @@ def test_after_a_sleep_past_the_heartbeat_timeout_nothing_is_answered():
                 said = process.stderr.readline()
             process.terminate()
             process.communicate(timeout=20)
-        assert '"disposition":"closed"' in said
+        assert '"disposition": "closed"' in said
         assert not [name for name in swf.calls if name.startswith("Respond")]
         assert process.returncode == 0
 

@@ -51,7 +51,7 @@ def test_every_documented_metric_span_and_field_is_there(tmp_path, monkeypatch):
             waits = swf.schedule("Async", "1.0", **where)
             child = swf.schedule("Process", "1.0", SECRET, **where)
             waits.wait_for_heartbeats()
-            url = re.search(r'"url":"(http://[^"]+)"', errors.read_text())[1]
+            url = re.search(r'"url": "(http://[^"]+)"', errors.read_text())[1]
             assert isinstance(archived.outcome(), Completed)
             assert isinstance(missing.outcome(), Failed)
             assert isinstance(child.outcome(), Completed)

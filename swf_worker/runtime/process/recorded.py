@@ -27,7 +27,7 @@ def json_line(level: str, logger: str, event: str, fields: Fields, created: floa
     """A record, as a line."""
     own = {"event": event, "level": level, "logger": logger, "timestamp": Moment.of(created)}
     told = {name: flat(value) for name, value in fields.items() if name not in own}
-    return json.dumps(own | told, separators=(",", ":"))
+    return json.dumps(own | told)
 
 
 class RecordedFile(SafeFile):
