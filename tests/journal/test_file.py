@@ -6,7 +6,6 @@ import os
 import sqlite3
 import stat
 import threading
-from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from swf_worker import ConfigurationError
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of, row_of
-from swf_worker.runtime.journal.file import CorruptJournal, JournalFile, opening, put_aside
+from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.journal.owners import Owner, is_alive, sweep
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
 from tests.conftest import eventually
@@ -69,8 +68,7 @@ def test_it_is_for_its_owners_eyes_and_so_is_all_beside_it(tmp_path):
     before = os.umask(0)
     try:
         owner = Owner(path)
-        with opening(path):
-            file = JournalFile.opened(path)
+        file = JournalFile.opened(path)
         file.write([entry()])
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
     finally:
@@ -90,19 +88,6 @@ def test_one_that_others_may_read_is_refused(tmp_path, mode):
         JournalFile.opened(path)
 
 
-def test_another_programs_file_is_refused_and_left_alone(tmp_path):
-    path = tmp_path / "journal"
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE theirs (x)")
-    other.commit()
-    other.close()
-    path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="another program's"):
-        JournalFile.opened(path)
-    with closing(sqlite3.connect(path)) as other:
-        assert other.execute("SELECT * FROM theirs").fetchall() == []
-
-
 def test_one_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "journal"
     JournalFile.opened(path).close()
@@ -111,18 +96,6 @@ def test_one_of_a_later_version_is_refused(tmp_path):
     later.close()
     with pytest.raises(ConfigurationError, match="schema 7"):
         JournalFile.opened(path)
-
-
-@pytest.mark.parametrize("content", [b"no database at all, whatever its name says", b"\0" * 8192])
-def test_what_is_none_is_corrupt_and_can_be_put_aside(tmp_path, content):
-    path = tmp_path / "journal"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    with pytest.raises(CorruptJournal):
-        JournalFile.opened(path)
-    aside = put_aside(path)
-    assert aside.read_bytes() == content
-    assert not path.exists()
 
 
 def test_of_two_that_adopt_the_same_answer_one_gets_it(tmp_path):

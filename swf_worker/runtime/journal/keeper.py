@@ -27,8 +27,9 @@ from ...service.api import SwfService
 from ...task import ActivityTask
 from ..threads.clock import StartThread
 from .entries import Attempted, Entry, Place
-from .file import CorruptJournal, JournalFile, Sync, opening, put_aside
+from .file import JournalFile, Sync
 from .owners import Owner, is_alive, sweep
+from .path import real
 
 PATIENCE = 2.0
 """Seconds for which an answer waits until it is written; then it goes out without."""
@@ -305,13 +306,10 @@ class Journal:
     # --- failures -------------------------------------------------------------------------------
 
     def _opened(self) -> JournalFile:
-        with opening(self.path):
-            try:
-                return JournalFile.opened(self.path, self._sync)
-            except CorruptJournal as error:
-                aside = put_aside(self.path)
-                self._observe(JournalPutAside(str(self.path), str(aside), str(error)))
-                return JournalFile.opened(self.path, self._sync)
+        return JournalFile.opened(self.path, self._sync, put_aside_as=self._is_put_aside)
+
+    def _is_put_aside(self, aside: Path, why: str) -> None:
+        self._observe(JournalPutAside(str(self.path), str(aside), why))
 
     def _fail(self, error: Exception, again: float = AGAIN) -> None:
         """From now on answers go out without it, until it can be opened anew."""
@@ -367,7 +365,7 @@ def journal_of(
     """The journal of a worker with these options; None without one."""
     if options.journal is None:
         return None
-    path = Path(options.journal).absolute()
+    path = real(options.journal)
     place = Place(service.place, options.domain, options.task_list)
     return Journal(path, options.journal_sync, place, observe, start_thread)
 
