@@ -30,6 +30,7 @@ from swf_worker.outcome import Failed as FailedOutcome
 from swf_worker.runtime.journal import keeper
 from swf_worker.runtime.journal.entries import Attempted, Place
 from swf_worker.runtime.journal.file import JournalFile
+from swf_worker.runtime.journal.owners import is_alive
 from swf_worker.runtime.threads.clock import start_daemon
 from tests.cli import workers
 from tests.cli.test_run import ended, environment, running
@@ -81,6 +82,10 @@ def test_an_answer_lies_there_until_it_is_accepted(make_worker, quick_swf, recor
     assert sorted(each.name for each in tmp_path.iterdir()) == ["journal", "journal.lock"]
 
 
+def never(stuck):
+    raise AssertionError("the disk doesn't hang")
+
+
 @pytest.fixture
 def journal(tmp_path, recorder):
     kept = keeper.Journal(tmp_path / "journal", "process", HERE, recorder.observe, start_daemon)
@@ -98,15 +103,15 @@ def test_what_is_known_of_each_attempt_is_written(journal):
     one, answer = entry().task, Completed_("1")
     throttled = ThrottledError("RespondActivityTaskCompleted", "ThrottlingException", "no")
     lost = ServiceUnavailableError("RespondActivityTaskCompleted", "", "lost", ambiguous=True)
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     assert known(journal) == [(answer, Attempted.SENDING)], "before it leaves"
     journal.after_attempt(one, throttled)
     assert eventually(lambda: known(journal) == [(answer, Attempted.WAITING)])
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     assert known(journal) == [(answer, Attempted.SENDING)]
     journal.after_attempt(one, lost)
     assert eventually(lambda: known(journal) == [(answer, Attempted.AMBIGUOUS)])
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     journal.after_attempt(one, throttled)
     assert not eventually(lambda: known(journal) != [(answer, Attempted.AMBIGUOUS)], 0.1)
     journal.drop(one)
@@ -115,8 +120,8 @@ def test_what_is_known_of_each_attempt_is_written(journal):
 
 def test_the_failure_that_follows_a_refused_result_takes_its_place(journal):
     one, refused = entry().task, FailedOutcome("ResultRefused", "{}")
-    journal.before_attempt(one, Completed_("1"))
-    journal.before_attempt(one, refused)
+    journal.before_attempt(one, Completed_("1"), never)
+    journal.before_attempt(one, refused, never)
     assert known(journal) == [(refused, Attempted.SENDING)]
 
 
@@ -133,8 +138,8 @@ def test_answers_that_are_ready_together_share_a_transaction(journal, monkeypatc
 
     monkeypatch.setattr(JournalFile, "write", slow)
     threads = [
-        threading.Thread(target=journal.before_attempt, args=(entry(str(n)).task, Completed_("1")))
-        for n in range(9)
+        threading.Thread(target=journal.before_attempt, args=(each, Completed_("1"), never))
+        for each in (entry(str(n)).task for n in range(9))
     ]
     threads[0].start()
     begun.wait(10)
@@ -411,7 +416,7 @@ def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
             raise sqlite3.OperationalError("database is locked")
         write(self, *given, **more)
 
-    journal.before_attempt(one, Completed_("1"))
+    journal.before_attempt(one, Completed_("1"), never)
     monkeypatch.setattr(JournalFile, "write", fails_once)
     journal.drop(one)
     recorder.wait_for(JournalRestored)
@@ -421,9 +426,9 @@ def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
 def test_a_worker_whose_files_are_deleted_looks_alive_again(journal, recorder):
     for each in journal.path.parent.iterdir():
         each.unlink()
-    journal.before_attempt(entry().task, Completed_("1"))
+    journal.before_attempt(entry().task, Completed_("1"), never)
     recorder.wait_for(JournalRestored)
-    assert keeper.is_alive(journal.path, journal._owner.name)
+    assert is_alive(journal.path, journal._owner.name)
     assert eventually(lambda: len(known(journal)) == 1)
 
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,18 @@ class CorruptJournal(sqlite3.DatabaseError):
     """It is no journal, or no longer one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the entries."""
+
+    entries: list[Entry]
+    unreadable: int
+    """So many rows are no entries: they are left there."""
+    last: bytes
+    """The key of the last row."""
+    is_last: bool
+
+
 class JournalFile:
     """One connection. Not thread-safe. Its methods raise sqlite3.Error and OSError."""
 
@@ -38,9 +51,8 @@ class JournalFile:
         self._name = str(path)
         self._connection = connection
         self._identity = entered(path)
+        self._closed = False
         self._log = f"{path}-wal"
-        self.unreadable = 0
-        """So many of the entries that were read last are none."""
         self._size = 0
 
     @classmethod
@@ -86,6 +98,9 @@ class JournalFile:
 
     def close(self) -> None:
         """Let it go."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._connection.close()
         finally:
@@ -114,17 +129,20 @@ class JournalFile:
                 connection.execute(_DROP, (key_of(token),))
 
     def entries(self) -> list[Entry]:
-        """All that lie there, the oldest first. What can't be read is counted, and left."""
+        """All that lie there, the oldest first."""
+        found = self.page(b"", -1).entries
+        return sorted(found, key=lambda each: (each.kept_at, each.task.task_token))
+
+    def page(self, after: bytes, most: int) -> Page:
+        """Those with keys behind ``after``, and at most so many."""
         with _as_corrupt():
-            rows = self._connection.execute(_SELECT).fetchall()
+            rows = self._connection.execute(_SELECT, (after, most)).fetchall()
         found: list[Entry] = []
-        self.unreadable = 0
         for row in rows:
-            try:
+            with suppress(ValueError):
                 found.append(entry_of(row))
-            except ValueError:
-                self.unreadable += 1
-        return found
+        last = rows[-1][0] if rows else after
+        return Page(found, len(rows) - len(found), last, len(rows) != most)
 
     def adopt(
         self, owner: str, entries: Sequence[Entry], expired: Sequence[Entry] = ()
@@ -177,7 +195,10 @@ class _Transaction:
 
 _KEEP = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
 _DROP = "DELETE FROM entries WHERE token = ?"
-_SELECT = "SELECT token, owner, attempted, kept_at, entry FROM entries ORDER BY kept_at, token"
+_SELECT = (
+    "SELECT token, owner, attempted, kept_at, entry FROM entries WHERE token > ? ORDER BY token "
+    "LIMIT ?"
+)
 
 
 def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
@@ -219,7 +240,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if sound != "ok":
         raise CorruptJournal(sound)
-    connection.execute(_SELECT).fetchone()
+    connection.execute(_SELECT, (b"", 1)).fetchone()
 
 
 @contextmanager
