@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of
 from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.journal.owners import Owner, is_alive, sweep
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
+from tests.cli.test_run import environment
 from tests.conftest import eventually
 
 HERE = Place("https://swf.us-east-1.amazonaws.com us-east-1", "tests", "tasks")
@@ -221,3 +225,54 @@ def test_a_worker_that_starts_while_others_sweep_is_seen(tmp_path):
     assert all(owner.is_seen() and is_alive(path, owner.name) for owner in owners)
     for owner in owners:
         owner.close()
+
+
+def test_what_was_dropped_is_no_longer_in_it(tmp_path):
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    tokens = [f"credential-{n}" for n in range(20)]
+    file.write([entry(each, Completed('"secret"' * 2_000)) for each in tokens])
+    file.write(dropped=tokens)
+    file.close()
+    left = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"credential" not in left
+    assert b"secret" not in left
+
+
+ODD = [
+    "a?mode=ro",
+    "a#b",
+    "a%20b",
+    ":memory:",
+    "file:x",
+    b"not-utf-8-\xff".decode(errors="surrogateescape"),
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_name_is_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = Path(name).absolute()
+    file = JournalFile.opened(path)
+    file.write([entry()])
+    assert file.is_in_place()
+    file.close()
+    assert {each.name for each in tmp_path.iterdir()} == {name, f"{name}.lock"}
+    again = JournalFile.opened(path)
+    assert len(again.entries()) == 1
+    again.close()
+
+
+def test_a_second_look_lets_go_of_no_lock(tmp_path):
+    """To close a file lets go of all locks that a process has on it; and whoever closes a journal
+    that nobody has locked puts an end to its log."""
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    file.write([entry()])
+    JournalFile.opened(path).close()
+    program = "import sys; from pathlib import Path\n"
+    program += "from swf_worker.runtime.journal.file import JournalFile\n"
+    program += "JournalFile.opened(Path(sys.argv[1])).close()"
+    subprocess.run([sys.executable, "-c", program, str(path)], env=environment(), check=True)
+    assert file.is_in_place()
+    file.close()

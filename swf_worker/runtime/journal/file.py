@@ -89,6 +89,7 @@ class JournalFile:
         try:
             with _as_corrupt():
                 connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+                connection.execute("PRAGMA secure_delete=ON")  # SQLite's own default differs
                 _prepare(connection, path)
                 connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
             return cls(path, connection)
