@@ -276,3 +276,21 @@ def test_a_second_look_lets_go_of_no_lock(tmp_path):
     subprocess.run([sys.executable, "-c", program, str(path)], env=environment(), check=True)
     assert file.is_in_place()
     file.close()
+
+
+def test_an_index_that_is_cut_off_ends_no_process(tmp_path):
+    path = tmp_path / "journal"
+    program = """
+import os, sys
+from pathlib import Path
+from swf_worker.runtime.journal.file import JournalFile
+path = Path(sys.argv[1])
+file = JournalFile.opened(path)
+for each in list(path.parent.iterdir()):
+    os.truncate(each, 0)
+assert not file.is_in_place()
+file.close()
+JournalFile.opened(path).close()
+"""
+    command = [sys.executable, "-c", program, str(path)]
+    assert subprocess.run(command, env=environment()).returncode == 0

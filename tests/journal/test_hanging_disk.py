@@ -7,11 +7,13 @@ devices; where there are none, only the tests with a write that is held remain."
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -20,10 +22,13 @@ import pytest
 from swf_worker import ConfigurationError, activity
 from swf_worker.local import Completed
 from swf_worker.observations import JournalFailed, JournalRestored, TaskEnded
+from swf_worker.outcome import Completed as Completed_
 from swf_worker.runtime.journal import keeper
 from swf_worker.runtime.journal.file import JournalFile
+from swf_worker.runtime.threads.clock import start_daemon
 from tests.cli.test_run import environment
 from tests.conftest import eventually
+from tests.journal.test_file import HERE, entry
 from tests.journal.test_keeper import lying_in
 
 
@@ -87,6 +92,48 @@ def test_the_answer_whose_write_hangs_is_sent_by_another_thread(
         assert quick_swf.schedule(name, "1", 7).outcome() == Completed("8")
         assert accepted_once(recorder, 6)
         assert recorder.of(JournalFailed)[-1].why == "its disk hangs", "and since then none"
+
+
+@pytest.mark.parametrize("sync", ["process", "full"])
+def test_each_answer_is_sent_by_one_thread_whenever_it_hangs(tmp_path, recorder, monkeypatch, sync):
+    """Writes of all durations around that at which they are held to hang, by eight threads."""
+    dice, write = random.Random(1), JournalFile.write
+    monkeypatch.setattr(keeper, "PATIENCE", 0.02)
+    monkeypatch.setattr(keeper, "AT_LEAST", 0.005)
+    monkeypatch.setattr(keeper, "AGAIN", 0.01)
+
+    def slow(self, *given, **more):
+        time.sleep(dice.choice((0, 0, 0, 0, 0.018, 0.02, 0.022, 0.06)))
+        write(self, *given, **more)
+
+    monkeypatch.setattr(JournalFile, "write", slow)
+    journal = keeper.Journal(tmp_path / "journal", sync, HERE, recorder.observe, start_daemon)
+    journal.open()
+    sent = Counter()
+
+    def answers(whose):
+        for n in range(150):
+            one = entry(f"{whose}-{n}").task
+
+            def sends(stuck=None, one=one):
+                sent[one.task_token, "here" if stuck is None else "elsewhere"] += 1
+                journal.drop(one)
+
+            if journal.before_attempt(one, Completed_("1"), sends):
+                sends()
+
+    threads = [threading.Thread(target=answers, args=(n,)) for n in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    tokens = Counter(token for token, _ in sent)
+    assert (len(tokens), set(tokens.values())) == (1200, {1})
+    if sync == "process":
+        assert "elsewhere" in {where for _, where in sent}
+    assert eventually(lambda: lying_in(journal.path) == [])
+    journal.close().join(5)
+    assert lying_in(journal.path) == []
 
 
 def test_a_stop_doesnt_wait_for_it(make_worker, quick_swf, recorder, tmp_path, held):
@@ -153,6 +200,7 @@ def frozen(disk):
 PROGRAM = """
 import logging, sys, time
 from swf_worker import ActivityWorker
+from swf_worker.outcome import Completed as Completed_
 from swf_worker.runtime.journal import keeper
 from tests.journal.test_hanging_disk import on_loop, work
 keeper.STARTING = 1.0

@@ -19,6 +19,8 @@ BUSY = 1.0
 """Seconds for which another process's transaction is waited for."""
 LOG_PAGES = 4_000
 """Of 4 KiB: how much is written before SQLite puts it in its place, which waits for the disk."""
+_INDEX, _INDEX_AT_MOST = 32_768, 2**20
+"""Bytes of the index of the log: at least, and more than it ever gets."""
 _SCHEMA = """
 CREATE TABLE entries (
     token BLOB PRIMARY KEY, owner TEXT NOT NULL, attempted TEXT NOT NULL, kept_at REAL NOT NULL,
@@ -52,7 +54,7 @@ class JournalFile:
         self._connection = connection
         self._identity = entered(path)
         self._closed = False
-        self._log = f"{path}-wal"
+        self._log, self._index = f"{path}-wal", f"{path}-shm"
         self._size = 0
 
     @classmethod
@@ -102,6 +104,10 @@ class JournalFile:
         if self._closed:
             return
         self._closed = True
+        # SQLite has its index mapped: to look at what was cut off there would end this process.
+        with suppress(OSError):
+            if os.stat(self._index).st_size < _INDEX:
+                os.truncate(self._index, _INDEX_AT_MOST)
         try:
             self._connection.close()
         finally:
@@ -111,8 +117,10 @@ class JournalFile:
         """Whether its path still leads to it, and nothing was cut off: SQLite itself would go on
         writing into what is deleted, replaced or truncated, and nobody would find it there."""
         try:
-            there, log = os.stat(self._name), os.stat(self._log)
+            there, log, index = map(os.stat, (self._name, self._log, self._index))
         except OSError:
+            return False
+        if index.st_size < _INDEX:
             return False
         before, self._size = self._size, log.st_size
         if (there.st_dev, there.st_ino) != self._identity:
