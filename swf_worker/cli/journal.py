@@ -88,9 +88,9 @@ def _age(seconds: float) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[JournalFile]:
-    if not path.exists():
-        raise SwfWorkerError(f"there is no journal {path}")
     try:
+        if not path.exists():
+            raise SwfWorkerError(f"there is no journal {path}")
         file = JournalFile.opened(path, new=False)
         try:
             yield file

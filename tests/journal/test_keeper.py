@@ -355,6 +355,24 @@ def test_a_path_that_cant_be_used_is_an_error_of_the_start(make_worker, tmp_path
         worker.start()
 
 
+@pytest.mark.parametrize("path", ["", 3, b"/var/journal", os.fsencode, True])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(ConfigurationError, match="the path of a file is needed"):
+        ActivityWorker(domain="tests", task_list="tasks", activities=[work], journal=path)
+
+
+def test_a_path_is_that_of_the_start(make_worker, quick_swf, recorder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with make_worker(work, journal="journal"):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert quick_swf.schedule("Work", "1", 1).outcome() == Completed("2")
+    assert recorder.of(JournalFailed) == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        *("elsewhere", "journal", "journal.lock")
+    ]
+
+
 def test_a_real_limit_on_the_files_size_touches_no_task(quick_swf, tmp_path):
     """As a full disk: the kernel takes no more bytes."""
     quick_swf.register([work], domain="tests")

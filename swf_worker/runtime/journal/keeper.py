@@ -223,16 +223,17 @@ class Journal:
         except Exception as error:
             self._why_not = error
         self._has_begun.set()
-        while self._why_not is None and self._look_after():
+        if self._why_not is not None:
+            self._end(self._file)
+            return
+        while self._look_after():
             pass
-        self._end()
 
     def _look_after(self) -> bool:
         """Do what is to be done, once there is something; whether it goes on."""
+        turn = None
         with self._changed:
-            if not self._has_turn():
-                turn = None
-            else:
+            if self._has_turn():
                 turn = self._turn = _Turn()
                 reopens = self._file is None and not self._stuck and now() >= self._try_at
                 file, changes, waiting = self._taken()
@@ -253,10 +254,14 @@ class Journal:
             is_lost = self._turn is not turn
             if not is_lost:
                 self._turn = None
+            if not goes_on:  # before anybody else has a turn
+                last, self._file = self._file, None
         if is_lost:
             self._came_back(file)
         if adoption is not None and found is not None:
             adoption.take_up(found)
+        if not goes_on:
+            self._end(last)
         return goes_on
 
     def _has_turn(self) -> bool:
@@ -294,7 +299,8 @@ class Journal:
         if file is None or not changes:
             return
         try:
-            if not file.is_in_place() or not self._owner_is_seen():
+            assert self._owner is not None  # as there is a file
+            if not file.is_in_place() or not self._owner.is_seen():
                 raise OSError("it was deleted, or another file was put in its place")
             file.write(
                 [each for each in changes.values() if each is not None],
@@ -304,12 +310,7 @@ class Journal:
             self._fail(turn, error, again=0.0)  # once at once: it may just have been deleted
         self._slow = now() - turn.began > SLOW
 
-    def _owner_is_seen(self) -> bool:
-        return self._owner is None or self._owner.is_seen()
-
-    def _end(self) -> None:
-        with self._changed:
-            file, self._file = self._file, None
+    def _end(self, file: JournalFile | None) -> None:
         if file is not None:
             with suppress(sqlite3.Error):
                 file.close()
