@@ -27,9 +27,10 @@ from swf_worker.runtime.journal import keeper
 from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.threads.clock import start_daemon
 from tests.cli.test_run import environment
-from tests.conftest import eventually
+from tests.conftest import eventually, started
 from tests.journal.test_file import HERE, entry
-from tests.journal.test_keeper import lying_in
+from tests.journal.test_keeper import left_in, lying_in, worker_of
+from tests.wire import EMPTY_POLL, OK, Wire, task
 
 
 @activity(name="Work", version="1", heartbeat_interval=0.2)
@@ -164,6 +165,33 @@ def test_a_start_says_so(make_worker, quick_swf, tmp_path, monkeypatch):
     assert eventually(
         lambda: sorted(each.name for each in tmp_path.iterdir()) == ["journal", "journal.lock"]
     ), "whoever hung has cleaned up"
+
+
+def test_what_dead_workers_left_is_sent_when_it_comes_back(recorder, tmp_path, monkeypatch):
+    path, adopt, go_on = tmp_path / "journal", JournalFile.adopt, threading.Event()
+
+    def held_adopt(*given):
+        assert go_on.wait(20)
+        return adopt(*given)
+
+    monkeypatch.setattr("swf_worker.runtime.running_worker.ANSWERS_BEFORE_POLLS", 0.2)
+    monkeypatch.setattr(keeper, "PATIENCE", 0.3)
+    monkeypatch.setattr(JournalFile, "adopt", held_adopt)
+    one = {"activityType": {"name": "Work", "version": "1"}, "input": "1"}
+    with Wire(
+        PollForActivityTask=[task("new", **one), EMPTY_POLL],
+        RespondActivityTaskCompleted=[OK],
+    ) as wire:
+        left_in(path, wire.url)
+        with started(worker_of(wire.url, recorder, path)):
+            (first,) = recorder.wait_for(TaskEnded)
+            assert first.task.task_token == "new"
+            go_on.set()
+            (_, second) = recorder.wait_for(TaskEnded, 2)
+            assert (second.task.task_token, second.disposition) == ("token", "accepted")
+            assert eventually(lambda: lying_in(path) == [])
+        answers = wire.named("RespondActivityTaskCompleted")
+        assert [each["taskToken"] for each in answers] == ["new", "token"]
 
 
 # --- a disk that is frozen ------------------------------------------------------------------------

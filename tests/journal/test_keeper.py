@@ -429,6 +429,28 @@ def test_an_adoption_that_failed_is_made_up_for(recorder, tmp_path, monkeypatch)
     assert len(wire.named(DONE)) == 1
 
 
+def test_an_adoption_that_was_done_and_failed_loses_nothing(recorder, tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    adopt = JournalFile.adopt
+    fails = iter([True])
+
+    def fails_afterwards(self, *given):
+        done = adopt(self, *given)
+        if next(fails, False):
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+    monkeypatch.setattr(JournalFile, "adopt", fails_afterwards)
+    monkeypatch.setattr(keeper, "AGAIN", 0.1)
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
+        left_in(path, wire.url)
+        with started(worker_of(wire.url, recorder, path)):
+            recorder.wait_for(JournalRestored)
+            recorder.wait_for(TaskEnded)
+            assert eventually(lambda: lying_in(path) == [])
+    assert len(wire.named(DONE)) == 1
+
+
 def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
     journal, recorder, monkeypatch
 ):

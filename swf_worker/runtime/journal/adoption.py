@@ -48,6 +48,8 @@ class Adoption:
         self._keep = keep
         self._take_up = take_up
         self._observe = observe
+        self.unsure: set[str] = set()
+        """The tokens of those with which the file has failed: they may be the worker's own."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -60,12 +62,14 @@ class Adoption:
         """The next of them, as the worker's own; what is too old is told and dropped. Raises what
         the file raises."""
         page = file.page(self._after, AT_ONCE)
-        dead = sorted((e for e in page.entries if not self._lives(e)), key=lambda e: e.kept_at)
+        dead = sorted((e for e in page.entries if self._is_left(e)), key=lambda e: e.kept_at)
         ours = [each for each in dead if (each.place.service, each.place.domain) == self._here]
         moment = wall()
         found = [each for each in ours if moment - each.kept_at <= self._keep]
         expired = [each for each in ours if moment - each.kept_at > self._keep]
+        self.unsure.update(each.task.task_token for each in ours)
         mine, old = file.adopt(self._owner, found, expired) if ours else ([], [])
+        self.unsure.clear()
         for each in dead:
             if (each.place.service, each.place.domain) != self._here:
                 self._observe(JournalEntryLeft(each.task, each.place.service, each.place.domain))
@@ -93,10 +97,12 @@ class Adoption:
             self.is_over.set()
             sweep(self._path)
 
-    def _lives(self, entry: Entry) -> bool:
+    def _is_left(self, entry: Entry) -> bool:
+        if entry.owner == self._owner:
+            return entry.task.task_token in self.unsure
         if entry.owner not in self._alive:
             self._alive[entry.owner] = is_alive(self._path, entry.owner)
-        return self._alive[entry.owner]
+        return not self._alive[entry.owner]
 
 
 def _known(entry: Entry) -> Attempted:

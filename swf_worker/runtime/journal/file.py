@@ -165,10 +165,14 @@ class JournalFile:
                 connection.execute(_DROP, (key_of(each.task.task_token),))
         return mine, old
 
-    def replace(self, owner: str, entries: Iterable[Entry]) -> None:
-        """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone."""
+    def replace(self, owner: str, entries: Iterable[Entry], spared: Iterable[str] = ()) -> None:
+        """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone.
+        Those of the ``spared`` tokens that are its own stay as they are."""
+        keys = [key_of(token) for token in spared]
         with _Transaction(self._connection) as connection:
-            connection.execute("DELETE FROM entries WHERE owner = ?", (owner,))
+            mine = connection.execute("SELECT token FROM entries WHERE owner = ?", (owner,))
+            gone = [row for row in mine.fetchall() if row[0] not in keys]
+            connection.executemany(_DROP, gone)
             for each in entries:
                 connection.execute(_KEEP, row_of(each))
 

@@ -38,8 +38,6 @@ STARTING = 10.0
 COMPANY, AT_LEAST = 0.02, 1.0
 """Seconds for which what nobody waits for waits for company in its transaction: after others were
 written, and in any case."""
-
-
 _Written = threading.Lock
 """Released when an answer is written: whoever sends it waits for that. (An Event would cost more
 than all the rest.)"""
@@ -384,7 +382,8 @@ class Journal:
                 self._owner.hold()
             with self._changed:
                 entries = self._book.everything()
-            file.replace(self._owner.name, entries.values())
+            spared = self._adoption.unsure if self._adoption is not None else ()
+            file.replace(self._owner.name, entries.values(), spared)
         except Exception as error:
             if file is not None:
                 file.close()
