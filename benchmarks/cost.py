@@ -27,7 +27,7 @@ from swf_worker import ActivityWorker
 from swf_worker.instrumentation.traces import OpenTelemetryObserver
 from swf_worker.observer import Observer
 
-TASKS = 200
+TASKS = 100
 _OURS = str(Path(swf_worker.__file__).parent)
 
 
@@ -69,7 +69,7 @@ def calls_per_task(
                 calls=calls,
             )
             with worker:
-                figures(f"{url}/feed?tasks=50")
+                figures(f"{url}/feed?tasks=30")
                 before = profile.read()
                 figures(f"{url}/feed?tasks={TASKS}")
                 after = profile.read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
 
 _FOR_AN_EXTRA = re.compile(r"(?P<what>[^;]+);.*\bextra\s*==\s*['\"](?P<extra>[\w-]+)['\"]")
 
@@ -11,6 +10,8 @@ _FOR_AN_EXTRA = re.compile(r"(?P<what>[^;]+);.*\bextra\s*==\s*['\"](?P<extra>[\w
 def missing(what: str, *extras: str) -> str:
     """One line: what ``what`` needs of these extras, and how to install that. The command names
     the packages themselves: it works wherever this package came from, a checkout or an index."""
+    from importlib.metadata import PackageNotFoundError, requires  # a third of our own imports
+
     try:
         stated = requires("swf_worker") or []
     except PackageNotFoundError:  # a copy of the source, on a path

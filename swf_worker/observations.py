@@ -177,7 +177,8 @@ class LoopFreed(Observation):
 @dataclass(frozen=True, slots=True)
 class HandlerProcessDied(Observation):
     """A handler process died by itself, or could not start. Its task, if it ran one, fails with
-    ``HandlerDied``. ``restart_in``: seconds before that type's next task gets a process."""
+    ``HandlerDied``; one that it had not begun with runs in another process, and is not in
+    ``task``. ``restart_in``: seconds before that type's next task gets a process."""
 
     pid: int | None
     how: str

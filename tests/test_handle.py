@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -28,7 +26,7 @@ from swf_worker import (
 )
 from swf_worker.local import Canceled, Completed, Failed
 from swf_worker.observations import TaskEnded
-from tests.cli.test_run import environment
+from tests.commands import swf_worker
 from tests.wire import OK, Wire, fault, hang_up, http, silence
 
 QUICK = RetryPolicy(initial_wait=0.02, max_wait=0.05, denied_wait=0.05)
@@ -289,34 +287,25 @@ def test_an_answer_that_was_interrupted_may_have_left(monkeypatch):
 # --- swf-worker task ----------------------------------------------------------------------------
 
 
-def command(*arguments, **env):
-    done = subprocess.run(
-        [sys.executable, "-m", "swf_worker", "task", *arguments],
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=40,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+def command(*arguments, **variables):
+    return swf_worker("task", *arguments, **variables)
 
 
 def test_the_command_line_beats_and_answers(quick_swf, handed_over):
     scheduled, token = handed_over
     there = ["--endpoint-url", quick_swf.endpoint_url]
     beat = command("heartbeat", "--token", token, "--details", "half", *there)
-    assert (beat.returncode, json.loads(beat.stdout)) == (0, {"cancelRequested": False})
+    assert (beat.code, json.loads(beat.out)) == (0, {"cancelRequested": False})
     assert scheduled.heartbeat_details == "half"
     refused = command("cancel", "--token", token, *there)
-    assert refused.returncode == 1
-    assert "has not requested this task's cancellation" in refused.stderr
+    assert refused.code == 1
+    assert "has not requested this task's cancellation" in refused.err
     done = command("complete", "--result", '{"a": 1}', *there, SWF_WORKER_TOKEN=token)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.code, done.out) == (0, "")
     assert scheduled.outcome() == Completed('{"a": 1}'), "text, as it is"
     again = command("fail", "--token", token, "--reason", "R", *there)
-    assert again.returncode == 1
-    assert "the task is closed" in again.stderr.splitlines()[-1]
+    assert again.code == 1
+    assert "the task is closed" in again.err.splitlines()[-1]
 
 
 def test_the_command_line_cancels(quick_swf, handed_over):
@@ -325,7 +314,7 @@ def test_the_command_line_cancels(quick_swf, handed_over):
     done = command(
         "cancel", "--token", token, "--details", "d", "--endpoint-url", quick_swf.endpoint_url
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert scheduled.outcome() == Canceled("d")
 
 
@@ -350,5 +339,5 @@ def test_what_the_command_line_can_not_do_is_one_readable_line(arguments, code, 
         }
     )
     done = command(*arguments, **env)
-    assert done.returncode == code
-    assert says in done.stderr.splitlines()[-1]
+    assert done.code == code
+    assert says in done.err.splitlines()[-1]

@@ -16,7 +16,7 @@ import pytest
 
 from swf_worker import ActivityContext, ActivityWorker, Completed, ConfigurationError, activity
 from swf_worker.testing import ActivityEnvironment
-from tests.cli.test_run import environment
+from tests.commands import environment
 
 marked = activity(version="1")
 

@@ -1,5 +1,5 @@
-"""Plants defects, in the core's decisions and in the shell that drives it, one at a time; a test
-must fail for each. Prints which.
+"""Plants defects, in the core's decisions, in the shell that drives it, in payloads, one at a
+time; a test must fail for each. Prints which.
 
 make mutants
 """
@@ -15,7 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.planted import CORE, SHELL, Mutant
+from tools.planted import ALL, Mutant
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 600.0
@@ -61,7 +61,7 @@ def killed(mutant: Mutant) -> tuple[Mutant, bool, str]:
 
 
 def main(wanted: list[str]) -> int:
-    mutants = [m for m in (*CORE, *SHELL) if not wanted or any(w in m.name for w in wanted)]
+    mutants = [m for m in ALL if not wanted or any(w in m.name for w in wanted)]
     alive = 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for mutant, dead, how in pool.map(killed, mutants):

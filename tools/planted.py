@@ -47,6 +47,7 @@ LIMITED = "swf_worker/runtime/runners/limited.py"
 PROCESS = "swf_worker/runtime/runners/process.py"
 CHILD = "swf_worker/runtime/children/child.py"
 CHILD_PROCESS = "swf_worker/runtime/children/child_process.py"
+CHILD_TASK = "swf_worker/runtime/runners/child_task.py"
 GATEWAY = "swf_worker/service/gateway.py"
 FAULTS = "swf_worker/service/faults.py"
 
@@ -358,8 +359,8 @@ SHELL = (
     Mutant(
         "a failed poll is followed by the next at once",
         POLLER,
-        "        self.plan.failed(self.clock.now(), wait, shed=verdicts.sheds_pollers(error))",
-        "        self.plan.failed(self.clock.now(), 0.0, shed=verdicts.sheds_pollers(error))",
+        "        self.plan.failed(moment, wait, began, shed=verdicts.sheds_pollers(error))",
+        "        self.plan.failed(moment, 0.0, began, shed=verdicts.sheds_pollers(error))",
         RUNNING,
     ),
     Mutant(
@@ -379,9 +380,9 @@ SHELL = (
     Mutant(
         "a missed beat is the last one",
         HEARTBEATER,
-        "            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)\n"
+        "            planned = beats.plan.miss(self.moved_at, left_at, wait, unheard=unheard)\n"
         "        self._arm(beats)\n",
-        "            planned = beats.plan.miss(self.clock.now(), left_at, wait, unheard=unheard)\n",
+        "            planned = beats.plan.miss(self.moved_at, left_at, wait, unheard=unheard)\n",
         ("tests/faults/test_network.py", *RUNNING),
     ),
     Mutant(
@@ -448,6 +449,20 @@ SHELL = (
         ("tests/worker/test_process_ends.py",),
     ),
     Mutant(
+        "a task whose handler began runs again in another process",
+        CHILD_TASK,
+        "                self.began = True",
+        "                pass",
+        ("tests/worker/test_process_deaths.py",),
+    ),
+    Mutant(
+        "a task that no process survives to begin goes round for ever",
+        PROCESS,
+        "        if died == _MOST_UNBEGUN:",
+        "        if died < 0:",
+        ("tests/worker/test_process_deaths.py",),
+    ),
+    Mutant(
         "a SIGTERM to the whole group ends a handler's process",
         CHILD,
         "        if self._announced and not self._raised:",
@@ -477,3 +492,72 @@ SHELL = (
         ("tests/service/test_gateway.py", "tests/service/test_attempts.py"),
     ),
 )
+
+CODED = "swf_worker/coded.py"
+CHAIN = "swf_worker/codecs/chain.py"
+TEXT = "swf_worker/text.py"
+BINDING = "swf_worker/payloads/binding.py"
+READING = "swf_worker/payloads/reading.py"
+CODECS_ON_THE_WIRE = ("tests/codecs/test_chain.py", "tests/codecs/test_on_the_wire.py")
+PAYLOAD_TESTS = ("tests/payloads", "tests/test_text_and_failures.py")
+
+PAYLOADS = (
+    Mutant(
+        "a result that the codecs made too long goes out",
+        CODED,
+        "    if coded is not None and (units := utf16_units(coded)) > MAX_PAYLOAD:",
+        "    if coded is not None and (units := utf16_units(coded)) > 2 * MAX_PAYLOAD:",
+        CODECS_ON_THE_WIRE,
+    ),
+    Mutant(
+        "codecs are undone in the order in which they wrote",
+        CHAIN,
+        "    for codec in reversed(codecs):",
+        "    for codec in codecs:",
+        CODECS_ON_THE_WIRE,
+    ),
+    Mutant(
+        "what a codec raised is told with its words",
+        CHAIN,
+        '        said = f"raised {type(error).__name__}{_place(error)}"',
+        '        said = f"raised {error!r}{_place(error)}"',
+        CODECS_ON_THE_WIRE,
+    ),
+    Mutant(
+        "an emoji counts one",
+        TEXT,
+        '    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2',
+        "    return len(text)",
+        PAYLOAD_TESTS,
+    ),
+    Mutant(
+        "half a character goes out",
+        TEXT,
+        '    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")',
+        "    return text",
+        PAYLOAD_TESTS,
+    ),
+    Mutant(
+        "an argument that is given twice is taken once",
+        BINDING,
+        "        if name in taken:",
+        "        if False:",
+        PAYLOAD_TESTS,
+    ),
+    Mutant(
+        "a parameter without a value is left to Python",
+        BINDING,
+        "        if each.required and each.name not in taken and each.name not in named:",
+        "        if False:",
+        PAYLOAD_TESTS,
+    ),
+    Mutant(
+        "a text that is no JSON is quoted",
+        READING,
+        "            mismatch = not_json(error)",
+        "            mismatch = NotJson(repr(text))",
+        PAYLOAD_TESTS,
+    ),
+)
+
+ALL = (*CORE, *SHELL, *PAYLOADS)

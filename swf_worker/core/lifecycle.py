@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from msgspec import Struct
+
 LAST_ANSWERS = 20.0
 """Seconds that answers still unsent have at the end of a stop."""
 POLL_LIMIT = 75.0
@@ -70,47 +72,40 @@ STOPPING = (Phase.DRAINING, Phase.ASKING, Phase.ANSWERING, Phase.STOPPED)
 # --- events -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """``start()``."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollAccepted:
+class PollAccepted(Struct, frozen=True):
     """The service took a poll of this worker: permissions, domain and credentials are right."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(Struct, frozen=True):
     """A signal, which goes a step further each time; or (``once``)
     ``request_stop()`` and ``stop()``, which only begin."""
 
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fatal:
+class Fatal(Struct, frozen=True):
     """The worker can't work: the domain, permissions or credentials refused at start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """How many polls are open and how many tasks are not over."""
 
     polls: int
     tasks: int
 
 
-@dataclass(frozen=True, slots=True)
-class PollingClosed:
+class PollingClosed(Struct, frozen=True):
     """CLOSE_POLLING was performed, and these are the first counts after it."""
 
     polls: int
     tasks: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimerOver:
+class TimerOver(Struct, frozen=True):
     """The timer that was armed in ``phase`` has run out."""
 
     phase: Phase

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+
+from msgspec import Struct
 
 from ..outcome import Completed, Failed, Outcome
 from ..task import CancelReason
@@ -50,114 +51,96 @@ class Unfinished(Enum):
 # --- events -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerReturned:
+class HandlerReturned(Struct, frozen=True):
     """The handler returned, and its result encodes and fits."""
 
     outcome: Completed
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerFailed:
+class HandlerFailed(Struct, frozen=True):
     """The handler, its wrapper or its converter raised, or there is no handler."""
 
     outcome: Failed
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerCanceled:
+class HandlerCanceled(Struct, frozen=True):
     """The handler raised ActivityCanceled, or let out the CancelledError that we delivered."""
 
     details: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerHandedOver:
+class HandlerHandedOver(Struct, frozen=True):
     """A manual_completion handler returned."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessDied:
+class ProcessDied(Struct, frozen=True):
     """The handler's process is gone; ``outcome`` is the failure if it died by itself."""
 
     outcome: Failed
 
 
-@dataclass(frozen=True, slots=True)
-class StopCause:
+class StopCause(Struct, frozen=True):
     """Something asks the handler to stop: a beat's flag, a closed task, a lost lease, the
     drain's end, a near deadline."""
 
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
-class GraceOver:
+class GraceOver(Struct, frozen=True):
     """``cancel_grace`` has passed since the handler was asked for this cause."""
 
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
+class DeadlineReached(Struct, frozen=True):
     """The activity's own deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class CameTooLate:
+class CameTooLate(Struct, frozen=True):
     """An open poll brought the task when the stop had gone too far to run it."""
 
     unfinished: Unfinished
 
 
-@dataclass(frozen=True, slots=True)
-class HandlersTimeOver:
+class HandlersTimeOver(Struct, frozen=True):
     """The stop's time for handlers is over; the last answers go out now."""
 
     unfinished: Unfinished
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerAccepted:
+class AnswerAccepted(Struct, frozen=True):
     """SWF accepted the Respond."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerUnknown:
+class AnswerUnknown(Struct, frozen=True):
     """The Respond heard UnknownResource, or "Invalid token": the task is closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRefused:
+class AnswerRefused(Struct, frozen=True):
     """An AWS ValidationException or SerializationException: the payload was refused."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRejected:
+class AnswerRejected(Struct, frozen=True):
     """Any other final 4xx of AWS's."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerMissed:
+class AnswerMissed(Struct, frozen=True):
     """The attempt failed for now; ``ambiguous``: it may have been carried out."""
 
     ambiguous: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RetryDue:
+class RetryDue(Struct, frozen=True):
     """The wait between two attempts is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenUp:
+class GivenUp(Struct, frozen=True):
     """The stop's time for answers is over: this worker answers no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redelivered:
+class Redelivered(Struct, frozen=True):
     """SWF handed out the same token again."""
 
 
@@ -186,57 +169,48 @@ Event = (
 # --- commands -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class AskToStop:
+class AskToStop(Struct, frozen=True):
     """Tell the handler. ``interrupt``: an async one gets a CancelledError (again)."""
 
     reason: CancelReason
     interrupt: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StartGrace:
+class StartGrace(Struct, frozen=True):
     """Send GraceOver(reason) after ``cancel_grace``."""
 
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """Kill the handler's process."""
 
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send this answer."""
 
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLater:
+class RetryLater(Struct, frozen=True):
     """Send RetryDue after a backoff."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopBeats:
+class StopBeats(Struct, frozen=True):
     """No more heartbeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartBeats:
+class StartBeats(Struct, frozen=True):
     """Heartbeats again, for an answer that is sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportStuck:
+class ReportStuck(Struct, frozen=True):
     """Tell, with its stack, that the handler ran past its deadline and can't be killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """The task is over: free its slot once its handler has ended."""
 
     disposition: Disposition

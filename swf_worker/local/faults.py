@@ -115,6 +115,12 @@ def close_must_be_last() -> SWFClientError:
     return SWFValidationException("Close must be last decision in list")
 
 
+def incompatible_with_close() -> SWFClientError:
+    """A batch that begins something and closes the execution; the text is from a public test that
+    ran on the service (swiffer's ``MakeDecisionAfterCloseIT``)."""
+    return SWFValidationException("Specified decision is incompatible with close decision")
+
+
 def attributes_missing(kind: str) -> SWFClientError:
     """A decision without its attributes."""
     return SWFValidationException(
@@ -123,12 +129,16 @@ def attributes_missing(kind: str) -> SWFClientError:
 
 
 def exclusive_filters(names: list[str]) -> SWFClientError:
-    """As moto words it: filters that can't be together."""
-    if len(names) == 2:
-        return SWFValidationException(f"Cannot specify both a {names[0]} and a {names[1]}")
+    """Filters that can't be together, by the names of their types; the text is from the source of
+    a decider that met it (elife-bot's ``SWFMeta``)."""
     return SWFValidationException(
-        f"Cannot specify more than one exclusive filters in the same query: {names}"
+        f"Cannot specify more than one exclusive filters in the same query: [{', '.join(names)}]"
     )
+
+
+def two_time_filters() -> SWFClientError:
+    """As moto words it: the start and the close."""
+    return SWFValidationException("Cannot specify both a startTimeFilter and a closeTimeFilter")
 
 
 def time_filter_needed() -> SWFClientError:

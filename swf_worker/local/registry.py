@@ -17,6 +17,8 @@ class RegisteredType:
     description: str | None
     defaults: dict[str, Any]
     created: float
+    number: int
+    """In the order of registrations."""
     deprecated: float | None = None
 
     def __str__(self) -> str:

@@ -8,10 +8,12 @@ import re
 import socket
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ..clock import now
 from ..errors import ConfigurationError
 from .backend import REGION, LocalBackend
 from .injection import OWN_AGENT, Answer, Injector
@@ -32,8 +34,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        length = self.headers.get("Content-Length")
-        if length is None or not length.isdigit():
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # where the body ends is not known
             self._send(411, b'{"message": "Content-Length is needed"}')
             return
         if int(length) > _LARGEST_REQUEST:
@@ -43,6 +46,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._answer(self.headers.get("X-Amz-Target", ""), self.rfile.read(int(length)))
 
+    def handle_expect_100(self) -> bool:
+        """A client that asked whether to send its body hears so before it does."""
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
     def _answer(self, target: str, body: bytes) -> None:
         injector = self.server.injector
         kind, answer = None, None
@@ -50,10 +59,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not own:
             kind, answer = injector.before(target.rpartition(".")[2])
         if answer is None:
-            status, text = answering.answer(
+            status, told = answering.answer(
                 self.server.backend, target, body, self._region(), own=own
             )
-            answer = Answer(status, text.encode())
+            answer = Answer(status, told)
             if kind is not None:
                 answer = injector.after(kind, status, answer.body)
         if answer.status == 0:
@@ -72,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def do_GET(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body that nobody reads
         told: dict[str, Any] = {"service": "a local SWF of swf_worker", "protocol": "POST"}
         backend = self.server.backend
         if backend.quotas is not None:
@@ -83,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", _JSON)
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         if request_id:
             self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
         self.end_headers()
@@ -123,15 +136,15 @@ class _Server(ThreadingHTTPServer):
         pass  # a client that is gone
 
     def hang_up(self) -> None:
-        """End all connections, and wait for their threads."""
+        """End all connections, and wait for their threads, 5 s for all of them together."""
         with self._guard:
             left = dict(self._open)
-        for connection, thread in left.items():
-            try:
+        for connection in left:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            thread.join(5)
+        until = now() + 5
+        for thread in left.values():
+            thread.join(max(0.0, until - now()))
 
 
 class LocalServer:

@@ -118,11 +118,13 @@ def _structure(shape: Any, documentation: str, name: str) -> Check:
             if given is not None:
                 yield from member(given, where)
             elif required:
-                yield (
-                    f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
-                )
+                yield _null_at(where)
 
     return inner
+
+
+def _null_at(where: str) -> str:
+    return f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
 
 
 def _list(shape: Any, documentation: str, name: str) -> Check:
@@ -136,7 +138,8 @@ def _list(shape: Any, documentation: str, name: str) -> Check:
                 f"than or equal to {most}"
             )
         for number, item in enumerate(value, 1):
-            yield from member(item, f"{path}.{number}.member")
+            where = f"{path}.{number}.member"
+            yield from [_null_at(where)] if item is None else member(item, where)
 
     return inner
 

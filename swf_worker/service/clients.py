@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore import UNSIGNED, xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoRegionError
@@ -221,15 +222,14 @@ def _set_up_errors() -> Iterator[None]:
 def _session(reach: Reach) -> boto3.Session:
     """The user's own set-up; for a local SWF without any, one that means nothing, so that it is
     tried out with no AWS account."""
-    session = boto3.Session()
     if not _is_local(_endpoint(reach)):
-        return session
-    given: dict[str, str] = {}
+        return boto3.Session()
+    core = botocore.session.Session()
     if not any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")):
-        given = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    if not (reach.region_name or session.region_name):
-        given["region_name"] = "us-east-1"
-    return boto3.Session(**given) if given else session  # type: ignore[arg-type]
+        core.set_credentials("local", "local")
+    if not (reach.region_name or core.get_config_variable("region")):
+        core.set_config_variable("region", "us-east-1")
+    return boto3.Session(botocore_session=core)
 
 
 class _Factory:

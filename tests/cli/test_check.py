@@ -23,7 +23,7 @@ from swf_worker.cli.registering import Kind
 from swf_worker.local import Fault, FaultKind, LocalSwf
 from tests import wire
 from tests.cli import before_deploy
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.service.conftest import dead
 from tests.tls import make_certificate
 

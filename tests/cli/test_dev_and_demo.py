@@ -194,7 +194,9 @@ def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.full)]
+)
 def test_the_demo_cleans_up_after_other_signals_too_and_touches_nobodys_files(tmp_path, number):
     into = tmp_path / "archives"
     into.mkdir()

@@ -14,7 +14,7 @@ import pytest
 
 from swf_worker.local import Completed, Failed, LocalSwf
 from tests.cli import leavers
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import eventually
 
 RUN = [sys.executable, "-m", "swf_worker", "run"]
@@ -218,7 +218,7 @@ def test_an_on_stop_that_hangs(swf, tmp_path):
         assert scheduled.outcome() == Completed('"left"')
         code, seconds = stopped(process, 15)
     assert code == 0
-    assert seconds < 3.5, "the bound, and the machine's half second"
+    assert seconds < 5, "the bound, and what a busy machine adds"
     said = (tmp_path / "said").read_text().splitlines()
     assert said == ["on_stop", "registered last", "registered first"]
 

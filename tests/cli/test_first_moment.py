@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import children, eventually
 from tests.wire import EMPTY_POLL, Wire, fault, silence
 

@@ -16,7 +16,7 @@ import pytest
 
 from swf_worker import activity
 from swf_worker.local import Completed, LocalSwf
-from tests.cli.test_run import environment
+from tests.commands import environment
 
 WORKERS = """
     import os, sys

@@ -24,8 +24,8 @@ import pytest
 
 from swf_worker.runtime.stopping.signals import ControlRequest, signal_inbox
 from tests.cli.test_first_moment import LEAD, namespace
-from tests.cli.test_run import environment
 from tests.cli.test_supervised import is_alive
+from tests.commands import environment
 from tests.conftest import children, eventually
 from tests.pairs import pairwise
 from tests.wire import EMPTY_POLL, OK, Wire, http, silence, task
@@ -48,6 +48,7 @@ class Victim:
 
     def __init__(self, stage, mode, gate, terminal=None):
         self.gate = gate
+        self.mode = mode
         self.terminal = terminal
         self.lead = "default" if terminal is None else "terminal"
         self.in_namespace = False
@@ -93,7 +94,7 @@ class Victim:
             )
             self.process = subprocess.Popen(
                 command,
-                env=environment(KILL_MATRIX_GATE=str(self.gate)),
+                env=environment(KILL_MATRIX_GATE=str(self.gate), KILL_MATRIX_MODE=self.mode),
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
@@ -166,7 +167,7 @@ def check(case, gate):
     with victim.running(target):
         victim.reach(stage)
         handlers = victim.handlers(target)
-        assert handlers, "the worker's first handler process is kept warm"
+        assert bool(handlers) == (mode == "process"), "the first handler process is kept warm"
         send = os.killpg if target in ("group", "supervised") else os.kill
         pid = victim.pid
         send(pid, number)

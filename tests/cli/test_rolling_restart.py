@@ -17,9 +17,9 @@ import pytest
 
 from swf_worker.local import Completed, LocalSwf
 from tests.cli import rolling
-from tests.cli.test_run import environment
 from tests.cli.test_service_manager import Manager
 from tests.cli.together import logged
+from tests.commands import environment
 from tests.conftest import eventually
 
 FLEET = 3

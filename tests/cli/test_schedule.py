@@ -22,7 +22,7 @@ from swf_worker.local import LocalSwf
 from swf_worker.service import one_activity
 from swf_worker.service.one_activity import OneActivity
 from tests import wire
-from tests.cli.test_run import environment
+from tests.commands import environment, swf_worker
 from tests.proxy import Proxy
 
 
@@ -61,10 +61,13 @@ def worker(local):  # before ``one``: it needs the domain
         yield made
 
 
+def where(local):
+    return ["--endpoint-url", local.endpoint_url, "--domain", "shell", "--task-list", "files"]
+
+
 def command(local, *arguments):
-    where = ["--endpoint-url", local.endpoint_url, "--domain", "shell", "--task-list", "files"]
     return subprocess.Popen(
-        [sys.executable, "-m", "swf_worker", "schedule", *arguments, *where],
+        [sys.executable, "-m", "swf_worker", "schedule", *arguments, *where(local)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -91,12 +94,18 @@ def said(process):
     return process.returncode, json.loads(out) if out else None, err.splitlines()
 
 
+def schedules(local, *arguments):
+    """One that ends by itself."""
+    said = swf_worker("schedule", *arguments, *where(local))
+    return said.code, json.loads(said.out) if said.out else None, said.err.splitlines()
+
+
 def test_it_registers_what_is_missing_and_prints_the_outcome(local, worker):
-    code, outcome, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"', "--wait"))
+    code, outcome, lines = schedules(local, "Greet", "1.0", "--input", '"Ada"', "--wait")
     assert (code, outcome) == (0, {"outcome": "Completed", "result": '"Hello, Ada!"'})
     assert "registered workflow type swf-worker-schedule/1" in lines
     assert "registered activity type Greet/1.0" in lines
-    code, _, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"', "--wait"))
+    code, _, lines = schedules(local, "Greet", "1.0", "--input", '"Ada"', "--wait")
     assert code == 0
     assert not [line for line in lines if line.startswith("registered")]
     assert [line for line in lines if line.startswith("taken by ")]
@@ -107,7 +116,7 @@ def test_it_registers_what_is_missing_and_prints_the_outcome(local, worker):
 
 
 def test_any_other_outcome_is_3(local, worker):
-    code, outcome, _ = said(command(local, "Fails", "1.0", "--wait"))
+    code, outcome, _ = schedules(local, "Fails", "1.0", "--wait")
     assert code == 3
     assert outcome == {"outcome": "Failed", "reason": "NoPaper", "details": '{"tray":2}'}
 
@@ -135,7 +144,7 @@ def test_a_second_ctrl_c_leaves_it_open(local):
 
 
 def test_without_wait_it_is_scheduled_and_left(local, worker):
-    code, outcome, lines = said(command(local, "Greet", "1.0", "--input", '"Ada"'))
+    code, outcome, lines = schedules(local, "Greet", "1.0", "--input", '"Ada"')
     assert (code, outcome) == (0, None)
     assert lines[-1] == "scheduled Greet/1.0"
     assert lines[-2].startswith("started workflow schedule-")
@@ -150,7 +159,7 @@ def test_without_wait_it_is_scheduled_and_left(local, worker):
     ],
 )
 def test_what_is_wrong_is_one_line(local, worker, arguments, code, says):
-    exit_code, _, lines = said(command(local, *arguments))
+    exit_code, _, lines = schedules(local, *arguments)
     assert exit_code == code
     assert lines[-1].startswith("swf-worker: ")
     assert says in lines[-1]

@@ -13,7 +13,7 @@ import pytest
 
 from swf_worker.local import Completed, LocalSwf
 from tests.cli import talkers
-from tests.cli.test_run import environment
+from tests.commands import environment
 
 RUN = [sys.executable, "-m", "swf_worker", "run", "tests.cli.talkers:worker"]
 CODE = "from tests.cli.talkers import worker; raise SystemExit(worker.run())"

@@ -51,10 +51,13 @@ def in_process(context: ActivityContext, stage: str) -> str:
     return plain(context, stage)
 
 
+MODES = {"thread": plain, "async": coroutine, "process": in_process}
+"""One alone is served: a handler process is no small part of a start."""
+
 worker = ActivityWorker(
     domain="d",
     task_list="t",
-    activities=[plain, coroutine, in_process],
+    activities=[MODES[os.environ["KILL_MATRIX_MODE"]]],
     converter=SlowConverter(),
     max_concurrent_activities=2,
     max_concurrent_polls=2,

@@ -15,9 +15,9 @@ import pytest
 
 from swf_worker.codecs import S3Codec
 from swf_worker.codecs.chain import apply
-from tests.cli.test_run import environment
 from tests.codecs import targets
 from tests.codecs.fake_s3 import BUCKET, QUICK
+from tests.commands import environment, swf_worker
 from tests.conftest import eventually
 
 HERE = "tests.codecs.targets"
@@ -34,16 +34,8 @@ def decode(*arguments, stdin=b"", store=None, **variables):
     if store is not None:
         keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         variables |= keys | {"TEST_S3": store.url, "AWS_DEFAULT_REGION": "us-east-1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "swf_worker", "payload", "decode", *arguments],
-        env=environment(**variables),
-        input=stdin,
-        capture_output=True,
-        timeout=40,
-    )
-    err = done.stderr.decode()
-    assert "Traceback" not in err
-    return done.returncode, done.stdout.decode(), err.splitlines()
+    said = swf_worker("payload", "decode", *arguments, stdin=stdin, **variables)
+    return said.code, said.out, said.err.splitlines()
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])

@@ -77,7 +77,13 @@ def bare(text: str) -> str:
     return text
 
 
-ALL = [echo, echo_async, echo_in_process, breaks, breaks_in_process, stops, bare]
+ALL = [echo, echo_async, breaks, stops, bare]
+IN_PROCESSES = {"EchoInProcess": echo_in_process, "BreaksInProcess": breaks_in_process}
+
+
+def serving(name):
+    """All that are needed: a handler process is no small part of a test's time."""
+    return [IN_PROCESSES[name]] if name in IN_PROCESSES else ALL
 
 
 @pytest.fixture
@@ -112,7 +118,7 @@ def opened(text):
 
 @pytest.mark.parametrize("name", ["Echo", "EchoAsync", "EchoInProcess"])
 def test_inputs_and_results_go_through_them(run, name):
-    swf = run(SEALED)
+    swf = run(SEALED, *serving(name))
     scheduled = swf.schedule(name, "1", raw_input=sealed(SECRET))
     done = scheduled.outcome()
     assert isinstance(done, Completed)
@@ -124,7 +130,7 @@ def test_inputs_and_results_go_through_them(run, name):
 
 @pytest.mark.parametrize("name", ["Breaks", "BreaksInProcess"])
 def test_failures_do(run, name):
-    swf = run(SEALED)
+    swf = run(SEALED, *serving(name))
     scheduled = swf.schedule(name, "1", raw_input=sealed(SECRET))
     failed = scheduled.outcome()
     assert isinstance(failed, Failed)
@@ -199,7 +205,7 @@ class Broken:
 
 
 def test_where_a_codec_breaks_nothing_goes_out_uncoded(run):
-    swf = run([Broken()])
+    swf = run([Broken()], *ALL, breaks_in_process)
     for name in ("Echo", "EchoAsync", "Breaks", "BreaksInProcess"):
         scheduled = swf.schedule(name, "1", SECRET)
         failed = scheduled.outcome()

@@ -15,6 +15,8 @@ from swf_worker.deciders import FlowJavaConverter
 
 from .recorded import REAL, failure, ran, recorded
 
+pytestmark = pytest.mark.fresh
+
 JARS = [
     Path("/usr/share/java", f"jackson-{part}.jar") for part in ("databind", "core", "annotations")
 ]

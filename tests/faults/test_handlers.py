@@ -17,7 +17,7 @@ from swf_worker import ActivityContext, OperationNotPermittedFault, activity
 from swf_worker.local import Completed, Failed, Fault, FaultKind, LocalSwf, TimedOut
 from swf_worker.observations import HeartbeatFailed, HeartbeatLate, TaskEnded
 from tests.cli import workers
-from tests.cli.test_run import environment
+from tests.commands import environment
 
 BEAT = "RecordActivityTaskHeartbeat"
 

@@ -17,7 +17,7 @@ from swf_worker.instrumentation.logs import LogObserver
 from swf_worker.local import Completed, Failed, LocalSwf
 from swf_worker.log import Log
 from swf_worker.observations import ThreadReported
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.worker import children as handlers
 
 SECRET = "4111-1111-1111-1111"

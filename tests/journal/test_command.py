@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from swf_worker.clock import wall
 from swf_worker.outcome import Failed as FailedOutcome
 from swf_worker.runtime.journal.entries import Attempted, Place
 from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.journal.owners import Owner
-from tests.cli.test_run import environment
+from tests import commands
 from tests.journal.test_file import entry
 from tests.journal.test_keeper import lying_in
 from tests.wire import OK, Wire, fault, hang_up
 
 
 def swf_worker(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "swf_worker", "journal", *map(str, arguments)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    return done.returncode, done.stdout, done.stderr
+    said = commands.swf_worker("journal", *arguments)
+    return said.code, said.out, said.err
 
 
 def left_in(path, url="http://127.0.0.1:9", *entries):

@@ -18,7 +18,7 @@ import pytest
 
 from swf_worker.local import Canceled, Completed, Failed, LocalSwf, TimedOut
 from swf_worker.runtime.journal.file import JournalFile
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import eventually
 from tests.journal import victim
 from tests.pairs import pairwise

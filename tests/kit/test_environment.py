@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -185,9 +186,9 @@ def test_a_missing_extra_names_the_pip_command():
 
 def test_the_hint_for_an_extra_installs_its_packages_or_the_extra(monkeypatch):
     stated = ["boto3>=1", "moto<5.3,>=5.1; extra == 'local'", "rich>=13; extra == 'cli'"]
-    monkeypatch.setattr(extras, "requires", lambda _: stated)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: stated)
     assert extras.missing("the demo", "cli", "local") == (
         "the demo needs moto and rich: pip install 'moto<5.3,>=5.1' 'rich>=13'"
     )
-    monkeypatch.setattr(extras, "requires", lambda _: None)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: None)
     assert extras.missing("dev", "local").endswith("pip install 'swf_worker[local]'")

@@ -140,13 +140,17 @@ def test_a_parent_is_told_of_a_child_that_times_out_or_is_terminated(plain, cloc
     assert told["initiatedEventId"] == 5
 
 
-def applied(plain, execution):
-    """What the child policy did to an execution: its close status, and the event that says why."""
+def applied(plain, execution, parent):
+    """What the child policy did to an execution: its close status, and the event that says why. A
+    cancel request names the parent, and no event of it (recorded in 2017, FsDecider [R5])."""
     events = plain.events(execution)
     for event in events:
         for kind in ("WorkflowExecutionTerminated", "WorkflowExecutionCancelRequested"):
             if event["eventType"] == kind:
-                return status(plain, execution), event[f"w{kind[1:]}EventAttributes"]
+                told = event[f"w{kind[1:]}EventAttributes"]
+                if kind.endswith("CancelRequested"):
+                    assert told.pop("externalWorkflowExecution") == parent
+                return status(plain, execution), told
     return status(plain, execution), None
 
 
@@ -167,8 +171,8 @@ def test_the_child_policy_of_one_that_is_terminated(plain, policy, of_child, of_
     plain.swf.terminate_workflow_execution(domain="plain", workflowId=parent["workflowId"])
     told = plain.attributes(parent, "WorkflowExecutionTerminated")
     assert told == {"cause": "OPERATOR_INITIATED", "childPolicy": policy}
-    assert applied(plain, kid) == of_child
-    assert applied(plain, grandkid) == of_grandchild
+    assert applied(plain, kid, parent) == of_child
+    assert applied(plain, grandkid, kid) == of_grandchild
 
 
 @pytest.mark.parametrize(("policy", "of_child", "of_grandchild"), POLICIES)
@@ -182,9 +186,10 @@ def test_the_child_policy_of_one_that_times_out(plain, clock, policy, of_child, 
     clock.advance(60)
     told = plain.attributes(parent, "WorkflowExecutionTimedOut")
     assert told == {"timeoutType": "START_TO_CLOSE", "childPolicy": policy}
-    started = plain.attributes(kid["workflowExecution"], "ChildWorkflowExecutionStarted")
-    assert applied(plain, kid["workflowExecution"]) == of_child
-    assert applied(plain, started["workflowExecution"]) == of_grandchild
+    kid = kid["workflowExecution"]
+    started = plain.attributes(kid, "ChildWorkflowExecutionStarted")
+    assert applied(plain, kid, parent) == of_child
+    assert applied(plain, started["workflowExecution"], kid) == of_grandchild
 
 
 @pytest.mark.parametrize(("policy", "of_child", "of_grandchild"), POLICIES)
@@ -201,8 +206,8 @@ def test_a_call_can_name_another_policy_and_children_keep_theirs(
     if policy == "TERMINATE":  # the child's own policy abandons the grandchild
         of_child = ("TERMINATED", of_child[1] | {"childPolicy": "ABANDON"})
         of_grandchild = UNTOUCHED
-    assert applied(plain, kid) == of_child
-    assert applied(plain, grandkid) == of_grandchild
+    assert applied(plain, kid, parent) == of_child
+    assert applied(plain, grandkid, kid) == of_grandchild
 
 
 def test_a_child_that_was_asked_to_cancel_tells_its_decider(plain):
@@ -223,7 +228,8 @@ def test_nothing_happens_to_children_of_one_that_completes(plain):
 
 
 def test_a_child_lives_though_its_parent_closes_in_the_same_batch(plain):
-    """Ours: scheduling and closing in one batch is an open question of SWF.md 7."""
+    """That such a batch is accepted, and the parent's history, are recorded (FsDecider, 2017 [R5]);
+    what becomes of the child is ours."""
     parent = plain.start()
     plain.decide(child("kid"), ("CompleteWorkflowExecution", {}))
     assert plain.kinds(parent)[-2:] == [
@@ -234,6 +240,16 @@ def test_a_child_lives_though_its_parent_closes_in_the_same_batch(plain):
     assert kid["workflowExecution"]["workflowId"] == "kid"
     told = plain.attributes(kid["workflowExecution"], "WorkflowExecutionStarted")
     assert told["parentWorkflowExecution"] == parent
+
+
+def test_a_child_that_could_not_start_in_a_closing_batch_counts_as_its_history_tells(plain):
+    """Counts stay as they were when the execution closed (SWF.md 7 [R1])."""
+    plain.start(taskList={"name": "twins"})
+    answer(plain, take(plain, "twins"), child("twin", taskList={"name": "kids"}))
+    parent = plain.start()
+    plain.decide(child("twin"), ("CompleteWorkflowExecution", {}))
+    assert plain.kinds(parent)[4] == "StartChildWorkflowExecutionInitiated"
+    assert describe(plain, parent)["openCounts"]["openChildWorkflowExecutions"] == 1
 
 
 # --- why one can't be started -------------------------------------------------------------------

@@ -129,7 +129,11 @@ def test_lists_have_filters_an_order_and_pages(plain, clock, kind):
     two = {"tagFilter": {"tag": "even"}, "typeFilter": {"name": "Flow"}}
     for call in (listed, counted):
         given = {"domain": "plain", "startTimeFilter": {"oldestDate": 0}} | two
-        refused(call, "ValidationException", "Cannot specify both", **given)
+        told = refused(call, "ValidationException", **given)
+        assert told == (
+            "Cannot specify more than one exclusive filters in the same query: "
+            "[WorkflowTypeFilter, TagFilter]"
+        )
 
 
 def test_executions_that_began_in_one_moment_keep_their_order(plain):
@@ -139,6 +143,35 @@ def test_executions_that_began_in_one_moment_keep_their_order(plain):
     for reverse, wanted in ((True, begun), (False, begun[::-1])):
         told = plain.swf.list_open_workflow_executions(**given, reverseOrder=reverse)
         assert [each["execution"]["workflowId"] for each in told["executionInfos"]] == wanted
+
+
+def test_a_page_goes_on_after_the_last_that_was_told(plain, clock):
+    """What came and went since shifts nothing: who terminates what a page told, and asks for the
+    next, misses none."""
+    begun = []
+    for _ in range(7):
+        begun.append(plain.start()["workflowId"])
+        clock.advance(1)
+    every = {"domain": "plain", "startTimeFilter": {"oldestDate": 0}}
+
+    def pages(kind):
+        asked = plain.swf.get_paginator(f"list_{kind}_workflow_executions").paginate
+        for page in asked(**every, PaginationConfig={"PageSize": 2}):
+            yield [each["execution"]["workflowId"] for each in page["executionInfos"]]
+
+    ended = []
+    for page in pages("open"):
+        for workflow_id in page:
+            plain.swf.terminate_workflow_execution(domain="plain", workflowId=workflow_id)
+            ended.append(workflow_id)
+    assert ended == begun[::-1]
+    told = []
+    for page in pages("closed"):
+        told += page
+        late = plain.start()["workflowId"]
+        clock.advance(1)
+        plain.swf.terminate_workflow_execution(domain="plain", workflowId=late)
+    assert told == begun[::-1]
 
 
 def test_2000_closed_executions_are_listed_with_a_filter_in_no_time(

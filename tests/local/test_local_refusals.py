@@ -109,6 +109,62 @@ def test_closing_decisions_come_last(plain):
     )
 
 
+SCHEDULE = Plain.schedule()
+TIMER = ("StartTimer", {"timerId": "t", "startToFireTimeout": "60"})
+CLOSING = [
+    ("CompleteWorkflowExecution", {}),
+    ("FailWorkflowExecution", {}),
+    ("CancelWorkflowExecution", {}),
+    ("ContinueAsNewWorkflowExecution", {}),
+]
+
+
+def on_the_wire(*decisions):
+    return [
+        {"decisionType": kind, f"{kind[0].lower()}{kind[1:]}DecisionAttributes": given}
+        for kind, given in decisions
+    ]
+
+
+@pytest.mark.parametrize("begun", [SCHEDULE, TIMER], ids=["an activity", "a timer"])
+@pytest.mark.parametrize("closing", CLOSING, ids=lambda decision: decision[0])
+def test_a_batch_that_closes_begins_neither_an_activity_nor_a_timer(plain, begun, closing):
+    """swiffer's tests on SWF have the text, and its ``DecisionExecutorImpl`` leaves these two out;
+    FsDecider's recorded that all others are accepted."""
+    execution = plain.start()
+    task = plain.swf.poll_for_decision_task(domain="plain", taskList={"name": "decide"})
+    marker = ("RecordMarker", {"markerName": "m"})
+    call, token = plain.swf.respond_decision_task_completed, task["taskToken"]
+    refused(
+        call,
+        "ValidationException",
+        "Specified decision is incompatible with close decision",
+        taskToken=token,
+        decisions=on_the_wire(begun, marker, closing),
+    )
+    assert plain.kinds(execution)[-1] == "DecisionTaskStarted", "nothing of it was taken"
+    call(taskToken=token, decisions=on_the_wire(marker, closing))
+    assert "MarkerRecorded" in plain.kinds(execution)
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "where"),
+    [
+        ("RespondDecisionTaskCompleted", '"taskToken": "t", "decisions"', "decisions.1.member"),
+        (
+            "StartWorkflowExecution",
+            '"domain": "d", "workflowId": "w", "workflowType": {"name": "n", "version": "1"}, '
+            '"tagList"',
+            "tagList.1.member",
+        ),
+    ],
+)
+def test_a_null_in_a_list_is_told_where(swf, operation, given, where):
+    status, answer = raw(swf, f"SimpleWorkflowService.{operation}", f"{{{given}: [null]}}")
+    assert (status, answer["__type"].rpartition("#")[2]) == (400, "ValidationException")
+    assert f"Value null at '{where}' failed to satisfy constraint" in answer["message"]
+
+
 def test_what_is_not_there_is_refused_by_name(plain):
     """Lambda tasks, with their attributes or without; what comes with them isn't taken either."""
     execution = plain.start()

@@ -255,6 +255,8 @@ def test_the_local_swf_conforms(capsys):
     assert "the dead poll got the task" in out
     assert "where 1,000 are asked: 100 of 157; a history, where nothing is asked: 157" in out
     assert "a:b: accepted; a/b: refused" in out
+    assert "ScheduleActivityTask: refused with ValidationException: Specified decision" in out
+    assert "StartChildWorkflowExecution: accepted" in out
     assert "unclear" not in out
 
 

@@ -88,6 +88,26 @@ def test_types_are_listed_by_name_status_order_and_page(of, kind):
     assert listed(maximumPageSize=2, nextPageToken=token)[0].startswith("B2")
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_who_deprecates_what_a_page_told_misses_none(of, plain, kind, reverse):
+    for name, version in (("D", "1"), ("A", "1"), ("A", "2"), ("C", "1"), ("B", "1")):
+        of("register_{}", name=name, version=version)
+    asked = plain.swf.get_paginator(f"list_{kind}_types").paginate(
+        domain="plain",
+        registrationStatus="REGISTERED",
+        reverseOrder=reverse,
+        PaginationConfig={"PageSize": 2},
+    )
+    told = []
+    for page in asked:
+        for info in page["typeInfos"]:
+            named = info[f"{kind}Type"]
+            of("deprecate_{}", **{f"{kind}Type": named})
+            told.append(named["name"] + named["version"])
+    ours = [each for each in told if each[0] in "ABCD"]
+    assert ours == ["A1", "A2", "B1", "C1", "D1"][:: -1 if reverse else 1]
+
+
 def test_a_page_token_is_good_for_its_own_operation(plain):
     for call in (plain.swf.register_activity_type, plain.swf.register_workflow_type):
         call(domain="plain", name="Second", version="1")

@@ -12,7 +12,7 @@ from pathlib import Path
 from swf_worker import status
 from swf_worker.instrumentation.metrics import METRICS
 from swf_worker.local import Canceled, Completed, Failed, LocalSwf, ids
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import eventually
 from tests.operating import everything
 from tests.operating.conftest import get, samples

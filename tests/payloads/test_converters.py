@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import ExitStack
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -175,65 +175,70 @@ def waits(context: ActivityContext) -> None:
     raise ActivityCanceled
 
 
-@pytest.fixture
-def swf():
-    activities = [fails, fails_async, fails_in_process, cancels, late, takes, returns, own, waits]
-    with ExitStack() as stack:
-        local = stack.enter_context(LocalSwf(poll_hold=0.5))
+@contextmanager
+def serving(*activities):
+    with LocalSwf(poll_hold=0.5) as local:
         worker = ActivityWorker(
             domain="d",
             task_list="t",
-            activities=[*activities, children.die],
+            activities=activities,
             endpoint_url=local.endpoint_url,
             converter=POSITIONAL,
             drain_timeout=0.1,
             cancel_grace=0.1,
         )
         local.register(worker)
-        stack.enter_context(worker)
-        local.worker = worker
-        yield local
+        with worker:
+            yield local, worker
 
 
-@pytest.mark.parametrize(
-    ("name", "raw", "reason", "details"),
-    [
-        ("Fails", "[[],{}]", "!Why", "ActivityFailed: False: Why"),
-        ("FailsAsync", "[[],{}]", "!KeyError", "KeyError: True: 'k'"),
-        ("FailsInProcess", "[[],{}]", "!KeyError", "KeyError: True: 'k'"),
-        ("Cancels", "[[],{}]", "!CancelNotRequested", "CancelNotRequested: False: "),
-        ("Late", "[[],{}]", "!HandlerTimedOut", "HandlerTimedOut: True: "),
-        ("Takes", '[["x"],{}]', "!InputDecodeError", "InputDecodeError: False: Expected `int`"),
-        ("Takes", "no json", "!InputDecodeError", "InputDecodeError: False: Positional raised"),
-        ("Returns", "[[],{}]", "!ResultEncodeError", "ResultEncodeError: False: "),
-        ("Die", '[["kill"],{}]', "!HandlerDied", "HandlerDied: True: "),
-    ],
-)
-def test_each_failure_is_the_converters(swf, name, raw, reason, details):
-    failed = swf.schedule(name, "1", raw_input=raw).outcome()
-    assert (failed.reason, failed.details[: len(details)]) == (reason, details)
+FAILURES = {
+    ("Fails", "[[],{}]"): ("!Why", "ActivityFailed: False: Why"),
+    ("FailsAsync", "[[],{}]"): ("!KeyError", "KeyError: True: 'k'"),
+    ("FailsInProcess", "[[],{}]"): ("!KeyError", "KeyError: True: 'k'"),
+    ("Cancels", "[[],{}]"): ("!CancelNotRequested", "CancelNotRequested: False: "),
+    ("Late", "[[],{}]"): ("!HandlerTimedOut", "HandlerTimedOut: True: "),
+    ("Takes", '[["x"],{}]'): ("!InputDecodeError", "InputDecodeError: False: Expected `int`"),
+    ("Takes", "no json"): ("!InputDecodeError", "InputDecodeError: False: Positional raised"),
+    ("Returns", "[[],{}]"): ("!ResultEncodeError", "ResultEncodeError: False: "),
+    ("Die", '[["kill"],{}]'): ("!HandlerDied", "HandlerDied: True: "),
+}
 
 
-def test_an_activity_with_another_converter_fails_its_way(swf):
-    failed = swf.schedule("Own", "1").outcome()
+def test_each_failure_is_the_converters():
+    """By one worker: a handler process is no small part of a test's time."""
+    activities = [fails, fails_async, fails_in_process, cancels, late, takes, returns, children.die]
+    with serving(*activities) as (swf, _):
+        running = {each: swf.schedule(each[0], "1", raw_input=each[1]) for each in FAILURES}
+        failed = {each: scheduled.outcome() for each, scheduled in running.items()}
+    for each, (reason, details) in FAILURES.items():
+        assert failed[each].reason == reason, each
+        assert failed[each].details.startswith(details), each
+
+
+def test_an_activity_with_another_converter_fails_its_way():
+    with serving(own) as (swf, _):
+        failed = swf.schedule("Own", "1").outcome()
     assert failed.reason == "KeyError"
     assert json.loads(failed.details)["type"] == "KeyError"
 
 
-def test_a_type_that_nobody_serves_fails_as_the_worker_does(swf):
+def test_a_type_that_nobody_serves_fails_as_the_worker_does():
     @activity(name="Nobody", version="1")
     def nobody() -> None: ...
 
-    swf.register([nobody], domain="d")
-    failed = swf.schedule("Nobody", "1", task_list="t", domain="d").outcome()
+    with serving(own) as (swf, _):
+        swf.register([nobody], domain="d")
+        failed = swf.schedule("Nobody", "1", task_list="t", domain="d").outcome()
     assert failed.reason == "!ActivityNotRegistered"
 
 
-def test_a_stop_fails_the_converters_way(swf):
-    scheduled = swf.schedule("Waits", "1", raw_input="[[],{}]")
-    scheduled.wait_for_heartbeats()
-    swf.worker.request_stop()
-    failed = scheduled.outcome()
+def test_a_stop_fails_the_converters_way():
+    with serving(waits) as (swf, worker):
+        scheduled = swf.schedule("Waits", "1", raw_input="[[],{}]")
+        scheduled.wait_for_heartbeats()
+        worker.request_stop()
+        failed = scheduled.outcome()
     assert failed.reason == "!WorkerShutdown"
 
 

@@ -50,5 +50,5 @@ def test_what_comes_right_behind_a_task_reaches_its_handler(pipe):
     child._runs.put(None)
     child.work()
     frames = wire.Frames(wire.ToWorker).feed(wire.receive(ours))
-    assert [type(frame) for frame in frames] == [wire.Ready, wire.Returned]
-    assert frames[1].result == '[true,"requested",true]'
+    assert [type(frame) for frame in frames] == [wire.Ready, wire.Began, wire.Returned]
+    assert frames[2].result == '[true,"requested",true]'

@@ -16,7 +16,7 @@ import pytest
 from swf_worker import ActivityContext, ActivityWorker, ConfigurationError, activity
 from swf_worker.local import Canceled, Completed, Failed, TimedOut
 from swf_worker.observations import LoopBlocked, LoopFreed, TaskEnded
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import started
 from tests.worker import children as handlers
 

@@ -19,7 +19,7 @@ from swf_worker import (
 )
 from swf_worker.local import Completed
 from swf_worker.observations import InternalError
-from tests.cli.test_run import environment
+from tests.commands import environment
 from tests.conftest import started
 from tests.wire import OK, Wire, fault, silence, task
 

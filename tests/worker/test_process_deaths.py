@@ -13,10 +13,11 @@ import types
 import pytest
 
 from swf_worker import ActivityWorker, ConfigurationError, activity
-from swf_worker.local import Completed
+from swf_worker.local import Canceled, Completed
 from swf_worker.observations import (
     HandlerLogged,
     HandlerProcessDied,
+    HandlerStarted,
     HeartbeatAccepted,
 )
 from swf_worker.runtime.children import child_process
@@ -201,6 +202,58 @@ def test_a_whole_result_in_the_pipe_wins_over_a_death(quick_swf, make_worker):
         os.kill(pid, signal.SIGKILL)
         go.set()
         assert scheduled.outcome() == Completed(str(pid))
+
+
+def given_to_one_that_does_not_take_it(swf, worker, **options):
+    """A task that was given to an idle child, which can't begin with it: it is stopped."""
+    pid = int(swf.schedule("Pid", "1", 0).outcome().result)
+    processes = worker._running.engine.parts.runners._processes
+    os.kill(pid, signal.SIGSTOP)
+    scheduled = swf.schedule("Pid", "1", 0, **options)
+    assert eventually(lambda: bool(processes._running))
+    return scheduled, pid
+
+
+def test_a_task_whose_handler_never_began_runs_in_another_process(quick_swf, make_worker, recorder):
+    with make_worker(handlers.pid) as worker:
+        scheduled, pid = given_to_one_that_does_not_take_it(quick_swf, worker)
+        os.kill(pid, signal.SIGKILL)
+        outcome = scheduled.outcome()
+        assert isinstance(outcome, Completed), "nothing of it has run: it is no failure of its own"
+        assert int(outcome.result) != pid
+        record = recorder.wait_for(HandlerProcessDied)[0]
+        assert (record.pid, record.task, record.restart_in) == (pid, None, 0.0)
+        started = [
+            each.task.workflow_execution.run_id for each in recorder.wait_for(HandlerStarted, 2)
+        ]
+        assert len(started) == len(set(started)) == 2, "each handler began once"
+
+
+def test_a_task_that_is_canceled_before_its_handler_began_is_canceled(quick_swf, make_worker):
+    with make_worker(handlers.pid) as worker:
+        task, pid = given_to_one_that_does_not_take_it(quick_swf, worker, heartbeat_timeout=1)
+        task.request_cancel()
+        run = next(iter(worker._running.engine.parts.runners._processes._running))
+        assert eventually(lambda: run.context.should_stop)
+        os.kill(pid, signal.SIGKILL)
+        assert isinstance(task.outcome(), Canceled)
+
+
+def test_a_task_that_no_process_survives_to_begin_fails(quick_swf, make_worker, recorder):
+    """As one of an input that is too large for the memory: it must not go round for ever."""
+    with make_worker(handlers.pid) as worker:
+        processes = worker._running.engine.parts.runners._processes
+        give = processes._pool.give
+
+        def killed_first(child, task, frame):
+            os.kill(child.pid, signal.SIGKILL)
+            give(child, task, frame)
+
+        processes._pool.give = killed_first
+        outcome = quick_swf.schedule("Pid", "1", 0).outcome()
+        assert outcome.reason == "HandlerDied"
+        died = recorder.wait_for(HandlerProcessDied, 3)
+        assert [each.task is None for each in died] == [True, True, False]
 
 
 def test_a_crash_loop_backs_off_loudly_and_the_others_go_on(run, recorder):

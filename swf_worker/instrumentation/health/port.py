@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError
 from ...observations import HealthServed, Observer
@@ -14,8 +15,10 @@ from ...options import Options
 from ...runtime.running_worker import RunningWorker
 from ...status import Backlog
 from .report import Counted, Member
-from .server import HealthServer
 from .watched import WatchedProcess
+
+if TYPE_CHECKING:
+    from .server import HealthServer
 
 Address = tuple[str, int]
 
@@ -45,6 +48,8 @@ class HealthPort:
         the port can't be had."""
         with self._lock:
             if self._address is not None and self._server is None:
+                from .server import HealthServer  # and all of http.server, where there is a port
+
                 self._server = HealthServer(self, *self._address)
         try:
             yield

@@ -3,6 +3,7 @@ the service said."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ...clock import now
-from .run import TYPE, Run, code_of, refusal
+from .run import NAME, TYPE, Differs, Run, code_of, refusal
 
 
 def answered(call: Callable[..., Any], **given: Any) -> str:
@@ -83,6 +84,11 @@ def decided(run: Run, *decisions: dict[str, Any]) -> str:
     )
 
 
+def decision(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A decision as it is on the wire."""
+    return {"decisionType": kind, f"{kind[0].lower()}{kind[1:]}DecisionAttributes": given}
+
+
 def page_size(run: Run) -> str:
     """how many events the first page of a decision task has, where 1,000 are asked"""
     execution = run.start()
@@ -100,8 +106,7 @@ def characters_of_ids(run: Run) -> str:
     """whether ids of timers may have a colon or a slash"""
     said = []
     for timer_id in ("a:b", "a/b"):
-        attributes = {"timerId": timer_id, "startToFireTimeout": "60"}
-        timer = {"decisionType": "StartTimer", "startTimerDecisionAttributes": attributes}
+        timer = decision("StartTimer", {"timerId": timer_id, "startToFireTimeout": "60"})
         said.append(f"{timer_id}: {decided(run, timer)}")
     return "; ".join(said)
 
@@ -111,12 +116,44 @@ def closing_without_attributes(run: Run) -> str:
     return decided(run, {"decisionType": "CompleteWorkflowExecution"})
 
 
-def scheduling_and_closing(run: Run) -> str:
-    """scheduling an activity and completing the workflow in one batch"""
-    execution = run.start()
-    run.decide(run.schedule(), ("CompleteWorkflowExecution", {}))
-    history = run.swf.get_workflow_execution_history(domain=run.domain, execution=execution)
-    return ", ".join(event["eventType"] for event in history["events"][3:])
+def beginning_and_closing(run: Run) -> str:
+    """what may be begun in a batch that completes the workflow"""
+    said = []
+    child = {
+        "workflowId": f"{NAME}-{uuid.uuid4().hex}",
+        "workflowType": TYPE,
+        "taskList": {"name": f"{NAME}-nobody"},
+        "childPolicy": "TERMINATE",
+    }
+    for kind, given in (
+        run.schedule(taskList={"name": f"{NAME}-nobody"}),
+        ("StartTimer", {"timerId": "t", "startToFireTimeout": "60"}),
+        ("RequestCancelActivityTask", {"activityId": "nobody"}),
+        ("StartChildWorkflowExecution", child),
+    ):
+        batch = decision(kind, given), decision("CompleteWorkflowExecution", {})
+        said.append(f"{kind}: {decided(run, *batch)}")
+    with suppress(ClientError):
+        run.swf.terminate_workflow_execution(domain=run.domain, workflowId=child["workflowId"])
+    return "; ".join(said)
+
+
+def policy_at_completion(run: Run) -> str:
+    """whether a child policy is applied where the parent completes"""
+    parent = run.start(childPolicy="REQUEST_CANCEL")
+    workflow_id = f"{NAME}-{uuid.uuid4().hex}"
+    own = {"taskList": {"name": f"{NAME}-nobody"}, "childPolicy": "TERMINATE"}
+    run.decide(
+        ("StartChildWorkflowExecution", {"workflowId": workflow_id, "workflowType": TYPE, **own})
+    )
+    started = run.event(parent, "ChildWorkflowExecutionStarted")
+    child = started["workflowExecution"]
+    run.started.append(child)
+    run.decide(("CompleteWorkflowExecution", {}))
+    patience = run.patience / 10
+    with suppress(Differs):
+        return f"yes: {run.event(child, 'WorkflowExecutionCancelRequested', patience)}"
+    return f"no: nothing happened to the child in {patience:g} s"
 
 
 def previous_after_a_timeout(run: Run) -> str:
@@ -154,7 +191,8 @@ QUESTIONS = (
     page_size,
     characters_of_ids,
     closing_without_attributes,
-    scheduling_and_closing,
+    beginning_and_closing,
+    policy_at_completion,
     previous_after_a_timeout,
     endless_execution,
     texts,

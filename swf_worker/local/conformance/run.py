@@ -155,9 +155,12 @@ class Run:
         self.decide(self.schedule(**given))
         return execution, self.take()["taskToken"]
 
-    def event(self, execution: WorkflowExecutionTypeDef, kind: str) -> dict[str, Any]:
+    def event(
+        self, execution: WorkflowExecutionTypeDef, kind: str, patience: float | None = None
+    ) -> dict[str, Any]:
         """The members of the last event of a kind; waits for it for a while."""
-        until = now() + self.patience
+        patience = patience or self.patience
+        until = now() + patience
         while True:
             history = self.swf.get_workflow_execution_history(
                 domain=self.domain,
@@ -169,7 +172,7 @@ class Run:
                     members: dict[str, Any] = event[f"{kind[0].lower()}{kind[1:]}EventAttributes"]
                     return members
             if now() > until:
-                raise Differs(f"no {kind} in the history after {self.patience:g} s")
+                raise Differs(f"no {kind} in the history after {patience:g} s")
             time.sleep(0.2)  # histories can only be asked again
 
     def is_requested(self, token: str, details: str = "") -> bool:

@@ -79,7 +79,8 @@ def _schedulable(
 
 
 def request_cancel(execution: Execution, event_id: int, given: dict[str, Any]) -> None:
-    """The RequestCancelActivityTask decision."""
+    """The RequestCancelActivityTask decision. A task that nobody took is canceled after the batch:
+    where that closes the execution, its history tells of the request only (recorded)."""
     common = {"activityId": given["activityId"], "decisionTaskCompletedEventId": event_id}
     task = execution.activities.get(given["activityId"])
     if task is None:
@@ -90,3 +91,4 @@ def request_cancel(execution: Execution, event_id: int, given: dict[str, Any]) -
         return
     requested = execution.add_event("ActivityTaskCancelRequested", **common)
     activities.request_cancel(task, requested)
+    execution.after_batch.append(lambda: activities.cancel_untaken(task))

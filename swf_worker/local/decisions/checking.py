@@ -15,6 +15,10 @@ CLOSING = (
 )
 """They come last. Without attributes they are accepted; what SWF says to that is not known."""
 
+NOT_WITH_CLOSING = ("ScheduleActivityTask", "StartTimer")
+"""What SWF refuses in a batch that closes: swiffer, whose tests tried six kinds of decisions on
+SWF, leaves these two out of it. FsDecider's tests recorded that all others are accepted."""
+
 
 def attributes_key(kind: str) -> str:
     """The member that has the attributes of decisions of this kind."""
@@ -26,6 +30,8 @@ def check(decisions: list[dict[str, Any]], known: Collection[str]) -> None:
     kinds = [decision["decisionType"] for decision in decisions]
     if any(kind in CLOSING for kind in kinds[:-1]):
         raise faults.close_must_be_last()
+    if kinds and kinds[-1] in CLOSING and not {*NOT_WITH_CLOSING}.isdisjoint(kinds):
+        raise faults.incompatible_with_close()
     for kind, decision in zip(kinds, decisions, strict=True):
         if kind not in known:
             raise faults.not_implemented(f"the decision {kind}")

@@ -49,8 +49,8 @@ def _fail(execution: Execution, cause: str, initiated: int, common: dict[str, An
 def _start(execution: Execution, initiated: int, chosen: Start, common: dict[str, Any]) -> None:
     workflow_id = common["workflowId"]
     if execution.domain.is_open(workflow_id):
-        execution.children.pop(initiated)
         if execution.open:
+            execution.children.pop(initiated)
             _fail(execution, "WORKFLOW_ALREADY_RUNNING", initiated, common)
         return
     parent = Parent(execution, initiated)

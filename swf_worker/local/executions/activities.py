@@ -60,8 +60,13 @@ def close(task: ActivityTask, event: str, **attributes: Any) -> None:
 def request_cancel(task: ActivityTask, event_id: int) -> None:
     """Its cancellation was requested by this event: the next heartbeat tells."""
     task.cancel_requested_event_id = event_id
-    if task.state == "SCHEDULED":  # nobody works on it: it is canceled at once
-        close(task, "ActivityTaskCanceled", latestCancelRequestedEventId=event_id)
+
+
+def cancel_untaken(task: ActivityTask) -> None:
+    """Nobody works on it: it is canceled."""
+    if task.wanted:
+        requested = task.cancel_requested_event_id
+        close(task, "ActivityTaskCanceled", latestCancelRequestedEventId=requested)
 
 
 def _arm(task: ActivityTask, timeout: str, kind: str) -> None:

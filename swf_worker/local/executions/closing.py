@@ -93,4 +93,5 @@ def _apply(policy: str, execution: Execution) -> None:
                 close(child, "TERMINATED", childPolicy=own, cause=CHILD_POLICY_APPLIED)
                 left.append((own, child))
             elif policy == "REQUEST_CANCEL":
-                outside.request_cancel(child, cause=CHILD_POLICY_APPLIED)
+                by = outside.Sender(parent, 0)  # it sent none: no event of it says so
+                outside.request_cancel(child, by, CHILD_POLICY_APPLIED)

@@ -3,6 +3,7 @@ in the files beside it."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -115,6 +116,8 @@ class Execution:
     tag_list: list[str]
     parent: Parent | None
     start_timestamp: float
+    number: int = 0
+    """In the order of the domain's starts."""
     close_timestamp: float | None = None
     close_status: str | None = None
     cancel_requested: bool = False
@@ -174,6 +177,8 @@ class LocalDomain:
         self.tags: dict[str, str] = {}
         self.types: dict[tuple[str, str, str], RegisteredType] = {}
         """By kind, name and version."""
+        self.numbers = itertools.count()
+        """Of its types, in the order of their registrations."""
         self.executions: list[Execution] = []
         """In the order of their starts."""
         self._runs: dict[tuple[str, str], Execution] = {}
@@ -188,6 +193,7 @@ class LocalDomain:
 
     def add(self, execution: Execution) -> None:
         """Add one; nothing with its workflow id may be open."""
+        execution.number = len(self.executions)
         self.executions.append(execution)
         self._runs[execution.workflow_id, execution.run_id] = execution
         self._open[execution.workflow_id] = execution

@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+import msgspec
 from moto.core.exceptions import JsonRESTError
 
 from .. import faults, validation
@@ -26,19 +27,19 @@ OPERATIONS: dict[str, Operation] = {
 
 def answer(
     backend: LocalBackend, target: str, body: bytes, region: str = REGION, *, own: bool = False
-) -> tuple[int, str]:
+) -> tuple[int, bytes]:
     """The status and the body for a request with this X-Amz-Target, signed for a region. The local
     SWF's ``own`` are outside of all quotas."""
     try:
         return 200, _perform(backend, target, body, region, own)
     except JsonRESTError as error:
-        return 400, str(error.description)
+        return 400, str(error.description).encode()
     except Exception:
         _log.exception("an error in the local SWF itself, in %s", target)
-        return 500, str(faults.internal().description)
+        return 500, str(faults.internal().description).encode()
 
 
-def _perform(backend: LocalBackend, target: str, body: bytes, region: str, own: bool) -> str:
+def _perform(backend: LocalBackend, target: str, body: bytes, region: str, own: bool) -> bytes:
     name = target.rpartition(".")[2]
     model = validation.operation_model(name) if target in [p + name for p in _PREFIXES] else None
     if model is None:
@@ -54,7 +55,15 @@ def _perform(backend: LocalBackend, target: str, body: bytes, region: str, own: 
     with backend.lock:
         backend.tick()
         told = operation(Request(backend, name, params, region))
-    return "" if told is None else json.dumps(told)
+    return b"" if told is None else _encoded(told)
+
+
+def _encoded(told: dict[str, Any]) -> bytes:
+    """As JSON. A page of a thousand events took four times as long with the standard library."""
+    try:
+        return msgspec.json.encode(told)
+    except UnicodeEncodeError:  # half a surrogate pair, which a client's JSON can carry
+        return json.dumps(told).encode()
 
 
 def _parameters(body: bytes) -> dict[str, Any]:

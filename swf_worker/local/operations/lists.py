@@ -12,7 +12,13 @@ from .paging import page
 from .request import Operation, Request
 
 _TIMES = {"startTimeFilter": "start_timestamp", "closeTimeFilter": "close_timestamp"}
-_FILTERS = ("executionFilter", "typeFilter", "tagFilter", "closeStatusFilter")
+_FILTERS = {
+    "executionFilter": "WorkflowExecutionFilter",
+    "typeFilter": "WorkflowTypeFilter",
+    "tagFilter": "TagFilter",
+    "closeStatusFilter": "CloseStatusFilter",
+}
+"""Those that exclude each other, and what SWF's fault calls them."""
 
 
 def _open(request: Request) -> list[Execution]:
@@ -24,20 +30,18 @@ def _closed(request: Request) -> list[Execution]:
 
 
 def _found(request: Request, executions: list[Execution]) -> list[Execution]:
-    """The newest first, unless the reverse is asked for."""
     given = request.given
     time = _time_filter(given)
-    if sum(name in given for name in _FILTERS) > 1:
-        raise faults.exclusive_filters([name for name in _FILTERS if name in given])
-    found = [each for each in executions if _matches(each, given, time)]
-    found.sort(key=lambda each: getattr(each, _TIMES[time]))
-    return found if given.get("reverseOrder") else found[::-1]
+    exclusive = [named for name, named in _FILTERS.items() if name in given]
+    if len(exclusive) > 1:
+        raise faults.exclusive_filters(exclusive)
+    return [each for each in executions if _matches(each, given, time)]
 
 
 def _time_filter(given: dict[str, Any]) -> str:
     chosen = [name for name in _TIMES if given.get(name) is not None]
     if len(chosen) != 1:
-        raise faults.exclusive_filters(chosen) if chosen else faults.time_filter_needed()
+        raise faults.two_time_filters() if chosen else faults.time_filter_needed()
     return chosen[0]
 
 
@@ -59,7 +63,21 @@ def _matches(execution: Execution, given: dict[str, Any], time: str) -> bool:
 
 
 def _listed(find: Callable[[Request], list[Execution]]) -> Operation:
-    return lambda request: page(request, "executionInfos", find(request), info)
+    """The newest first, unless the reverse is asked for."""
+
+    def listed(request: Request) -> dict[str, Any]:
+        found = find(request)
+        time = _TIMES[_time_filter(request.given)]
+        return page(
+            request,
+            "executionInfos",
+            found,
+            info,
+            key=lambda each: [getattr(each, time), each.number],
+            descending=not request.given.get("reverseOrder"),
+        )
+
+    return listed
 
 
 def _counted(find: Callable[[Request], list[Execution]]) -> Operation:

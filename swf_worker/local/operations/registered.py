@@ -42,11 +42,14 @@ def _describe_domain(request: Request) -> dict[str, Any]:
 
 def _list_domains(request: Request) -> dict[str, Any]:
     wanted = request.given["registrationStatus"] == "DEPRECATED"
-    found = [each for each in request.backend.domains.values() if each.deprecated == wanted]
-    found.sort(key=lambda each: each.name)
-    if request.given.get("reverseOrder"):
-        found.reverse()
-    return page(request, "domainInfos", found, lambda each: _domain_info(each, request.region))
+    return page(
+        request,
+        "domainInfos",
+        [each for each in request.backend.domains.values() if each.deprecated == wanted],
+        lambda each: _domain_info(each, request.region),
+        key=lambda each: [each.name],
+        descending=bool(request.given.get("reverseOrder")),
+    )
 
 
 def _domain_info(domain: LocalDomain, region: str) -> dict[str, Any]:
@@ -130,6 +133,7 @@ def _register(request: Request, kind: str) -> None:
         given.get("description"),
         {member: said for member, said in given.items() if member.startswith("default") and said},
         request.backend.now(),
+        next(domain.numbers),
     )
 
 
@@ -153,10 +157,14 @@ def _list(request: Request, kind: str) -> dict[str, Any]:
         and each.status == given["registrationStatus"]
         and given.get("name") in (None, each.name)
     ]
-    found.sort(key=lambda each: each.name)
-    if given.get("reverseOrder"):
-        found.reverse()
-    return page(request, "typeInfos", found, RegisteredType.info)
+    return page(
+        request,
+        "typeInfos",
+        found,
+        RegisteredType.info,
+        key=lambda each: [each.name, each.number],
+        descending=bool(given.get("reverseOrder")),
+    )
 
 
 def _deprecate(request: Request, kind: str) -> None:

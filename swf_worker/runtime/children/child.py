@@ -43,6 +43,7 @@ from .setup import ChildSetup
 from .task_link import RemoteTaskLink, end_of, told
 from .wire import (
     Ask,
+    Began,
     Begin,
     Broken,
     Frame,
@@ -229,6 +230,7 @@ class HandlerProcess:
         try:
             if not turn.began:
                 turn.began = True
+                self._channel.say(Began(run.number))
                 ended = self._invocation(run, definition, context).run()
                 turn.end = end_of(ended, run.number)
         except BaseException as error:

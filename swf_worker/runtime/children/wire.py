@@ -93,6 +93,10 @@ class Said(Frame, frozen=True):
     number: int
 
 
+class Began(Said, frozen=True):
+    """The handler is called now: from here on the task can't run a second time."""
+
+
 class Progress(Said, frozen=True):
     """The handler's progress, as text for a heartbeat."""
 
@@ -170,7 +174,7 @@ class HandedOver(Said, frozen=True):
 
 
 TaskEnd = Returned | Failed | Canceled | HandedOver
-OfTask = Progress | Shortened | ObserverBroke | LeftBehind | TaskEnd
+OfTask = Began | Progress | Shortened | ObserverBroke | LeftBehind | TaskEnd
 ToWorker = Ready | Broken | Logged | Recorded | OfTask
 
 

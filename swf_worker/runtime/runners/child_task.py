@@ -39,6 +39,8 @@ class ChildTask:
     child: Child
     number: int
     given_at: float
+    began: bool = False
+    """Its handler was called."""
     left: HandlerLeft | None = None
 
     @property
@@ -52,6 +54,9 @@ class ChildTask:
         if not isinstance(frame, wire.Said) or frame.number != self.number:
             return None  # of an earlier task
         match frame:
+            case wire.Began():
+                self.began = True
+                run.handler_begins()
             case wire.Progress(details=details):
                 run.progress(details)
             case wire.Shortened(why=why):

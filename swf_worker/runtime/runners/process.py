@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from ...context import causes_of
 from ...core.messages import (
@@ -39,6 +40,8 @@ from .child_task import ChildTask
 from .crashes import Crashes
 
 _STDERR_LINES = 20
+_MOST_UNBEGUN = 3
+"""Processes that may die before they have begun with a task; with the last, the task fails."""
 _EXHAUSTED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
@@ -63,6 +66,8 @@ class ProcessRunner:
     _starting: int = 0
     _waiting: deque[TaskRun] = field(default_factory=deque)
     _running: dict[TaskRun, ChildTask] = field(default_factory=dict)
+    _died_before: WeakKeyDictionary[TaskRun, int] = field(default_factory=WeakKeyDictionary)
+    """How many processes have died before they began with a task."""
     _crashes: dict[ActivityType, Crashes] = field(default_factory=lambda: defaultdict(Crashes))
     _failed_starts: Crashes = field(default_factory=Crashes)
     _left_by: dict[ActivityType, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -174,7 +179,6 @@ class ProcessRunner:
             [dict(each) for each in run.carriers],
         )
         self._pool.give(child, child_task, frame)
-        run.handler_begins()
         self._ask(child_task)
 
     def _withdraw(self, run: TaskRun) -> bool:
@@ -260,6 +264,7 @@ class ProcessRunner:
         """A child has died, or has ended as it should."""
         wait = 0.0
         failed: list[TaskRun] = []
+        unbegun: TaskRun | None = None
         how = child.state.why_unusable or how_it_ended(child.code)
         with self._lock:
             if child in self._idle:
@@ -272,6 +277,10 @@ class ProcessRunner:
                 failed = self._given_up(child.started_at)
             if child_task is not None:
                 del self._running[child_task.run]
+            if child_task is not None and self._goes_elsewhere(child_task):
+                unbegun, child_task = child_task.run, None
+                self._waiting.appendleft(unbegun)
+            elif child_task is not None:
                 crashes = self._crashes[child_task.run.task.activity_type]
                 by_itself = child_task.run.state.killed_for is None
                 if by_itself and not crashes.are_known(child_task.given_at):
@@ -284,8 +293,21 @@ class ProcessRunner:
             self.observe(HandlerProcessDied(child.pid, how, task, last_lines(child), wait))
         if child_task is not None:
             child_task.run.handler_ended(Ended(ProcessDied(_died(child_task.run, child))))
+        if unbegun is not None and unbegun.context.should_stop:
+            self._withdraw(unbegun)
         self._fail(failed, how, last_lines(child))
         self._assign()
+
+    def _goes_elsewhere(self, child_task: ChildTask) -> bool:
+        """Whether a task, whose process has died, runs in another one: nothing of it has run."""
+        run = child_task.run
+        if child_task.began or self._closed or run.state.killed_for is not None:
+            return False
+        died = self._died_before.pop(run, 0) + 1
+        if died == _MOST_UNBEGUN:
+            return False
+        self._died_before[run] = died
+        return True
 
     def _of(self, child: Child) -> ChildTask | None:
         """Whose task it was given. (``child.task`` may not tell yet: it died meanwhile.)"""
