@@ -19,6 +19,7 @@ from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of, row_of
 from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.journal.owners import Owner, is_alive, sweep
+from swf_worker.runtime.journal.path import check
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
 from tests.cli.test_run import environment
 from tests.conftest import eventually
@@ -270,12 +271,44 @@ def test_a_second_look_lets_go_of_no_lock(tmp_path):
     file = JournalFile.opened(path)
     file.write([entry()])
     JournalFile.opened(path).close()
+    another_process_comes_and_goes(path)
+    assert file.is_in_place()
+    file.close()
+
+
+def test_neither_does_a_look_during_which_it_is_opened(tmp_path, monkeypatch):
+    path, opened, looks, go_on = tmp_path / "journal", [], *(threading.Event() for _ in range(2))
+    JournalFile.opened(path).close()
+
+    def held_read(*given):
+        if not looks.is_set():
+            looks.set()
+            go_on.wait(10)
+        return read(*given)
+
+    read = os.read
+    monkeypatch.setattr("swf_worker.runtime.journal.path.os.read", held_read)
+    looking = threading.Thread(target=check, args=(path,))
+    looking.start()
+    looks.wait(10)
+    opening = threading.Thread(target=lambda: opened.append(JournalFile.opened(path)))
+    opening.start()
+    opening.join(0.2)
+    go_on.set()
+    looking.join(10)
+    opening.join(10)
+    (file,) = opened
+    file.write([entry()])
+    another_process_comes_and_goes(path)
+    assert file.is_in_place()
+    file.close()
+
+
+def another_process_comes_and_goes(path):
     program = "import sys; from pathlib import Path\n"
     program += "from swf_worker.runtime.journal.file import JournalFile\n"
     program += "JournalFile.opened(Path(sys.argv[1])).close()"
     subprocess.run([sys.executable, "-c", program, str(path)], env=environment(), check=True)
-    assert file.is_in_place()
-    file.close()
 
 
 def test_an_index_that_is_cut_off_ends_no_process(tmp_path):

@@ -277,6 +277,7 @@ def works(swf, within):
         assert scheduled.outcome(within) == Completed(str(n + 1))
 
 
+@pytest.mark.full
 def test_a_frozen_disk_holds_up_no_answer_and_no_stop(quick_swf, disk):
     quick_swf.register([work, on_loop], domain="tests")
     with worker_process(quick_swf.endpoint_url, disk / "journal") as process:
@@ -296,6 +297,7 @@ def test_a_frozen_disk_holds_up_no_answer_and_no_stop(quick_swf, disk):
     assert all(each.may_be_accepted for each in lying_in(disk / "journal"))
 
 
+@pytest.mark.full
 def test_a_start_on_a_frozen_disk_is_an_error(quick_swf, disk):
     with worker_process(quick_swf.endpoint_url, disk / "journal") as process, frozen(disk):
         tell(process)

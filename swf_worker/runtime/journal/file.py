@@ -49,10 +49,12 @@ class Page:
 class JournalFile:
     """One connection. Not thread-safe. Its methods raise sqlite3.Error and OSError."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, identity: tuple[int, int], connection: sqlite3.Connection
+    ) -> None:
         self._name = str(path)
+        self._identity = identity
         self._connection = connection
-        self._identity = entered(path)
         self._closed = False
         self._log, self._index = f"{path}-wal", f"{path}-shm"
         self._size = 0
@@ -85,18 +87,11 @@ class JournalFile:
         if new:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(
-            path, timeout=BUSY, isolation_level=None, check_same_thread=False
-        )
+        identity = entered(path)
         try:
-            with _as_corrupt():
-                connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
-                connection.execute("PRAGMA secure_delete=ON")  # SQLite's own default differs
-                _prepare(connection, path)
-                connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
-            return cls(path, connection)
+            return cls(path, identity, _connected(path, sync))
         except BaseException:
-            connection.close()
+            left(identity)
             raise
 
     def close(self) -> None:
@@ -222,6 +217,20 @@ def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
         (owner, key_of(entry.task.task_token), entry.owner),
     )
     return changed.rowcount == 1
+
+
+def _connected(path: Path, sync: Sync) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        with _as_corrupt():
+            connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA secure_delete=ON")  # SQLite's own default differs
+            _prepare(connection, path)
+            connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

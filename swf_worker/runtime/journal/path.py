@@ -35,7 +35,7 @@ _KINDS = (
 _open_here: Counter[tuple[int, int]] = Counter()
 """Journals that this process has open. To open and close one of them once more would let go of the
 locks that SQLite has on it."""
-_counted = threading.Lock()
+_looking = threading.Lock()
 
 
 def real(path: str | os.PathLike[str]) -> Path:
@@ -44,17 +44,17 @@ def real(path: str | os.PathLike[str]) -> Path:
 
 
 def entered(path: Path) -> tuple[int, int]:
-    """It is open here, until it is ``left``."""
+    """It is about to be opened here, until it is ``left``."""
     found = path.stat()
     identity = found.st_dev, found.st_ino
-    with _counted:
+    with _looking:
         _open_here[identity] += 1
     return identity
 
 
 def left(identity: tuple[int, int]) -> None:
     """The other end of ``entered``."""
-    with _counted:
+    with _looking:
         _open_here[identity] -= 1
 
 
@@ -69,8 +69,9 @@ def check(path: Path) -> None:
     except FileNotFoundError:
         return
     why = next(said for is_one, said in _KINDS if is_one(found.st_mode))
-    if not why and not _open_here[found.st_dev, found.st_ino]:
-        why = _not_ours(path, found.st_ino)
+    with _looking:
+        if not why and not _open_here[found.st_dev, found.st_ino]:
+            why = _not_ours(path, found.st_ino)
     if why:
         raise ConfigurationError(f"the journal {path} {why} choose another path")
     _check_private(path)
