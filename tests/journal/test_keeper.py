@@ -295,6 +295,16 @@ def test_what_lay_there_too_long_is_told_and_dropped(recorder, tmp_path):
     assert lying_in(path) == []
 
 
+@pytest.mark.parametrize("kept_at", [5.0, wall() + 400 * 86_400])
+def test_a_clock_that_was_not_set_makes_none_old(recorder, tmp_path, kept_at):
+    path = tmp_path / "journal"
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
+        left_in(path, wire.url, kept_at=kept_at)
+        with started(worker_of(wire.url, recorder, path)):
+            recorder.wait_for(TaskEnded)
+        assert recorder.of(JournalEntryExpired) == []
+
+
 # --- a journal that fails -------------------------------------------------------------------------
 
 

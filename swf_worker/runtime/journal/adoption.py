@@ -22,6 +22,8 @@ from .owners import is_alive, sweep
 
 AT_ONCE = 500
 """How many are read, and made a worker's own, in one transaction."""
+_EARLIEST = 1_735_689_600.0
+"""2025: before, there was no journal, and a clock that was not set says nothing of an age."""
 
 
 class Adoption:
@@ -65,8 +67,11 @@ class Adoption:
         dead = sorted((e for e in page.entries if self._is_left(e)), key=lambda e: e.kept_at)
         ours = [each for each in dead if (each.place.service, each.place.domain) == self._here]
         moment = wall()
-        found = [each for each in ours if moment - each.kept_at <= self._keep]
-        expired = [each for each in ours if moment - each.kept_at > self._keep]
+        found: list[Entry] = []
+        expired: list[Entry] = []
+        for each in ours:
+            is_old = _EARLIEST < each.kept_at < moment - self._keep
+            (expired if is_old else found).append(each)
         self.unsure.update(each.task.task_token for each in ours)
         mine, old = file.adopt(self._owner, found, expired) if ours else ([], [])
         self.unsure.clear()
