@@ -295,7 +295,7 @@ def test_what_lay_there_too_long_is_told_and_dropped(recorder, tmp_path):
     assert lying_in(path) == []
 
 
-@pytest.mark.parametrize("kept_at", [5.0, wall() + 400 * 86_400])
+@pytest.mark.parametrize("kept_at", [5.0, 9_999_999_999.0])
 def test_a_clock_that_was_not_set_makes_none_old(recorder, tmp_path, kept_at):
     path = tmp_path / "journal"
     with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
