@@ -61,7 +61,8 @@ def check_number(what: str, value: object, low: float, high: float) -> None:
 
 def check_path(what: str, value: object) -> None:
     """The path of a file."""
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text:
         raise ConfigurationError(f"{what} is {value!r}: the path of a file is needed")
 
 

@@ -15,8 +15,9 @@ from ..core.messages import Disposition
 from ..errors import ConfigurationError, SwfWorkerError
 from ..exit_codes import ExitCode
 from ..runtime.journal.entries import Entry
-from ..runtime.journal.file import JournalFile, opening
+from ..runtime.journal.file import JournalFile
 from ..runtime.journal.owners import Owner, is_alive
+from ..runtime.journal.path import real
 from ..runtime.process.streams import make_standard_streams_safe
 from ..text import printable
 from .delivery import Delivery
@@ -28,7 +29,7 @@ _DELIVERED = (Disposition.ACCEPTED, Disposition.PRESUMED_ACCEPTED)
 def journal(given: argparse.Namespace) -> int:
     """List it; with ``--send`` and ``--drop``, do that with what no running worker owns."""
     make_standard_streams_safe()  # ids may have characters that a terminal's encoding lacks
-    path = Path(given.path).absolute()
+    path = real(given.path)
     if given.send and given.drop is not None:
         raise UsageError("--send and --drop: one of them")
     with _opened(path) as file:
@@ -87,11 +88,10 @@ def _age(seconds: float) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[JournalFile]:
-    if not path.exists():
-        raise SwfWorkerError(f"there is no journal {path}")
     try:
-        with opening(path):
-            file = JournalFile.opened(path, new=False)
+        if not path.exists():
+            raise SwfWorkerError(f"there is no journal {path}")
+        file = JournalFile.opened(path, new=False)
         try:
             yield file
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ..core.heartbeats import SENDERS, ProgressBudget
@@ -12,13 +13,14 @@ from ..core.registry import Registry
 from ..definition import ActivityDefinition
 from ..errors import ServiceError
 from ..failure import FailureWording
-from ..observations import Observer
+from ..observations import Observation, Observer
 from ..options import Options
 from ..service.api import Polled, SwfService
 from ..task import ActivityType
 from .heartbeats.heartbeater import Heartbeater
 from .heartbeats.registered_timeouts import TimeoutLookups
-from .journal.keeper import Journal, journal_of
+from .journal.entries import Place
+from .journal.keeper import Journal
 from .platform import ANSWERERS, ClosablePool, ClosableTimers, Platform
 from .polling.open_tasks import OpenTasks
 from .polling.poller import Poller
@@ -26,6 +28,7 @@ from .runners.runners import Runners
 from .runners.served_types import ServedTypes
 from .tasks.surroundings import Surroundings
 from .tasks.task_run import TaskRun, TaskServices
+from .threads.clock import StartThread
 from .threads.observer_thread import Observers
 from .threads.thread_pool import IdleThreadsFirst
 
@@ -88,7 +91,7 @@ def assemble(
     observe, unwanted, on_error = queue.tell, queue.unwanted, engine.internal_error
     timers = platform.timers(on_error)
     service = platform.service(options, timers, observe)
-    journal = journal_of(options, service, observe, platform.start_thread)
+    journal = _journal_of(options, service, observe, platform.start_thread)
     backoff = platform.backoff(options.retry_policy)
     wording = FailureWording(options.failure_tracebacks).of(
         options.converter, tuple(options.codecs)
@@ -179,3 +182,16 @@ def assemble(
         surroundings=surroundings,
         journal=journal,
     )
+
+
+def _journal_of(
+    options: Options,
+    service: SwfService,
+    observe: Callable[[Observation], None],
+    start_thread: StartThread,
+) -> Journal | None:
+    if options.journal is None:
+        return None
+    path = Path(options.journal).absolute()
+    place = Place(service.place, options.domain, options.task_list)
+    return Journal(path, options.journal_sync, place, observe, start_thread)

@@ -134,9 +134,11 @@ class RunningWorker:
         """Send what earlier workers have left, before the first poll; with SWF away that goes on
         beside polling."""
         journal = self._parts.journal
-        keep = self._options.journal_keep
-        if journal is not None and journal.adopt(keep, self.engine.take_up):
-            self.engine.wait_for_answers(ANSWERS_BEFORE_POLLS)
+        if journal is None:
+            return
+        keep, until = self._options.journal_keep, now() + ANSWERS_BEFORE_POLLS
+        if journal.adopt(keep, self.engine.take_up, within=ANSWERS_BEFORE_POLLS):
+            self.engine.wait_for_answers(until - now())
 
     def _show_to_observers(self) -> None:
         """Show the worker to those that want to see more than records."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
-from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,11 @@ from hypothesis import strategies as st
 from swf_worker import ConfigurationError
 from swf_worker.outcome import Canceled, Completed, Failed
 from swf_worker.runtime.journal.entries import Attempted, Entry, Place, entry_of, row_of
-from swf_worker.runtime.journal.file import CorruptJournal, JournalFile, opening, put_aside
+from swf_worker.runtime.journal.file import JournalFile
 from swf_worker.runtime.journal.owners import Owner, is_alive, sweep
+from swf_worker.runtime.journal.path import check
 from swf_worker.task import ActivityTask, ActivityType, WorkflowExecution
+from tests.cli.test_run import environment
 from tests.conftest import eventually
 
 HERE = Place("https://swf.us-east-1.amazonaws.com us-east-1", "tests", "tasks")
@@ -69,8 +73,7 @@ def test_it_is_for_its_owners_eyes_and_so_is_all_beside_it(tmp_path):
     before = os.umask(0)
     try:
         owner = Owner(path)
-        with opening(path):
-            file = JournalFile.opened(path)
+        file = JournalFile.opened(path)
         file.write([entry()])
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
     finally:
@@ -90,19 +93,6 @@ def test_one_that_others_may_read_is_refused(tmp_path, mode):
         JournalFile.opened(path)
 
 
-def test_another_programs_file_is_refused_and_left_alone(tmp_path):
-    path = tmp_path / "journal"
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE theirs (x)")
-    other.commit()
-    other.close()
-    path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="another program's"):
-        JournalFile.opened(path)
-    with closing(sqlite3.connect(path)) as other:
-        assert other.execute("SELECT * FROM theirs").fetchall() == []
-
-
 def test_one_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "journal"
     JournalFile.opened(path).close()
@@ -111,18 +101,6 @@ def test_one_of_a_later_version_is_refused(tmp_path):
     later.close()
     with pytest.raises(ConfigurationError, match="schema 7"):
         JournalFile.opened(path)
-
-
-@pytest.mark.parametrize("content", [b"no database at all, whatever its name says", b"\0" * 8192])
-def test_what_is_none_is_corrupt_and_can_be_put_aside(tmp_path, content):
-    path = tmp_path / "journal"
-    path.write_bytes(content)
-    path.chmod(0o600)
-    with pytest.raises(CorruptJournal):
-        JournalFile.opened(path)
-    aside = put_aside(path)
-    assert aside.read_bytes() == content
-    assert not path.exists()
 
 
 def test_of_two_that_adopt_the_same_answer_one_gets_it(tmp_path):
@@ -190,7 +168,7 @@ def test_a_row_that_is_none_hides_no_other(tmp_path):
     other.commit()
     other.close()
     assert [each.task.task_token for each in file.entries()] == ["good"]
-    assert file.unreadable == 1
+    assert file.page(b"", 9).unreadable == 1
     file.close()
 
 
@@ -248,3 +226,104 @@ def test_a_worker_that_starts_while_others_sweep_is_seen(tmp_path):
     assert all(owner.is_seen() and is_alive(path, owner.name) for owner in owners)
     for owner in owners:
         owner.close()
+
+
+def test_what_was_dropped_is_no_longer_in_it(tmp_path):
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    tokens = [f"credential-{n}" for n in range(20)]
+    file.write([entry(each, Completed('"secret"' * 2_000)) for each in tokens])
+    file.write(dropped=tokens)
+    file.close()
+    left = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"credential" not in left
+    assert b"secret" not in left
+
+
+ODD = [
+    "a?mode=ro",
+    "a#b",
+    "a%20b",
+    ":memory:",
+    "file:x",
+    b"not-utf-8-\xff".decode(errors="surrogateescape"),
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_name_is_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = Path(name).absolute()
+    file = JournalFile.opened(path)
+    file.write([entry()])
+    assert file.is_in_place()
+    file.close()
+    assert {each.name for each in tmp_path.iterdir()} == {name, f"{name}.lock"}
+    again = JournalFile.opened(path)
+    assert len(again.entries()) == 1
+    again.close()
+
+
+def test_a_second_look_lets_go_of_no_lock(tmp_path):
+    """To close a file lets go of all locks that a process has on it; and whoever closes a journal
+    that nobody has locked puts an end to its log."""
+    path = tmp_path / "journal"
+    file = JournalFile.opened(path)
+    file.write([entry()])
+    JournalFile.opened(path).close()
+    another_process_comes_and_goes(path)
+    assert file.is_in_place()
+    file.close()
+
+
+def test_neither_does_a_look_during_which_it_is_opened(tmp_path, monkeypatch):
+    path, opened, looks, go_on = tmp_path / "journal", [], *(threading.Event() for _ in range(2))
+    JournalFile.opened(path).close()
+
+    def held_read(*given):
+        if not looks.is_set():
+            looks.set()
+            go_on.wait(10)
+        return read(*given)
+
+    read = os.read
+    monkeypatch.setattr("swf_worker.runtime.journal.path.os.read", held_read)
+    looking = threading.Thread(target=check, args=(path,))
+    looking.start()
+    looks.wait(10)
+    opening = threading.Thread(target=lambda: opened.append(JournalFile.opened(path)))
+    opening.start()
+    opening.join(0.2)
+    go_on.set()
+    looking.join(10)
+    opening.join(10)
+    (file,) = opened
+    file.write([entry()])
+    another_process_comes_and_goes(path)
+    assert file.is_in_place()
+    file.close()
+
+
+def another_process_comes_and_goes(path):
+    program = "import sys; from pathlib import Path\n"
+    program += "from swf_worker.runtime.journal.file import JournalFile\n"
+    program += "JournalFile.opened(Path(sys.argv[1])).close()"
+    subprocess.run([sys.executable, "-c", program, str(path)], env=environment(), check=True)
+
+
+def test_an_index_that_is_cut_off_ends_no_process(tmp_path):
+    path = tmp_path / "journal"
+    program = """
+import os, sys
+from pathlib import Path
+from swf_worker.runtime.journal.file import JournalFile
+path = Path(sys.argv[1])
+file = JournalFile.opened(path)
+for each in list(path.parent.iterdir()):
+    os.truncate(each, 0)
+assert not file.is_in_place()
+file.close()
+JournalFile.opened(path).close()
+"""
+    command = [sys.executable, "-c", program, str(path)]
+    assert subprocess.run(command, env=environment()).returncode == 0

@@ -20,7 +20,6 @@ from swf_worker.journal_observations import (
     JournalEntryExpired,
     JournalEntryLeft,
     JournalFailed,
-    JournalPutAside,
     JournalRestored,
     JournalTakenUp,
 )
@@ -31,6 +30,7 @@ from swf_worker.outcome import Failed as FailedOutcome
 from swf_worker.runtime.journal import keeper
 from swf_worker.runtime.journal.entries import Attempted, Place
 from swf_worker.runtime.journal.file import JournalFile
+from swf_worker.runtime.journal.owners import is_alive
 from swf_worker.runtime.threads.clock import start_daemon
 from tests.cli import workers
 from tests.cli.test_run import ended, environment, running
@@ -82,6 +82,10 @@ def test_an_answer_lies_there_until_it_is_accepted(make_worker, quick_swf, recor
     assert sorted(each.name for each in tmp_path.iterdir()) == ["journal", "journal.lock"]
 
 
+def never(stuck):
+    raise AssertionError("the disk doesn't hang")
+
+
 @pytest.fixture
 def journal(tmp_path, recorder):
     kept = keeper.Journal(tmp_path / "journal", "process", HERE, recorder.observe, start_daemon)
@@ -99,15 +103,15 @@ def test_what_is_known_of_each_attempt_is_written(journal):
     one, answer = entry().task, Completed_("1")
     throttled = ThrottledError("RespondActivityTaskCompleted", "ThrottlingException", "no")
     lost = ServiceUnavailableError("RespondActivityTaskCompleted", "", "lost", ambiguous=True)
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     assert known(journal) == [(answer, Attempted.SENDING)], "before it leaves"
     journal.after_attempt(one, throttled)
     assert eventually(lambda: known(journal) == [(answer, Attempted.WAITING)])
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     assert known(journal) == [(answer, Attempted.SENDING)]
     journal.after_attempt(one, lost)
     assert eventually(lambda: known(journal) == [(answer, Attempted.AMBIGUOUS)])
-    journal.before_attempt(one, answer)
+    journal.before_attempt(one, answer, never)
     journal.after_attempt(one, throttled)
     assert not eventually(lambda: known(journal) != [(answer, Attempted.AMBIGUOUS)], 0.1)
     journal.drop(one)
@@ -116,8 +120,8 @@ def test_what_is_known_of_each_attempt_is_written(journal):
 
 def test_the_failure_that_follows_a_refused_result_takes_its_place(journal):
     one, refused = entry().task, FailedOutcome("ResultRefused", "{}")
-    journal.before_attempt(one, Completed_("1"))
-    journal.before_attempt(one, refused)
+    journal.before_attempt(one, Completed_("1"), never)
+    journal.before_attempt(one, refused, never)
     assert known(journal) == [(refused, Attempted.SENDING)]
 
 
@@ -134,8 +138,8 @@ def test_answers_that_are_ready_together_share_a_transaction(journal, monkeypatc
 
     monkeypatch.setattr(JournalFile, "write", slow)
     threads = [
-        threading.Thread(target=journal.before_attempt, args=(entry(str(n)).task, Completed_("1")))
-        for n in range(9)
+        threading.Thread(target=journal.before_attempt, args=(each, Completed_("1"), never))
+        for each in (entry(str(n)).task for n in range(9))
     ]
     threads[0].start()
     begun.wait(10)
@@ -291,6 +295,16 @@ def test_what_lay_there_too_long_is_told_and_dropped(recorder, tmp_path):
     assert lying_in(path) == []
 
 
+@pytest.mark.parametrize("kept_at", [5.0, 9_999_999_999.0])
+def test_a_clock_that_was_not_set_makes_none_old(recorder, tmp_path, kept_at):
+    path = tmp_path / "journal"
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
+        left_in(path, wire.url, kept_at=kept_at)
+        with started(worker_of(wire.url, recorder, path)):
+            recorder.wait_for(TaskEnded)
+        assert recorder.of(JournalEntryExpired) == []
+
+
 # --- a journal that fails -------------------------------------------------------------------------
 
 
@@ -318,7 +332,13 @@ def locked(path, monkeypatch):
     return holder
 
 
-@pytest.mark.parametrize("how", [full, deleted, truncated, locked])
+def emptied(path, monkeypatch):
+    """Also what SQLite has mapped: a look at that would end the process by SIGBUS."""
+    for each in path.parent.iterdir():
+        os.truncate(each, 0)
+
+
+@pytest.mark.parametrize("how", [full, deleted, truncated, emptied, locked])
 def test_whatever_happens_to_the_file_no_task_is_touched(
     make_worker, quick_swf, recorder, tmp_path, monkeypatch, how
 ):
@@ -333,26 +353,34 @@ def test_whatever_happens_to_the_file_no_task_is_touched(
         if held is not None:
             held.close()
     assert {each.disposition for each in recorder.of(TaskEnded)} == {"accepted"}
-    if how is deleted:
+    if how in (deleted, emptied):
         assert recorder.of(JournalRestored), "it is made anew"
-
-
-def test_one_that_is_corrupt_at_the_start_is_put_aside(make_worker, quick_swf, recorder, tmp_path):
-    path = tmp_path / "journal"
-    path.write_bytes(b"whatever this is, it is no journal" * 100)
-    path.chmod(0o600)
-    with make_worker(work, journal=path):
-        (aside,) = recorder.wait_for(JournalPutAside)
-        assert quick_swf.schedule("Work", "1", 1).outcome() == Completed("2")
-    assert "journal.corrupt-" in aside.aside
-    assert lying_in(path) == []
 
 
 @pytest.mark.parametrize("path", ["no/such/folder/journal", "/dev/null", "."])
 def test_a_path_that_cant_be_used_is_an_error_of_the_start(make_worker, tmp_path, path):
     worker = make_worker(work, journal=tmp_path / path)
-    with pytest.raises(ConfigurationError, match="the journal .* (can't be used|is no file)"):
+    why = "(can't be used|is no file|is a folder)"
+    with pytest.raises(ConfigurationError, match=f"the journal .* {why}"):
         worker.start()
+
+
+@pytest.mark.parametrize("path", ["", 3, b"/var/journal", os.fsencode, True])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(ConfigurationError, match="the path of a file is needed"):
+        ActivityWorker(domain="tests", task_list="tasks", activities=[work], journal=path)
+
+
+def test_a_path_is_that_of_the_start(make_worker, quick_swf, recorder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with make_worker(work, journal="journal"):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert quick_swf.schedule("Work", "1", 1).outcome() == Completed("2")
+    assert recorder.of(JournalFailed) == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        *("elsewhere", "journal", "journal.lock")
+    ]
 
 
 def test_a_real_limit_on_the_files_size_touches_no_task(quick_swf, tmp_path):
@@ -411,6 +439,28 @@ def test_an_adoption_that_failed_is_made_up_for(recorder, tmp_path, monkeypatch)
     assert len(wire.named(DONE)) == 1
 
 
+def test_an_adoption_that_was_done_and_failed_loses_nothing(recorder, tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    adopt = JournalFile.adopt
+    fails = iter([True])
+
+    def fails_afterwards(self, *given):
+        done = adopt(self, *given)
+        if next(fails, False):
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+    monkeypatch.setattr(JournalFile, "adopt", fails_afterwards)
+    monkeypatch.setattr(keeper, "AGAIN", 0.1)
+    with Wire(PollForActivityTask=[EMPTY_POLL], RespondActivityTaskCompleted=[OK]) as wire:
+        left_in(path, wire.url)
+        with started(worker_of(wire.url, recorder, path)):
+            recorder.wait_for(JournalRestored)
+            recorder.wait_for(TaskEnded)
+            assert eventually(lambda: lying_in(path) == [])
+    assert len(wire.named(DONE)) == 1
+
+
 def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
     journal, recorder, monkeypatch
 ):
@@ -422,7 +472,7 @@ def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
             raise sqlite3.OperationalError("database is locked")
         write(self, *given, **more)
 
-    journal.before_attempt(one, Completed_("1"))
+    journal.before_attempt(one, Completed_("1"), never)
     monkeypatch.setattr(JournalFile, "write", fails_once)
     journal.drop(one)
     recorder.wait_for(JournalRestored)
@@ -432,9 +482,9 @@ def test_what_was_accepted_while_it_failed_is_gone_when_it_is_restored(
 def test_a_worker_whose_files_are_deleted_looks_alive_again(journal, recorder):
     for each in journal.path.parent.iterdir():
         each.unlink()
-    journal.before_attempt(entry().task, Completed_("1"))
+    journal.before_attempt(entry().task, Completed_("1"), never)
     recorder.wait_for(JournalRestored)
-    assert keeper.is_alive(journal.path, journal._owner.name)
+    assert is_alive(journal.path, journal._owner.name)
     assert eventually(lambda: len(known(journal)) == 1)
 
 

@@ -205,3 +205,25 @@ def test_records_that_nobody_wants_are_not_told_and_wanted_ones_are_soon(monkeyp
     assert all_of_them.told.wait(5)
     two.close()
     assert two._observers[0].seen == []
+
+
+def test_a_pool_does_without_a_thread_that_hangs(pool):
+    go_on, done = threading.Event(), []
+    stuck = []
+
+    def hangs():
+        stuck.append(threading.current_thread())
+        go_on.wait(10)
+
+    for _ in range(3):  # all it has
+        pool.submit(Job(hangs, lambda result: None))
+    assert eventually(lambda: len(stuck) == 3)
+    pool.submit(Job(threading.current_thread, done.append))
+    assert not eventually(lambda: done, 0.1)
+    pool.replace(stuck[0])
+    pool.replace(stuck[0])  # once
+    assert eventually(lambda: done), "another does what waits"
+    go_on.set()
+    stuck[0].join(5)
+    assert not stuck[0].is_alive(), "it ends with its job"
+    assert all(each.is_alive() for each in stuck[1:])

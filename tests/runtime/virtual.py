@@ -103,6 +103,8 @@ class VirtualPool:
         self._waiting.append(job)
         self._next()
 
+    def replace(self, stuck: threading.Thread) -> None: ...
+
     def offer(self, job: Job) -> bool:
         idle = self._busy < self._most
         if idle:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
-from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...clock import now
 from ...errors import ConfigurationError
 from .entries import Entry, entry_of, key_of, row_of
+from .path import APPLICATION, check, entered, left, opening, put_aside
 
 VERSION = 1
 BUSY = 1.0
 """Seconds for which another process's transaction is waited for."""
-OPENING = 5.0
 LOG_PAGES = 4_000
 """Of 4 KiB: how much is written before SQLite puts it in its place, which waits for the disk."""
+_INDEX, _INDEX_AT_MOST = 32_768, 2**20
+"""Bytes of the index of the log: at least, and more than it ever gets."""
 _SCHEMA = """
 CREATE TABLE entries (
     token BLOB PRIMARY KEY, owner TEXT NOT NULL, attempted TEXT NOT NULL, kept_at REAL NOT NULL,
@@ -36,59 +34,93 @@ class CorruptJournal(sqlite3.DatabaseError):
     """It is no journal, or no longer one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the entries."""
+
+    entries: list[Entry]
+    unreadable: int
+    """So many rows are no entries: they are left there."""
+    last: bytes
+    """The key of the last row."""
+    is_last: bool
+
+
 class JournalFile:
     """One connection. Not thread-safe. Its methods raise sqlite3.Error and OSError."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, identity: tuple[int, int], connection: sqlite3.Connection
+    ) -> None:
         self._name = str(path)
+        self._identity = identity
         self._connection = connection
-        self._inode = path.stat().st_ino
-        self._log = f"{path}-wal"
-        self.unreadable = 0
-        """So many of the entries that were read last are none."""
+        self._closed = False
+        self._log, self._index = f"{path}-wal", f"{path}-shm"
         self._size = 0
 
     @classmethod
-    def opened(cls, path: Path, sync: Sync = "process", *, new: bool = True) -> JournalFile:
-        """The file, made where it is missing (and ``new``). CorruptJournal; sqlite3.Error and
-        OSError for what else is wrong; ConfigurationError where others may read it, or a later
-        version has written it."""
+    def opened(
+        cls,
+        path: Path,
+        sync: Sync = "process",
+        *,
+        new: bool = True,
+        put_aside_as: Callable[[Path, str], None] | None = None,
+    ) -> JournalFile:
+        """The file, made where it is missing (and ``new``). One that is corrupt is put aside, where
+        ``put_aside_as`` wants to be told its new name and why; else CorruptJournal. sqlite3.Error
+        and OSError for what else is wrong; ConfigurationError where what lies there never was a
+        journal, where others may read it, or a later version has written it."""
+        check(path)
+        with opening(path):
+            try:
+                return cls._opened(path, sync, new=new)
+            except CorruptJournal as error:
+                if put_aside_as is None:
+                    raise
+                put_aside_as(put_aside(path), str(error))
+                return cls._opened(path, sync, new=new)
+
+    @classmethod
+    def _opened(cls, path: Path, sync: Sync, *, new: bool) -> JournalFile:
         if new:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        _check_private(path)
-        connection = sqlite3.connect(
-            path, timeout=BUSY, isolation_level=None, check_same_thread=False
-        )
+        identity = entered(path)
         try:
-            with _as_corrupt():
-                (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-                if mode != "wal":
-                    raise ConfigurationError(
-                        f"the journal {path} can't be shared safely where it lies (SQLite's mode "
-                        f"is {mode}): name a file on a disk of this machine"
-                    )
-                connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
-                connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
-                _prepare(connection, path)
-            return cls(path, connection)
+            return cls(path, identity, _connected(path, sync))
         except BaseException:
-            connection.close()
+            left(identity)
             raise
 
     def close(self) -> None:
         """Let it go."""
-        self._connection.close()
+        if self._closed:
+            return
+        self._closed = True
+        # SQLite has its index mapped: to look at what was cut off there would end this process.
+        with suppress(OSError):
+            if os.stat(self._index).st_size < _INDEX:
+                os.truncate(self._index, _INDEX_AT_MOST)
+        try:
+            self._connection.close()
+        finally:
+            left(self._identity)
 
     def is_in_place(self) -> bool:
         """Whether its path still leads to it, and nothing was cut off: SQLite itself would go on
         writing into what is deleted, replaced or truncated, and nobody would find it there."""
         try:
-            there, log = os.stat(self._name), os.stat(self._log)
+            there, log, index = map(os.stat, (self._name, self._log, self._index))
         except OSError:
             return False
+        if index.st_size < _INDEX:
+            return False
         before, self._size = self._size, log.st_size
-        return there.st_ino == self._inode and there.st_size > 0 and log.st_size >= before
+        if (there.st_dev, there.st_ino) != self._identity:
+            return False
+        return there.st_size > 0 and log.st_size >= before
 
     # --- entries --------------------------------------------------------------------------------
 
@@ -101,17 +133,20 @@ class JournalFile:
                 connection.execute(_DROP, (key_of(token),))
 
     def entries(self) -> list[Entry]:
-        """All that lie there, the oldest first. What can't be read is counted, and left."""
+        """All that lie there, the oldest first."""
+        found = self.page(b"", -1).entries
+        return sorted(found, key=lambda each: (each.kept_at, each.task.task_token))
+
+    def page(self, after: bytes, most: int) -> Page:
+        """Those with keys behind ``after``, and at most so many."""
         with _as_corrupt():
-            rows = self._connection.execute(_SELECT).fetchall()
+            rows = self._connection.execute(_SELECT, (after, most)).fetchall()
         found: list[Entry] = []
-        self.unreadable = 0
         for row in rows:
-            try:
+            with suppress(ValueError):
                 found.append(entry_of(row))
-            except ValueError:
-                self.unreadable += 1
-        return found
+        last = rows[-1][0] if rows else after
+        return Page(found, len(rows) - len(found), last, len(rows) != most)
 
     def adopt(
         self, owner: str, entries: Sequence[Entry], expired: Sequence[Entry] = ()
@@ -125,10 +160,14 @@ class JournalFile:
                 connection.execute(_DROP, (key_of(each.task.task_token),))
         return mine, old
 
-    def replace(self, owner: str, entries: Iterable[Entry]) -> None:
-        """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone."""
+    def replace(self, owner: str, entries: Iterable[Entry], spared: Iterable[str] = ()) -> None:
+        """All that ``owner`` has, and nothing else of it: what was dropped meanwhile is gone.
+        Those of the ``spared`` tokens that are its own stay as they are."""
+        keys = [key_of(token) for token in spared]
         with _Transaction(self._connection) as connection:
-            connection.execute("DELETE FROM entries WHERE owner = ?", (owner,))
+            mine = connection.execute("SELECT token FROM entries WHERE owner = ?", (owner,))
+            gone = [row for row in mine.fetchall() if row[0] not in keys]
+            connection.executemany(_DROP, gone)
             for each in entries:
                 connection.execute(_KEEP, row_of(each))
 
@@ -164,7 +203,10 @@ class _Transaction:
 
 _KEEP = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
 _DROP = "DELETE FROM entries WHERE token = ?"
-_SELECT = "SELECT token, owner, attempted, kept_at, entry FROM entries ORDER BY kept_at, token"
+_SELECT = (
+    "SELECT token, owner, attempted, kept_at, entry FROM entries WHERE token > ? ORDER BY token "
+    "LIMIT ?"
+)
 
 
 def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
@@ -177,31 +219,50 @@ def _adopted(connection: sqlite3.Connection, owner: str, entry: Entry) -> bool:
     return changed.rowcount == 1
 
 
+def _connected(path: Path, sync: Sync) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        with _as_corrupt():
+            connection.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA secure_delete=ON")  # SQLite's own default differs
+            _prepare(connection, path)
+            connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        return connection
+    except BaseException:
+        connection.close()
+        raise
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make it one, where it is empty, and see that it is sound. Whoever calls has the lock."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            (version,) = cursor.execute("PRAGMA user_version").fetchone()
-            if version == 0:  # else another process was quicker
-                if cursor.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-                    cursor.execute("ROLLBACK")
-                    raise ConfigurationError(
-                        f"the journal {path} is another program's SQLite file: choose another path"
-                    )
-                cursor.execute(_SCHEMA)
-                cursor.execute(f"PRAGMA user_version = {VERSION}")
-                version = VERSION
-            cursor.execute("COMMIT")
-    if version != VERSION:
+    (number,) = connection.execute("PRAGMA application_id").fetchone()
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    if number != APPLICATION and tables not in ([], ["entries"]):
+        raise ConfigurationError(
+            f"the journal {path} is another program's SQLite file: choose another path"
+        )
+    if version > VERSION:
         raise ConfigurationError(
             f"the journal {path} was written by a later version of swf_worker (schema {version}, "
             f"this one knows {VERSION}): run that one until it is empty, or choose another path"
         )
+    if number != APPLICATION:  # before all else: it may be known by that from now on
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise ConfigurationError(
+            f"the journal {path} can't be shared safely where it lies (SQLite's mode is {mode}): "
+            "name a file on a disk of this machine"
+        )
+    if not tables:
+        with _Transaction(connection):
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
     (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if sound != "ok":
         raise CorruptJournal(sound)
-    connection.execute(_SELECT).fetchone()
+    connection.execute(_SELECT, (b"", 1)).fetchone()
 
 
 @contextmanager
@@ -216,69 +277,3 @@ def _as_what_it_is(error: sqlite3.DatabaseError) -> sqlite3.DatabaseError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     corrupt = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error)
     return CorruptJournal(str(error)) if corrupt else error
-
-
-def _check_private(path: Path) -> None:
-    """It holds task tokens, which are credentials; and so does what lies beside it."""
-    _check_one(path)
-    for more in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            _check_one(path.with_name(path.name + more))
-
-
-def _check_one(path: Path) -> None:
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigurationError(f"the journal {path} is no file: name one")
-    if found.st_uid != os.geteuid():
-        raise ConfigurationError(
-            f"the journal {path} belongs to another user (uid {found.st_uid}): it holds task "
-            "tokens, which are credentials"
-        )
-    if found.st_mode & 0o077:
-        raise ConfigurationError(
-            f"the journal {path} may be read by others (mode {stat.S_IMODE(found.st_mode):04o}), "
-            f"and holds task tokens, which are credentials: chmod 600 {path}"
-        )
-
-
-# --- between processes --------------------------------------------------------------------------
-
-
-@contextmanager
-def opening(path: Path) -> Iterator[None]:
-    """One process opens it, or puts it aside, at a time."""
-    descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        until = now() + OPENING
-        while not _locked(descriptor):
-            if now() > until:
-                raise TimeoutError(f"another process has been opening it for {OPENING:g} s")
-            time.sleep(0.01)
-        yield
-    finally:
-        with suppress(OSError):
-            flock(descriptor, LOCK_UN)  # a process that was forked meanwhile has it as well
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def put_aside(path: Path) -> Path:
-    """Give a corrupt one another name, for whoever can still read it; returns that."""
-    when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for number in range(1, 1_000):
-        aside = path.with_name(f"{path.name}.corrupt-{when}" + (f"-{number}" if number > 1 else ""))
-        if not aside.exists():
-            break
-    path.rename(aside)
-    for more in ("-wal", "-shm"):
-        with suppress(OSError):
-            path.with_name(path.name + more).rename(aside.with_name(aside.name + more))
-    return aside

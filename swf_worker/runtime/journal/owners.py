@@ -41,9 +41,9 @@ class Owner:
     def close(self) -> None:
         """It owns nothing any more."""
         if self._descriptor >= 0:
+            self.forget()
             with suppress(OSError):
                 self._path.unlink()
-            self.forget()
 
     def forget(self) -> None:
         """Let go of the lock, where this process has it only because it was forked."""

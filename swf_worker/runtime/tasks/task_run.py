@@ -44,6 +44,7 @@ from ..heartbeats.heartbeater import Heartbeater, TaskBeats
 from ..journal.keeper import Journal
 from ..threads.clock import Clock
 from ..threads.thread_pool import Job, Pool
+from .attempt import Attempt
 from .invocation import Ended
 
 
@@ -235,7 +236,7 @@ class TaskRun:
     def _perform(self, command: messages.Command) -> Job | None:
         match command:
             case messages.Send(outcome):
-                return Job(partial(self._respond, outcome), self._answered)
+                return Attempt(self._services, self.task, outcome, self._answered).job
             case messages.AskToStop(reason, interrupt):
                 self._ask(reason, interrupt)
             case messages.StartGrace(reason):
@@ -283,18 +284,6 @@ class TaskRun:
                 self._services.heartbeater.adopt_interval(self._beats, served.interval)
 
     # --- the answer -----------------------------------------------------------------------------
-
-    def _respond(self, outcome: Outcome) -> ServiceError | None:
-        journal = self._services.journal
-        if journal is not None:
-            journal.before_attempt(self.task, outcome)
-        try:
-            self._services.service.respond(self.task.task_token, outcome)
-        except ServiceError as error:
-            if journal is not None:
-                journal.after_attempt(self.task, error)
-            return error
-        return None
 
     def _answered(self, error: ServiceError | None) -> Job | None:
         if error is None:

@@ -28,12 +28,14 @@ class Pool(Protocol):
     """Whoever does jobs: threads, or a test under a virtual clock."""
 
     def submit(self, job: Job, /) -> None: ...
+    def replace(self, stuck: threading.Thread, /) -> None: ...
 
 
 class IdlePool(Protocol):
     """A pool that takes a job only if a thread is idle."""
 
     def offer(self, job: Job, /) -> bool: ...
+    def replace(self, stuck: threading.Thread, /) -> None: ...
 
 
 class IdleThreadsFirst:
@@ -48,6 +50,11 @@ class IdleThreadsFirst:
         """Have ``job`` done by an idle thread of the others, else by the pool."""
         if not self._others.offer(job):
             self._pool.submit(job)
+
+    def replace(self, stuck: threading.Thread) -> None:
+        """Do without a thread of either."""
+        self._pool.replace(stuck)
+        self._others.replace(stuck)
 
 
 class ThreadPool:
@@ -74,6 +81,7 @@ class ThreadPool:
         self._idle = 0
         self._lent = 0
         self._threads: list[threading.Thread] = []
+        self._replaced: set[threading.Thread] = set()
         self._closed = False
         self._own = threading.local()
 
@@ -115,6 +123,17 @@ class ThreadPool:
             self._hand_over_locked(job)
             return True
 
+    def replace(self, stuck: threading.Thread) -> None:
+        """Do without a thread of this pool that hangs in its job: another may be started in its
+        place, and it ends when the job does."""
+        with self._ready:
+            if stuck not in self._threads:
+                return
+            self._threads.remove(stuck)
+            self._replaced.add(stuck)
+            if self._jobs:
+                self._wake()
+
     def _borrowed(self, call: Callable[[], Any]) -> Any:
         try:
             return call()
@@ -128,6 +147,9 @@ class ThreadPool:
 
     def _hand_over_locked(self, job: Job) -> None:
         self._jobs.append(job)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._idle >= len(self._jobs) or len(self._threads) >= self._most:
             self._ready.notify()
             return
@@ -172,6 +194,9 @@ class ThreadPool:
 
     def _next(self) -> Job | None:
         with self._ready:
+            if self._replaced and threading.current_thread() in self._replaced:
+                self._replaced.remove(threading.current_thread())
+                return None
             self._idle += 1
             try:
                 while not self._jobs:
