@@ -1,5 +1,5 @@
-"""Plants defects, in the core's decisions, in the shell that drives it, in payloads, one at a
-time; a test must fail for each. Prints which.
+"""Plants defects, in the core's decisions, in the shell that drives it, in payloads, in
+the journal, in what is told to operators, one at a time; a test must fail for each. Prints which.
 
 make mutants
 """

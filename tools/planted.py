@@ -560,4 +560,166 @@ PAYLOADS = (
     ),
 )
 
-ALL = (*CORE, *SHELL, *PAYLOADS)
+KEEPER = "swf_worker/runtime/journal/keeper.py"
+ADOPTION = "swf_worker/runtime/journal/adoption.py"
+BOOK = "swf_worker/runtime/journal/book.py"
+AT_THE_PATH = "swf_worker/runtime/journal/path.py"
+KEPT = "swf_worker/core/kept_answers.py"
+KEEPING = ("tests/journal/test_keeper.py",)
+HANGING = ("tests/journal/test_hanging_disk.py",)
+KILLS = ("tests/journal/test_kills.py",)
+
+JOURNAL = (
+    Mutant(
+        "an answer is sent before it lies in the journal",
+        KEEPER,
+        "            if not self._book.sending(task, outcome) or self._file is None:",
+        "            if self._book.sending(task, outcome) or self._file is None:",
+        (*KEEPING, *KILLS),
+    ),
+    Mutant(
+        "a thread that comes back from a disk that hung sends its answer as well",
+        KEEPER,
+        "            if is_lost:\n                self._came_back(file)\n                return False",
+        "            if is_lost:\n                self._came_back(file)\n                return True",
+        HANGING,
+    ),
+    Mutant(
+        "an answer whose write hangs is sent by nobody",
+        KEEPER,
+        "        if turn.instead is not None:",
+        "        if False:",
+        HANGING,
+    ),
+    Mutant(
+        "an accepted answer stays in the journal",
+        BOOK,
+        "        if task.task_token in self._live:",
+        "        if False:",
+        (*KEEPING, *KILLS),
+    ),
+    Mutant(
+        "a journal that is opened anew lacks what was decided meanwhile",
+        BOOK,
+        "        return dict(self._live)",
+        "        return {}",
+        KEEPING,
+    ),
+    Mutant(
+        "answers of a worker that lives are taken up",
+        ADOPTION,
+        "        return not self._alive[entry.owner]",
+        "        return True",
+        KEEPING,
+    ),
+    Mutant(
+        "answers for another SWF are taken up",
+        ADOPTION,
+        "        ours = [each for each in dead if (each.place.service, each.place.domain) == self._here]",
+        "        ours = dead",
+        KEEPING,
+    ),
+    Mutant(
+        "what a dead worker was sending counts as not sent",
+        ADOPTION,
+        "    return Attempted.AMBIGUOUS if sending else entry.attempted",
+        "    return entry.attempted",
+        (*KEEPING, *KILLS),
+    ),
+    Mutant(
+        "old answers are kept for ever",
+        ADOPTION,
+        "            is_old = _EARLIEST < each.kept_at < moment - self._keep",
+        "            is_old = False",
+        KEEPING,
+    ),
+    Mutant(
+        "a clock that was not set makes answers old",
+        ADOPTION,
+        "            is_old = _EARLIEST < each.kept_at < moment - self._keep",
+        "            is_old = each.kept_at < moment - self._keep",
+        KEEPING,
+    ),
+    Mutant(
+        "an adopted answer that may be carried out can be answered differently",
+        KEPT,
+        "        ambiguous=ambiguous,",
+        "        ambiguous=False,",
+        (*CORE_TESTS, *KEEPING),
+    ),
+    Mutant(
+        "another program's database is put aside",
+        AT_THE_PATH,
+        "        if number or not _was_one(path, inode):",
+        "        if False:",
+        ("tests/journal/test_path.py",),
+    ),
+    Mutant(
+        "a journal that others may read is taken",
+        AT_THE_PATH,
+        "    if found.st_mode & 0o077:",
+        "    if False:",
+        ("tests/journal/test_path.py", "tests/journal/test_file.py"),
+    ),
+)
+
+PROBES = "swf_worker/core/probes.py"
+REPORT = "swf_worker/instrumentation/health/report.py"
+METRICS = "swf_worker/instrumentation/metrics.py"
+PROBED = (*CORE_TESTS, "tests/operating/test_probes.py")
+SUPERVISED = ("tests/operating/test_supervised_health.py",)
+COUNTED = ("tests/operating/test_metrics.py", "tests/operating/test_dashboard.py")
+
+OPERATING = (
+    Mutant(
+        "a worker that SWF refuses is ready",
+        PROBES,
+        "    if refused >= NOT_READY_AFTER:",
+        "    if False:",
+        PROBED,
+    ),
+    Mutant(
+        "a worker that drains is ready",
+        PROBES,
+        "    if phase in STOPPING:",
+        "    if False:",
+        PROBED,
+    ),
+    Mutant(
+        "a poll loop that stands still is live",
+        PROBES,
+        "    if polls > WEDGED_AFTER:",
+        "    if False:",
+        PROBED,
+    ),
+    Mutant(
+        "a process that is silent is ready",
+        REPORT,
+        "    if member.wedged is not None:\n        return member.wedged\n    if member.snapshot is None",
+        "    if member.snapshot is None",
+        SUPERVISED,
+    ),
+    Mutant(
+        "what was presumed accepted is counted as late",
+        METRICS,
+        "        if record.disposition == Disposition.PRESUMED_ACCEPTED:",
+        "        if False:",
+        COUNTED,
+    ),
+    Mutant(
+        "outcomes are not there before the first of them",
+        METRICS,
+        "            for outcome in OUTCOMES:",
+        "            for outcome in ():",
+        COUNTED,
+    ),
+    Mutant(
+        "each unknown type is a series",
+        METRICS,
+        "        return known or (UNREGISTERED if len(self._types) < MOST_TYPES else OTHERS)",
+        "        return known or str(kind)",
+        COUNTED,
+    ),
+)
+
+ALL = (*CORE, *SHELL, *PAYLOADS, *JOURNAL, *OPERATING)

@@ -271,8 +271,17 @@ def test_sigkill_of_a_handlers_process_fails_its_task_alone(target, stage, tmp_p
     assert victim.answers() == [("Failed", "HandlerDied")]
 
 
-@pytest.mark.parametrize("stage", BUSY)
-@pytest.mark.parametrize("target", ["process", "supervised"])
+@pytest.mark.parametrize(
+    ("target", "stage"),
+    [
+        ("process", "beating"),
+        ("supervised", "running"),
+        pytest.param("process", "decoding", marks=pytest.mark.full),
+        pytest.param("process", "running", marks=pytest.mark.full),
+        pytest.param("supervised", "decoding", marks=pytest.mark.full),
+        pytest.param("supervised", "beating", marks=pytest.mark.full),
+    ],
+)
 def test_sigkill_of_the_worker_leaves_no_handler_process(target, stage, tmp_path):
     victim = started(stage, "process", tmp_path)
     with victim.running(target):
@@ -295,7 +304,9 @@ def test_sigkill_of_a_worker_whose_handler_holds_the_gil(tmp_path):
         assert eventually(lambda: not is_alive(handler), 2)
 
 
-@pytest.mark.parametrize("stage", BUSY)
+@pytest.mark.parametrize(
+    "stage", ["beating", *(pytest.param(s, marks=pytest.mark.full) for s in BUSY[:2])]
+)
 def test_sigkill_of_the_supervisor_drains(stage, tmp_path):
     victim = started(stage, "process", tmp_path)
     with victim.running("supervised"):

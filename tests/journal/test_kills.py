@@ -35,10 +35,10 @@ ALL = [(s, m, o, w) for s in STEPS for m in MODES for o in OUTCOMES for w in SWF
 
 @contextmanager
 def victim_process(
-    url: str, journal: Path, runs: Path, step: str = ""
+    url: str, journal: Path, runs: Path, mode: str, step: str = ""
 ) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.journal.victim", url, str(journal), step],
+        [sys.executable, "-m", "tests.journal.victim", url, str(journal), mode, step],
         env=environment(RUNS=str(runs)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -87,12 +87,12 @@ def survives(tmp_path: Path, step: str, mode: str, outcome: str, swf_is: str) ->
         if step in OF_THE_WIRE:
             proxy.behaviour = kills_at_the_answer(step, pid)
         first = "" if step in OF_THE_WIRE else step
-        with victim_process(proxy.url, journal, runs, first) as process:
+        with victim_process(proxy.url, journal, runs, mode, first) as process:
             pid.append(process.pid)
             scheduled = swf.schedule(
                 *("Work", mode, outcome),
                 domain="tests",
-                task_list="tasks",
+                task_list=victim.task_list_of(mode),
                 heartbeat_timeout=60 if written else 3,
             )
             if outcome == "Canceled":
@@ -102,7 +102,7 @@ def survives(tmp_path: Path, step: str, mode: str, outcome: str, swf_is: str) ->
         proxy.behaviour = healthy
         if swf_is == "down":
             proxy.down()
-        with victim_process(proxy.url, journal, runs) as process:
+        with victim_process(proxy.url, journal, runs, mode) as process:
             if swf_is == "down":
                 assert any(b"worker started" in line for line in process.stderr)
                 proxy.up()
