@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,11 @@ from swf_worker import ActivityWorker, SwfWorkerError
 from swf_worker.local import LocalSwf
 
 pytest_plugins = ["pytester"]
+
+# A shell that starts the tests in its background has Ctrl-C ignored, and whatever tests start would
+# inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is the machine's, and what else it does.
 settings.register_profile("no deadline", deadline=None)
