@@ -600,9 +600,9 @@ JOURNAL = (
     ),
     Mutant(
         "a journal that is opened anew lacks what was decided meanwhile",
-        BOOK,
-        "        return dict(self._live)",
-        "        return {}",
+        KEEPER,
+        "            file.replace(self._owner.name, entries.values(), spared)",
+        "            file.replace(self._owner.name, (), spared)",
         KEEPING,
     ),
     Mutant(

@@ -213,6 +213,26 @@ def test_an_unknown_task_was_accepted_or_came_too_late(recorder, tmp_path, attem
             assert eventually(lambda: lying_in(path) == [])
 
 
+def test_what_a_dead_worker_was_sending_may_be_accepted_whatever_the_next_one_hears(
+    journal, monkeypatch
+):
+    monkeypatch.setattr(keeper, "AT_LEAST", 0.05)
+    with at(journal.path) as file:
+        sending = {
+            "place": HERE,
+            "owner": "dead",
+            "kept_at": wall(),
+            "attempted": Attempted.SENDING,
+        }
+        file.write([entry(**sending)])
+    taken = []
+    assert journal.adopt(60.0, taken.append, within=5)
+    throttled = ThrottledError("RespondActivityTaskCompleted", "ThrottlingException", "no")
+    journal.after_attempt(taken[0].task, throttled)
+    stays = [(taken[0].outcome, Attempted.AMBIGUOUS)]
+    assert not eventually(lambda: known(journal) != stays, 0.5)
+
+
 def worker_of(url, recorder, path, **options):
     return ActivityWorker(
         domain="tests",

@@ -128,7 +128,7 @@ def test_a_killed_process_is_replaced_and_nothing_that_was_counted_falls(swf):
 def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
     with supervised(FLEET, "--health-port", "0", swf=swf) as (process, url):
         assert eventually(lambda: are_ready(url, 2), 30)
-        wedged = children(process.pid)[0]
+        wedged, other = children(process.pid)
         os.kill(wedged, signal.SIGSTOP)
         assert eventually(lambda: get(url, "/livez").status == 503, 20)
         assert f"(pid {wedged}): has not answered for" in get(url, "/livez").text
@@ -141,6 +141,9 @@ def test_a_wedged_process_is_not_live_and_is_named_in_the_log(swf):
         assert (silent["ready"], "has not answered" in silent["not_ready"]) == (False, True)
         assert ["has not answered" in each for each in silent["wedged"]] == [True]
         assert get(url, "/scale").json["slots"] == found["swf_worker_slots"]
+        os.kill(other, signal.SIGSTOP)
+        assert eventually(lambda: get(url, "/readyz").status == 503, 20), "now nobody is left"
+        os.kill(other, signal.SIGCONT)
         os.kill(wedged, signal.SIGCONT)
         assert eventually(lambda: get(url, "/livez").status == 200)
         assert eventually(lambda: are_ready(url, 2))
