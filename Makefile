@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Most tests wait for polls and timeouts: more processes than cores.
-PARALLEL := -n 5 --dist worksteal
+PARALLEL := -n 6 --dist worksteal
 
 MINUTES ?= 3
 
