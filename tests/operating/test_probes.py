@@ -22,7 +22,7 @@ from tests.cli.test_run import once
 from tests.conftest import eventually, started
 from tests.operating.conftest import get, samples
 from tests.operating.workers import later, work
-from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, silence, task
+from tests.wire import EMPTY_POLL, OK, Wire, fault, hang_up, http, silence, task
 from tests.worker.wired import wired
 
 
@@ -81,16 +81,16 @@ def test_swf_that_is_away_is_no_reason_for_a_restart(reply, monkeypatch, recorde
 
 def test_with_all_slots_busy_the_heartbeats_tell_whether_swf_is_there(monkeypatch, recorder):
     monkeypatch.setattr(probes, "NOT_READY_AFTER", 0.3)
-    heard = [fault("ThrottlingException")] * 8 + [b""]
-    from tests.wire import http
-
-    heard[-1] = http(200, {"cancelRequested": False})
+    is_back = threading.Event()
+    accepted, refused = http(200, {"cancelRequested": False}), fault("ThrottlingException")
     with Wire(
         PollForActivityTask=[
             task(activityType={"name": "Work", "version": "1"}, input='"wait"'),
             EMPTY_POLL,
         ],
-        RecordActivityTaskHeartbeat=heard,
+        RecordActivityTaskHeartbeat=[
+            lambda sock: sock.sendall(accepted if is_back.is_set() else refused)
+        ],
         RespondActivityTaskCanceled=[http(200)],
         RespondActivityTaskFailed=[http(200)],
     ) as wire:
@@ -102,6 +102,7 @@ def test_with_all_slots_busy_the_heartbeats_tell_whether_swf_is_there(monkeypatc
             recorder.wait_for(TaskStarted)
             assert eventually(lambda: get(url, "/readyz").status == 503)
             assert get(url, "/livez").status == 200
+            is_back.set()
             assert eventually(lambda: get(url, "/readyz").status == 200)
 
 
