@@ -23,6 +23,7 @@ from swf_worker import (
 from swf_worker.local import LocalSwf, TimedOut
 from swf_worker.observations import (
     DrainEnded,
+    HandlerStarted,
     InternalError,
     PollFailed,
     TaskEnded,
@@ -258,3 +259,17 @@ def test_a_stop_while_the_service_is_gone_is_bounded(recorder):
             assert worker.stop() == []
             assert time.monotonic() - began < 5
     assert not recorder.of(InternalError)
+
+
+@activity(name="Drained", version="1")
+def drained(context: ActivityContext) -> bool:
+    while not context.worker_stopping:
+        time.sleep(0.01)
+    return context.wait_for_stop(0.3)
+
+
+def test_a_drain_asks_nobody_to_stop(quick_swf, make_worker, recorder):
+    with make_worker(drained):
+        scheduled = quick_swf.schedule("Drained", "1")
+        recorder.wait_for(HandlerStarted)
+    assert scheduled.outcome() == Completed("false")
