@@ -16,10 +16,17 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 LIMIT = 60
 """Seconds that a command may take."""
+WHAT_EACH_WOULD_IMPORT = (
+    "boto3",
+    "swf_worker.worker",
+    "swf_worker.codecs.encryption",
+    "swf_worker.codecs.s3",
+)
 LOOK = 2.0
 """Seconds between two looks whether the tests are still there."""
 
@@ -86,13 +93,9 @@ def _origin() -> str:
 
 
 def _serve(address: str, owner: int) -> None:
-    import boto3  # noqa: F401 (what each would import)
-
-    import swf_worker.codecs.encryption
-    import swf_worker.codecs.s3
-    import swf_worker.worker  # noqa: F401
-    from swf_worker.cli.main import main
-
+    for each in WHAT_EACH_WOULD_IMPORT:
+        import_module(each)
+    main = import_module("swf_worker.cli.main").main
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()

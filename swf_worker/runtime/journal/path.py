@@ -150,7 +150,7 @@ def opening(path: Path) -> Iterator[None]:
         while not _locked(descriptor):
             if now() > until:
                 raise TimeoutError(f"another process has been opening it for {OPENING:g} s")
-            time.sleep(0.01)
+            time.sleep(0.01)  # flock has no wait with an end
         said = os.pread(descriptor, 100, 0)
         if not _MARK.startswith(said[: len(_MARK)]):
             raise ConfigurationError(
